@@ -1,0 +1,67 @@
+// Only what needs types, and the direction of imports; Biome does the rest.
+import tseslint from 'typescript-eslint'
+
+/** Rooms in the order in which they may import: each only what stands before it. */
+const rooms = [
+  { files: 'host/{errors,logger,metrics,lifecycle}.ts', forbidden: ['log', 'tables', 'processor', 'functions', 'http'] },
+  { files: 'host/log/**', forbidden: ['tables', 'processor', 'functions', 'http'] },
+  { files: 'host/tables/**', forbidden: ['processor', 'functions', 'http'] },
+  { files: 'host/processor/**', forbidden: ['functions', 'http'] },
+  { files: 'host/functions/**', forbidden: ['http'] },
+]
+
+/** Packages with a wide interface, each imported from one room. */
+const narrow = [
+  { name: 'classic-level', allowed: ['host/tables/level.ts', 'host/log/embedded/**'] },
+  { name: 'esbuild', allowed: ['host/functions/bundle.ts'] },
+  { name: 'chokidar', allowed: ['host/functions/watch.ts'] },
+  { name: 'commander', allowed: ['host/main.ts'] },
+]
+
+const roomsOnly = (forbidden) => ({
+  patterns: [
+    { group: forbidden.map((room) => `**/${room}/**`), message: 'Imports point one way: see ARCHITECTURE.md.' },
+    { group: ['**/host.js', '**/main.js'], message: 'The composition imports the rooms, not the reverse.' },
+  ],
+})
+
+export default tseslint.config(
+  { ignores: ['dist/**', 'node_modules/**', '.tap/**', 'scripts/**', 'eslint.config.js'] },
+  {
+    files: ['**/*.ts'],
+    languageOptions: {
+      parser: tseslint.parser,
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
+    plugins: { '@typescript-eslint': tseslint.plugin },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/await-thenable': 'error',
+      '@typescript-eslint/return-await': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+    },
+  },
+  // tap's assertions return promises only when they are given one.
+  { files: ['test/**'], rules: { '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: true }] } },
+  {
+    files: ['host/**/*.ts'],
+    rules: {
+      'no-restricted-imports': ['error', { paths: narrow.map(({ name }) => ({ name, message: 'One room imports this package.' })) }],
+    },
+  },
+  ...narrow.map(({ name, allowed }) => ({
+    files: allowed,
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { paths: narrow.filter((other) => other.name !== name).map((other) => ({ name: other.name, message: 'One room imports this package.' })) },
+      ],
+    },
+  })),
+  ...rooms.map(({ files, forbidden }) => ({ files: [files], rules: { '@typescript-eslint/no-restricted-imports': ['error', roomsOnly(forbidden)] } })),
+  {
+    files: ['sdk/**'],
+    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ group: ['../*', '**/host/**', '!@standard-schema/spec'], message: 'The SDK imports nothing outside itself.' }] }] },
+  },
+)
