@@ -1,0 +1,109 @@
+// What HTTP may know of the functions: names, edges, codecs, states, positions; never user code.
+import type { TableView } from '../tables/view.js'
+import type { CodecKind } from '../../sdk/codec.js'
+import type { PlainError } from '../errors.js'
+import type { Bundle, FunctionDescription } from './description.js'
+
+/** Names one codec of one version of a function, for the gate. */
+export interface CodecRef {
+  readonly function: string
+  readonly version: string
+  readonly edge: { readonly kind: 'input' | 'output'; readonly stream: string } | { readonly kind: 'table' }
+  readonly codec: CodecKind
+}
+
+export interface StreamEntry {
+  readonly name: string
+  readonly topic: string
+  readonly partitions: number
+  /** Those of the functions that read it; if none reads it, of those that write it. A value has to suit one of them. */
+  readonly codecs: readonly CodecRef[]
+}
+
+export interface TableEntry {
+  readonly name: string
+  readonly function: string
+  readonly partitions: number
+  readonly codec: CodecRef
+  readonly view: TableView
+  /** False while the partition recovers, or is being wiped: what is stored locally may be old. */
+  isServing(partition: number): boolean
+}
+
+export type FunctionState =
+  | 'loading' | 'joining' | 'recovering' | 'running' | 'draining' | 'stopped' | 'paused' | 'halted'
+
+/** The last failure as shown to people: stack of user frames only, source-mapped, with a code frame. */
+export interface ShownError {
+  readonly code: string
+  readonly message: string
+  readonly at: string
+  readonly file?: string
+  readonly line?: number
+  readonly column?: number
+  readonly frame?: string
+  readonly stack?: string
+  readonly stream?: string
+  readonly partition?: number
+  readonly offset?: number
+  readonly key?: string
+}
+
+export interface PartitionStatus {
+  readonly partition: number
+  readonly state: 'recovering' | 'running' | 'halted'
+  /** By input stream: the position that is stored, the end of the stream, and what lies between. */
+  readonly inputs: readonly { stream: string; position: number; end: number; lag: number }[]
+}
+
+export interface FunctionStatus {
+  readonly name: string
+  readonly file: string
+  readonly state: FunctionState
+  /** Of the bundle that runs; null: none has loaded yet. */
+  readonly version: string | null
+  readonly partitions: readonly PartitionStatus[]
+  readonly lag: number
+  /** Over the last seconds. */
+  readonly rates: { readonly recordsPerSecond: number }
+  /** Records handled by this process since it started. */
+  readonly records: number
+  readonly swaps: number
+  /** Of a save that did not load (the old version runs on) or of the record at which it halted. */
+  readonly error: ShownError | null
+}
+
+export interface Topology {
+  readonly functions: readonly {
+    readonly name: string
+    readonly state: FunctionState
+    readonly inputs: readonly string[]
+    readonly outputs: readonly string[]
+    readonly table: string | null
+    readonly loop: boolean
+  }[]
+  readonly streams: readonly { readonly name: string; readonly partitions: number }[]
+  readonly tables: readonly { readonly name: string; readonly partitions: number }[]
+  /** `from` and `to` are `function:NAME`, `stream:NAME` or `table:NAME`. */
+  readonly edges: readonly { readonly from: string; readonly to: string }[]
+}
+
+export interface Catalog {
+  stream(name: string): StreamEntry | undefined
+  table(name: string): TableEntry | undefined
+  functions(): readonly FunctionStatus[]
+  function(name: string): FunctionStatus | undefined
+  /** Of the functions that are loaded, for walking from stream to table. */
+  descriptions(): readonly FunctionDescription[]
+  topology(): Topology
+  /** The bundle that runs, for the gate to load its codecs. */
+  bundle(functionName: string): Bundle | undefined
+  /** What the function has handled and stored: the next offset of that input's partition; 0 when nothing yet. */
+  position(functionName: string, topic: string, partition: number): number
+  /** Resolves at the next change of any position of the function, or of its state. Registers before it returns. */
+  changed(functionName: string): Promise<void>
+  /** The position behind the last decided record of each partition. */
+  ends(topic: string): Promise<readonly number[]>
+}
+
+export type { PlainError }

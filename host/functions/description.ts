@@ -1,0 +1,42 @@
+// What a function is, as plain data: read from its definition in the probe, used wherever no user code may run.
+import type { CodecKind } from '../../sdk/codec.js'
+
+export interface EdgeDescription {
+  /** The stream's name in the function file; without the namespace. */
+  readonly stream: string
+  readonly topic: string
+  readonly codec: CodecKind
+}
+
+export interface FunctionDescription {
+  readonly name: string
+  readonly group: string
+  readonly inputs: readonly EdgeDescription[]
+  readonly outputs: readonly EdgeDescription[]
+  /** `stream` is the table's name, which is the function's. */
+  readonly table: EdgeDescription | null
+  readonly loop: EdgeDescription | null
+  readonly options: FunctionOptions
+}
+
+/** Defaults filled in. */
+export interface FunctionOptions {
+  readonly onError: 'halt' | 'skip'
+  readonly retry: { readonly attempts: number; readonly backoffMs: number }
+  readonly tombstones: 'ignore' | 'process' | 'decode'
+}
+
+/** A function's file, bundled: everything that a thread needs to load it. */
+export interface Bundle {
+  readonly name: string
+  /** The user's file, absolute. */
+  readonly file: string
+  /** The first 12 hex digits of a hash of the code. */
+  readonly version: string
+  /** CommonJS. */
+  readonly code: string
+  /** The source map as JSON; stays in the main thread, which alone maps stacks. */
+  readonly map: string
+  /** All files that went into it, absolute; a change of any is a change of the function. */
+  readonly inputs: readonly string[]
+}

@@ -1,0 +1,192 @@
+// The log port: what the host asks of a log. The adapters (embedded, memory, Kafka) pass one conformance suite.
+import type { TransferListItem } from 'node:worker_threads'
+
+/** A stream is kept for a time; a table keeps the last record of each key (compacted). */
+export type TopicKind = 'stream' | 'table'
+
+export interface TopicSpec {
+  readonly name: string
+  readonly kind: TopicKind
+  readonly partitions: number
+  /** Copies of each partition; an adapter on one machine ignores it. */
+  readonly replication?: number
+  /** Streams only. Absent: the log's own default. */
+  readonly retentionMs?: number
+}
+
+export interface PartitionInfo {
+  readonly partition: number
+  /** Rises whenever the log's end may have been cut: a position of an older epoch has to be checked. */
+  readonly leaderEpoch: number
+  /** The first offset that can still be read. */
+  readonly oldest: number
+  /** The position behind the last record that is decided: no open transaction lies below it. */
+  readonly stableEnd: number
+}
+
+export interface TopicInfo {
+  readonly name: string
+  /** Another id under the same name means: deleted and made anew. */
+  readonly id: string
+  readonly kind: TopicKind
+  /** In partition order, without gaps. */
+  readonly partitions: readonly PartitionInfo[]
+}
+
+export type Header = readonly [name: string, value: Buffer]
+
+export interface LogRecord {
+  readonly offset: number
+  /** Milliseconds since 1970. */
+  readonly timestamp: number
+  readonly key: Buffer | null
+  /** `null` is a tombstone. */
+  readonly value: Buffer | null
+  readonly headers: readonly Header[]
+}
+
+export interface RecordToAppend {
+  readonly topic: string
+  readonly partition: number
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly timestamp: number
+  readonly headers?: readonly Header[]
+}
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+export interface Position extends TopicPartition {
+  /** The offset of the next record to read. Never computed by adding to an offset: offsets have gaps. */
+  readonly offset: number
+}
+
+/** What a reader read of one partition. `records` may be empty: only gaps or markers were passed. */
+export interface Batch extends TopicPartition {
+  readonly records: readonly LogRecord[]
+  /** Where to go on: behind the records, and behind gaps and markers that follow them. */
+  readonly next: number
+  /** The stable end as it was known when this was read; `next >= stableEnd` means: read to its end. */
+  readonly stableEnd: number
+}
+
+/** Reads committed records only, in offset order of each partition. Not for use by two callers at once. */
+export interface LogReader extends AsyncDisposable {
+  /** Replaces what is read, and from where. Takes effect with the next call of `next`. */
+  assign(positions: readonly Position[]): void
+  /** Leaves a partition out until it is resumed; its position is kept. */
+  pause(partition: TopicPartition): void
+  resume(partition: TopicPartition): void
+  /**
+   * Waits until at least one partition has something new (records, or gaps that move its position) and returns it, at
+   * most about `maxBytes` of it. Woken at once by an append, by `assign`, `resume` and `wake`; an empty list when woken
+   * for nothing or when closed. Rejects with OFFSET_OUT_OF_RANGE (with stream, partition, offset) for a position below the
+   * oldest offset or above the end, UNKNOWN_TOPIC for a topic that is gone.
+   */
+  next(): Promise<readonly Batch[]>
+  /** Ends a waiting `next` with an empty list. */
+  wake(): void
+}
+
+/** What one flush moves, together or not at all. */
+export interface Commit {
+  /** Outputs, loop and changelog, in the order in which they have to lie in each partition. */
+  readonly records: readonly RecordToAppend[]
+  /** The group's positions in its inputs (loop included) for this writer's partition. */
+  readonly positions: readonly Position[]
+}
+
+export type CommitOutcome =
+  /** `next`: for each topic written to, by `topic/partition`, the position behind the last record of this commit. */
+  | { readonly kind: 'committed'; readonly next: ReadonlyMap<string, number> }
+  /** Nothing was written: the identical commit may be tried again. */
+  | { readonly kind: 'failed'; readonly cause: Error }
+  /** Written or not, nobody can tell: open the writer anew and trust the positions it returns. */
+  | { readonly kind: 'unknown'; readonly cause: Error }
+  /** Another writer was opened for the same group and partition. */
+  | { readonly kind: 'fenced' }
+
+/** The transactional writer of one (group, partition). One commit at a time. */
+export interface LogWriter extends AsyncDisposable {
+  /** The group's committed positions for this partition, as they were when the writer was opened; none: never committed. */
+  readonly positions: readonly Position[]
+  /** Never rejects: how it ended is in the outcome. A closed writer answers `fenced`. */
+  commit(commit: Commit): Promise<CommitOutcome>
+}
+
+export interface Assignment {
+  /** Rises with each assignment of this member. */
+  readonly epoch: number
+  readonly partitions: readonly number[]
+}
+
+export interface JoinOptions {
+  readonly group: string
+  /** Copartitioned: partition n of each goes to the same member. */
+  readonly topics: readonly string[]
+  /** Names this host to the others. */
+  readonly instance: string
+  /** Called with each new assignment, the first included. */
+  assigned(assignment: Assignment): Promise<void>
+  /** Called before partitions go; awaited: what it flushes still counts. Not called when membership was lost. */
+  revoked(epoch: number): Promise<void>
+  /** Membership was lost without a chance to drain: everything of this epoch is fenced. */
+  lost(epoch: number): void
+}
+
+/** Disposing leaves the group (after `revoked`). */
+export interface Membership extends AsyncDisposable {
+  /** Which instance owns which partition, as far as is known. */
+  owners(): ReadonlyMap<number, string>
+}
+
+/**
+ * A plain description from which another thread opens the same log with `openLog`. Pass `transfer` along with it when it is
+ * posted. Each description serves one thread.
+ */
+export interface SharedLog {
+  readonly description: LogDescription
+  readonly transfer: TransferListItem[]
+}
+
+export type LogDescription = { readonly kind: 'embedded' } & Readonly<Record<string, unknown>>
+
+export interface AppendOptions {
+  /** All records, over any partitions, or none. */
+  readonly atomic?: boolean
+}
+
+export interface Log extends AsyncDisposable {
+  /** What is known of the topics; a name that does not exist is absent from the result. */
+  describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>>
+  /**
+   * The epoch that `leaderEpoch` names, or the nearest older one that the log knows, and where it ended. A local position
+   * above that end, in that epoch, was cut off.
+   */
+  endOfEpoch(partition: TopicPartition, leaderEpoch: number): Promise<{ leaderEpoch: number; end: number }>
+  /** For each partition the position of the first record whose timestamp is at least `time`, or the stable end. */
+  offsetAt(topic: string, time: number): Promise<readonly Position[]>
+  /** Makes what is missing. A topic that exists with another kind or partition count: TOPIC_MISMATCH, and nothing is made. */
+  ensure(specs: readonly TopicSpec[]): Promise<void>
+  /** Deletes topics with their records, and the positions of any group in them. Unknown names are ignored. */
+  remove(names: readonly string[]): Promise<void>
+  /** The group's committed positions, of all partitions. */
+  committed(group: string): Promise<readonly Position[]>
+  /**
+   * Appends without a fence, for emitters; resolves when it is durable with the offset of each record, in order.
+   * Rejects with OVERLOADED when too much waits already, with RECORD_TOO_LARGE, UNKNOWN_TOPIC, LOG_CLOSED.
+   */
+  append(records: readonly RecordToAppend[], options?: AppendOptions): Promise<readonly number[]>
+  reader(options?: { readonly maxBytes?: number }): LogReader
+  /** Fences every earlier writer of the same group and partition, then reads the positions. */
+  openWriter(group: string, partition: number): Promise<LogWriter>
+  join(options: JoinOptions): Promise<Membership>
+  /** For a further thread of this process. */
+  share(): SharedLog
+}
+
+/** The key of a partition in maps, as in `CommitOutcome.next`. */
+export const partitionKey = (topic: string, partition: number): string => `${topic}/${partition}`
