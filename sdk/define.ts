@@ -1,0 +1,147 @@
+// defineProcessor: a definition is data, from whose codecs the types of every handler follow.
+import type { AnyCodec, OutOf } from './codec.js'
+import type { AnyContext, Codecs, Context } from './context.js'
+
+/**
+ * What happens to records without a value: `ignore` (the default) drops them, `process` gives handlers `null`, `decode` gives
+ * the codec an empty byte array.
+ *
+ * @example
+ * const tombstones: Tombstones = 'process'
+ */
+export type Tombstones = 'ignore' | 'process' | 'decode'
+
+/**
+ * How often an attempt that threw is made again.
+ *
+ * @example
+ * const retry: Retry = { attempts: 5, backoffMs: 200 } // after 200, 400, 800 and 1,600 ms
+ */
+export interface Retry {
+  /** All attempts, the first included. Default: 3. */
+  readonly attempts?: number
+  /** Before the second attempt; doubled before each further one. Default: 100. */
+  readonly backoffMs?: number
+}
+
+/**
+ * Handles one record. What it set and emitted counts only if it returns (or its promise resolves).
+ *
+ * @example
+ * const log: Handler<BaseContext, string> = (ctx, value) => ctx.log.info(value)
+ */
+export type Handler<Ctx, Value> = (ctx: Ctx, value: Value) => void | Promise<void>
+
+type ValueOf<C, T extends Tombstones> = T extends 'process' ? OutOf<C> | null : OutOf<C>
+
+/**
+ * What `defineProcessor` takes.
+ *
+ * @example
+ * type Clicks = Definition<{ clicks: TextCodec<string> }, undefined, {}, undefined, 'ignore'>
+ */
+export type Definition<
+  Inputs extends Codecs,
+  Table extends AnyCodec | undefined,
+  Outputs extends Codecs,
+  Loop extends AnyCodec | undefined,
+  T extends Tombstones,
+> = {
+  /** The streams that are read, by name, at least one; all have as many partitions. */
+  readonly inputs: Inputs
+  /** Keeps a value for each key, in a table with the function's name. */
+  readonly table?: Table
+  /** The streams that may be emitted to, by name. */
+  readonly outputs?: Outputs
+  /** Lets the function send messages to itself under other keys. */
+  readonly loop?: Loop
+  /** A handler for each input. */
+  readonly on: {
+    readonly [Stream in keyof NoInfer<Inputs>]: Handler<
+      Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>>,
+      ValueOf<NoInfer<Inputs>[Stream], NoInfer<T>>
+    >
+  }
+  /** When a record has failed for good: `halt` (the default) stops the function at it, `skip` goes on behind it. */
+  readonly onError?: 'halt' | 'skip'
+  readonly retry?: Retry
+  readonly tombstones?: T
+} & ([Loop] extends [AnyCodec]
+  ? {
+      /** Handles what `ctx.loopback` sent. */
+      readonly onLoop: Handler<
+        Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>>,
+        ValueOf<NoInfer<Loop>, NoInfer<T>>
+      >
+    }
+  : { readonly onLoop?: never })
+
+/** A method's parameters are bivariant: handlers of any function are handlers to the host. */
+type AnyHandler = { handle(ctx: AnyContext, value: unknown): void | Promise<void> }['handle']
+
+/**
+ * A finished definition: the default export of a function file. Frozen; its fields are those that were given.
+ *
+ * @example
+ * const definition: ProcessorDefinition = defineProcessor({ inputs: { names: string }, on: { names() {} } })
+ */
+export interface ProcessorDefinition<
+  Inputs extends Codecs = Codecs,
+  Table extends AnyCodec | undefined = AnyCodec | undefined,
+  Outputs extends Codecs = Codecs,
+  Loop extends AnyCodec | undefined = AnyCodec | undefined,
+> {
+  readonly inputs: Inputs
+  readonly table?: Table
+  readonly outputs?: Outputs
+  readonly loop?: Loop
+  readonly on: Readonly<Record<string, AnyHandler>>
+  readonly onLoop?: AnyHandler
+  readonly onError?: 'halt' | 'skip'
+  readonly retry?: Retry
+  readonly tombstones?: Tombstones
+}
+
+/**
+ * Defines a processor: reads streams record by record, keeps a table, emits to further streams. A function file exports it as
+ * its default; the file's base name is the function's name.
+ *
+ * Throws a `TypeError` for what is no object; the host checks the rest when it loads the file, and names every problem.
+ *
+ * @example
+ * export default defineProcessor({
+ *   inputs: { clicks: json<{ page: string }>() },
+ *   table: json<{ count: number }>(),
+ *   on: {
+ *     clicks(ctx, click) {
+ *       ctx.set({ count: (ctx.get()?.count ?? 0) + 1 })
+ *     },
+ *   },
+ * })
+ */
+export function defineProcessor<
+  const Inputs extends Codecs,
+  Table extends AnyCodec | undefined = undefined,
+  const Outputs extends Codecs = Record<never, never>,
+  Loop extends AnyCodec | undefined = undefined,
+  const T extends Tombstones = 'ignore',
+>(
+  definition: Definition<Inputs, Table, Outputs, Loop, T>,
+): ProcessorDefinition<Inputs, Table, Outputs, Loop>
+export function defineProcessor(definition: ProcessorDefinition): ProcessorDefinition {
+  if (typeof definition !== 'object' || definition === null) {
+    throw new TypeError('defineProcessor takes one object: { inputs, on, … }')
+  }
+  const trace: { stack?: string } = {}
+  Error.captureStackTrace(trace, defineProcessor)
+  // Symbols of the global registry: a definition made by another copy of the SDK is known, too.
+  return Object.freeze(
+    Object.defineProperties(
+      { ...definition },
+      {
+        [Symbol.for('millrace.definition')]: { value: 'processor' },
+        [Symbol.for('millrace.definedAt')]: { value: trace.stack },
+      },
+    ),
+  )
+}

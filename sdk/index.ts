@@ -1,0 +1,24 @@
+// What a function file imports: `import { defineProcessor, json } from 'millrace'`.
+export type { AnyCodec, BytesCodec, Codec, CodecKind, InOf, OutOf, TextCodec } from './codec.js'
+export type {
+  AnyContext,
+  BaseContext,
+  Codecs,
+  Context,
+  ContextLog,
+  EmitOptions,
+  LoopContext,
+  OutputContext,
+  TableContext,
+} from './context.js'
+export {
+  type Definition,
+  defineProcessor,
+  type Handler,
+  type ProcessorDefinition,
+  type Retry,
+  type Tombstones,
+} from './define.js'
+export { type Issue, json, ValidationError } from './json.js'
+export { bytes, int64, string } from './scalar.js'
+export { JsonSyntaxError } from './syntax.js'
