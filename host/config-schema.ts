@@ -1,0 +1,186 @@
+// The shape of host.config.json: every field, its default, and what it means to whoever edits it.
+import { z } from 'zod'
+
+const mebibyte = 1024 * 1024
+/** The longest time that a timer of Node can hold. */
+const longestMs = 2_147_483_647
+
+const ms = (value: number, means: string) =>
+  z.int().min(1).max(longestMs).default(value).describe(`${means} In milliseconds.`)
+const bytes = (value: number, means: string) =>
+  z.int().min(1).default(value).describe(`${means} In bytes.`)
+const count = (value: number, means: string) => z.int().min(1).default(value).describe(means)
+
+export const scopes = ['emit', 'read', 'admin'] as const
+export const levels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
+
+const token = z.strictObject({
+  name: z.string().min(1).describe('Names the token in the log; no secret.'),
+  env: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'has to be the name of an environment variable')
+    .describe('The environment variable that holds the secret, of 16 characters or more.'),
+  scopes: z
+    .array(z.enum(scopes))
+    .min(1)
+    .describe(
+      'emit: write to streams. read: tables, functions, topology. admin: operate functions.',
+    ),
+  names: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe(
+      'The streams, tables and functions that it is good for; * stands for any characters.',
+    ),
+})
+
+export const configSchema = z.strictObject({
+  $schema: z.string().optional().describe('For editors.'),
+  namespace: z
+    .string()
+    .max(100)
+    .regex(/^[A-Za-z0-9._-]*$/, 'may have letters, digits, ".", "_" and "-" only')
+    .default('')
+    .describe('Put in front of the name of each topic and group.'),
+  functions: z
+    .string()
+    .min(1)
+    .default('functions')
+    .describe('The folder of function files, from the folder of this file.'),
+  data: z
+    .string()
+    .min(1)
+    .default('.millrace')
+    .describe('The folder of log and tables, from the folder of this file. One host a folder.'),
+  http: z
+    .strictObject({
+      host: z
+        .string()
+        .min(1)
+        .default('127.0.0.1')
+        .describe('The address to listen on. Any but a loopback address needs tokens.'),
+      port: z.int().min(0).max(65_535).default(7420).describe('0: any that is free.'),
+      tokens: z.array(token).default([]).describe('Bearer tokens. None: whoever reaches it may.'),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      kind: z
+        .literal('embedded')
+        .default('embedded')
+        .describe('Where streams and changes are kept.'),
+      partitions: z
+        .int()
+        .min(1)
+        .max(1024)
+        .default(4)
+        .describe(
+          'Of each topic that the host makes. A topic keeps the count that it was made with.',
+        ),
+      sync: z
+        .boolean()
+        .default(false)
+        .describe('Answer only when the disk has it: survives a power cut, and is slower.'),
+      maxQueuedBytes: bytes(
+        64 * mebibyte,
+        'What may wait to be written; emits are refused at half of it.',
+      ),
+      maxRecordBytes: bytes(8 * mebibyte, 'The largest record.'),
+    })
+    .prefault({}),
+  flush: z
+    .strictObject({
+      intervalMs: ms(100, 'The longest time between two flushes of a task under little load.'),
+      maxIntervalMs: ms(1000, 'To which the interval is stretched under load.'),
+      maxBytes: bytes(16 * mebibyte, 'A task that has gathered as much is flushed at once.'),
+    })
+    .prefault({}),
+  cache: z
+    .strictObject({ maxBytes: bytes(64 * mebibyte, 'Values kept in memory, for each function.') })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      maxBodyBytes: bytes(8 * mebibyte, 'The largest request body.'),
+      maxKeyBytes: bytes(4096, 'The longest key.'),
+      maxLines: count(100_000, 'Of one NDJSON request.'),
+      maxWaiting: count(1024, 'Requests that may wait at once, for a table or for the gate.'),
+      waitTimeoutMs: ms(10_000, 'How long a request with `after` waits unless it says otherwise.'),
+      maxWaitTimeoutMs: ms(60_000, 'The longest time that a request may ask to wait.'),
+      gateMs: ms(1000, 'For a schema or codec of a function to check what one request brought.'),
+      loadMs: ms(5000, 'For a function file to load.'),
+      drainMs: ms(3000, 'For a function to finish what it is at before its thread is ended.'),
+      stopMs: ms(10_000, 'For the host to stop before it ends the process.'),
+      pageLimit: count(100, 'Entries of a page of a table unless the request says otherwise.'),
+      maxPageLimit: count(
+        10_000,
+        'The most entries that one page, or one batch of keys, may have.',
+      ),
+    })
+    .prefault({}),
+  logging: z
+    .strictObject({
+      level: z.enum(levels).default('info').describe('The least that is logged.'),
+      format: z
+        .enum(['auto', 'pretty', 'json'])
+        .default('auto')
+        .describe('auto: pretty on a terminal, else a JSON object a line.'),
+    })
+    .prefault({}),
+})
+
+export type ConfigInput = z.output<typeof configSchema>
+
+/** For editors: what `host.config.schema.json` holds. */
+export function configJsonSchema(): Record<string, unknown> {
+  return {
+    title: 'host.config.json of millrace',
+    ...z.toJSONSchema(configSchema, { io: 'input' }),
+  }
+}
+
+/** A field that is no object: its path, and the JSON type of what it takes. */
+export interface ConfigField {
+  readonly path: readonly string[]
+  readonly type: 'string' | 'number' | 'boolean' | 'array'
+}
+
+/** Every field, for what comes as text: environment variables and flags. */
+export function configFields(
+  schema: z.core.$ZodType = configSchema,
+  path: readonly string[] = [],
+): ConfigField[] {
+  const inner = unwrap(schema)
+  if (inner instanceof z.ZodObject) {
+    return Object.entries(inner.shape)
+      .filter(([name]) => name !== '$schema')
+      .flatMap(([name, field]) => configFields(field, [...path, name]))
+  }
+  if (inner instanceof z.ZodArray) return [{ path, type: 'array' }]
+  if (inner instanceof z.ZodBoolean) return [{ path, type: 'boolean' }]
+  if (inner instanceof z.ZodNumber) return [{ path, type: 'number' }]
+  return [{ path, type: 'string' }]
+}
+
+/** The names that an object of the configuration may have, for hints; items of arrays have the path segment of a number. */
+export function knownNames(path: readonly PropertyKey[]): string[] {
+  let schema: z.core.$ZodType = unwrap(configSchema)
+  for (const segment of path) {
+    if (schema instanceof z.ZodArray) schema = unwrap(schema.element)
+    else if (schema instanceof z.ZodObject) schema = unwrap(schema.shape[String(segment)])
+    else return []
+  }
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : []
+}
+
+function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
+  let inner = schema
+  while (
+    inner instanceof z.ZodDefault ||
+    inner instanceof z.ZodPrefault ||
+    inner instanceof z.ZodOptional
+  ) {
+    inner = inner.def.innerType
+  }
+  return inner
+}
