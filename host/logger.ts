@@ -1,0 +1,78 @@
+// What the host says to people and to machines that collect it: one small interface, pino behind it.
+import { createRequire } from 'node:module'
+import { Writable } from 'node:stream'
+import pino from 'pino'
+import type pinoPretty from 'pino-pretty'
+
+/** Facts beside the message. An `error` field is shown with its code and stack. */
+export type LogFields = Readonly<Record<string, unknown>>
+
+export interface Logger {
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+  /** The same logger, with these fields on every line. */
+  child(fields: LogFields): Logger
+}
+
+export interface LoggerOptions {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  /** auto: pretty on a terminal, else a JSON object a line. */
+  readonly format: 'auto' | 'pretty' | 'json'
+  /** Absent: standard output, written synchronously, so that nothing is lost when the process ends. */
+  readonly stream?: { write(text: string): unknown }
+}
+
+/** For the main thread only: other threads send it what they have to say. */
+export function createLogger({ level, format, stream }: LoggerOptions): Logger {
+  const options: pino.LoggerOptions = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    serializers: { error: pino.stdSerializers.err },
+  }
+  const target = isPretty(format)
+    ? prettyStream(stream)
+    : stream === undefined
+      ? pino.destination({ dest: 1, sync: true })
+      : { write: (text: string) => void stream.write(text) }
+  return wrap(pino(options, target))
+}
+
+/** What `auto` comes to here. */
+export function isPretty(format: LoggerOptions['format']): boolean {
+  return format === 'pretty' || (format === 'auto' && process.stdout.isTTY === true)
+}
+
+function prettyStream(stream: LoggerOptions['stream']): pino.DestinationStream {
+  // Loaded on demand: it costs 30 ms of start-up, and production has no use for it.
+  const pretty: typeof pinoPretty = createRequire(import.meta.url)('pino-pretty')
+  return pretty({
+    colorize: stream === undefined && process.stdout.isTTY === true && !process.env.NO_COLOR,
+    translateTime: 'SYS:HH:MM:ss.l',
+    sync: true,
+    errorLikeObjectKeys: ['err', 'error'],
+    destination:
+      stream === undefined
+        ? 1
+        : new Writable({
+            decodeStrings: false,
+            write(text, _encoding, done) {
+              stream.write(String(text))
+              done()
+            },
+          }),
+  })
+}
+
+function wrap(inner: pino.Logger): Logger {
+  return {
+    debug: (message, fields = {}) => inner.debug(fields, message),
+    info: (message, fields = {}) => inner.info(fields, message),
+    warn: (message, fields = {}) => inner.warn(fields, message),
+    error: (message, fields = {}) => inner.error(fields, message),
+    child: (fields) => wrap(inner.child(fields)),
+  }
+}
