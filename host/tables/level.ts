@@ -1,0 +1,266 @@
+// The store on disk: one LevelDB for a function, opened by its worker and by the main thread, which opens it first and closes it last.
+import { resolve } from 'node:path'
+import { ClassicLevel, type Iterator } from 'classic-level'
+import { HostError } from '../errors.js'
+import { PartitionKeys } from './layout.js'
+import type {
+  Change,
+  Entry,
+  PartitionMeta,
+  PartitionStore,
+  RangeOptions,
+  TableStore,
+} from './store.js'
+
+type Database = ClassicLevel<Buffer, Buffer>
+type Batch = ReturnType<Database['batch']>
+type Pairs = Iterator<Database, Buffer, Buffer>
+
+export interface LevelStoreOptions {
+  readonly path: string
+  /** Of uncompressed blocks, kept by LevelDB. Only the first opener's figures count. */
+  readonly cacheBytes?: number
+  readonly writeBufferBytes?: number
+}
+
+/** A page of a range grows up to `maxPage`: a reader that wants ten entries shall not wait for a thousand. */
+const firstPage = 32
+const maxPage = 1000
+const pageBytes = 128 * 1024
+
+/** A store that can't be read at all is refused with STORE_DAMAGED. */
+export async function openLevelStore(options: LevelStoreOptions): Promise<TableStore> {
+  // LevelDB shares a database between threads by its literal path: two spellings of one path would damage it.
+  const path = resolve(options.path)
+  const db: Database = new ClassicLevel(path, {
+    keyEncoding: 'buffer',
+    valueEncoding: 'buffer',
+    multithreading: true,
+    cacheSize: options.cacheBytes ?? 16 * 1024 * 1024,
+    writeBufferSize: options.writeBufferBytes ?? 16 * 1024 * 1024,
+  })
+  try {
+    await db.open()
+  } catch (cause) {
+    throw failure(cause, path, 'opened')
+  }
+  return new LevelStore(db, path)
+}
+
+class LevelStore implements TableStore {
+  readonly #db: Database
+  readonly #path: string
+  readonly #partitions = new Map<number, LevelPartition>()
+  #closing: Promise<void> | undefined
+
+  constructor(db: Database, path: string) {
+    this.#db = db
+    this.#path = path
+  }
+
+  partition(partition: number): PartitionStore {
+    let found = this.#partitions.get(partition)
+    if (found === undefined) {
+      found = new LevelPartition(this.#db, this.#path, partition, () => this.#closing !== undefined)
+      this.#partitions.set(partition, found)
+    }
+    return found
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#partitions.values()].map((partition) => partition.settled()))
+    await this.#db.close()
+  }
+}
+
+class LevelPartition implements PartitionStore {
+  readonly #db: Database
+  readonly #path: string
+  readonly #keys: PartitionKeys
+  readonly #isClosing: () => boolean
+  #lastWrite: Promise<void> = Promise.resolve()
+
+  constructor(db: Database, path: string, partition: number, isClosing: () => boolean) {
+    this.#db = db
+    this.#path = path
+    this.#keys = new PartitionKeys(partition)
+    this.#isClosing = isClosing
+  }
+
+  get(key: Buffer): Buffer | undefined {
+    return this.#read(this.#keys.value(key))
+  }
+
+  meta(): PartitionMeta | undefined {
+    if (this.#read(this.#keys.wiping) !== undefined) return undefined
+    const stored = this.#read(this.#keys.meta)
+    if (stored === undefined) return undefined
+    try {
+      return JSON.parse(stored.toString())
+    } catch (cause) {
+      throw damaged(cause, this.#path)
+    }
+  }
+
+  async write(changes: Iterable<Change>, meta: PartitionMeta): Promise<void> {
+    const batch = this.#batch()
+    try {
+      for (const [key, value] of changes) {
+        if (value === null) batch.del(this.#keys.value(key))
+        else batch.put(this.#keys.value(key), value)
+      }
+      batch.put(this.#keys.meta, Buffer.from(JSON.stringify(meta)))
+    } catch (cause) {
+      await batch.close()
+      throw cause
+    }
+    await this.#inOrder(() => batch.write())
+  }
+
+  async wipe(): Promise<void> {
+    const mark = this.#batch().put(this.#keys.wiping, Buffer.alloc(0)).del(this.#keys.meta)
+    await this.#inOrder(async () => {
+      await mark.write()
+      await this.#db.clear(this.#keys.bounds())
+      await this.#db.del(this.#keys.wiping)
+    })
+  }
+
+  range(options?: RangeOptions): AsyncIterable<Entry[]> {
+    try {
+      // Made here, not at the first page: its snapshot is the range's.
+      const iterator = this.#db.iterator<Buffer, Buffer>({
+        ...this.#keys.bounds(options),
+        highWaterMarkBytes: pageBytes,
+      })
+      return new LevelRange(iterator, this.#keys, this.#path)
+    } catch (cause) {
+      throw failure(cause, this.#path, 'read')
+    }
+  }
+
+  /** Resolves when what was begun has ended, well or not. */
+  async settled(): Promise<void> {
+    await this.#lastWrite
+  }
+
+  #read(key: Buffer): Buffer | undefined {
+    try {
+      return this.#db.getSync(key)
+    } catch (cause) {
+      throw failure(cause, this.#path, 'read')
+    }
+  }
+
+  #batch(): Batch {
+    if (this.#isClosing()) throw closed(this.#path)
+    try {
+      return this.#db.batch()
+    } catch (cause) {
+      throw failure(cause, this.#path, 'written')
+    }
+  }
+
+  /** Writes run in a pool of threads: two of one partition at once could land in either order. */
+  async #inOrder(write: () => Promise<void>): Promise<void> {
+    const written = this.#lastWrite.then(write)
+    this.#lastWrite = written.catch(() => {})
+    try {
+      await written
+    } catch (cause) {
+      throw failure(cause, this.#path, 'written')
+    }
+  }
+}
+
+class LevelRange implements AsyncIterableIterator<Entry[]> {
+  readonly #iterator: Pairs
+  readonly #keys: PartitionKeys
+  readonly #path: string
+  #page = firstPage
+  #isClosed = false
+
+  constructor(iterator: Pairs, keys: PartitionKeys, path: string) {
+    this.#iterator = iterator
+    this.#keys = keys
+    this.#path = path
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async next(): Promise<IteratorResult<Entry[], undefined>> {
+    if (this.#isClosed) return { done: true, value: undefined }
+    try {
+      const found = await this.#iterator.nextv(this.#page)
+      if (found.length === 0) return await this.return()
+      this.#page = Math.min(this.#page * 4, maxPage)
+      return {
+        done: false,
+        value: found.map(([key, value]) => ({ key: this.#keys.own(key), value })),
+      }
+    } catch (cause) {
+      await this.return()
+      throw failure(cause, this.#path, 'read')
+    }
+  }
+
+  async return(): Promise<IteratorResult<Entry[], undefined>> {
+    this.#isClosed = true
+    await this.#iterator.close()
+    return { done: true, value: undefined }
+  }
+}
+
+function failure(thrown: unknown, path: string, done: 'opened' | 'read' | 'written'): HostError {
+  if (thrown instanceof HostError) return thrown
+  const codes = new Set(levelCodes(thrown))
+  const message = thrown instanceof Error ? innermost(thrown).message : String(thrown)
+  // A table file that was cut short is an invalid argument to LevelDB, not a corruption.
+  const isCut = done !== 'written' && message.endsWith('.ldb: Invalid argument')
+  if (isCut || codes.has('LEVEL_CORRUPTION')) return damaged(thrown, path)
+  if (codes.has('LEVEL_LOCKED')) {
+    return new HostError(
+      'STORE_FAILED',
+      `the store ${path} is open in another process; stop that process, or use another data folder`,
+      { cause: thrown },
+    )
+  }
+  if (done !== 'opened' && [...codes].some((code) => code.endsWith('_NOT_OPEN'))) {
+    return closed(path, thrown)
+  }
+  return new HostError(
+    'STORE_FAILED',
+    `the store ${path} could not be ${done}: ${message}; check the disk's free space and the folder's permissions`,
+    { cause: thrown },
+  )
+}
+
+function damaged(cause: unknown, path: string): HostError {
+  return new HostError(
+    'STORE_DAMAGED',
+    `the store ${path} is damaged; move the folder away and start again: the table is rebuilt from the log`,
+    { cause },
+  )
+}
+
+function closed(path: string, cause?: unknown): HostError {
+  return new HostError('STORE_FAILED', `the store ${path} is closed`, { cause })
+}
+
+/** LevelDB's own reason often lies below the one that says which call failed. */
+function* levelCodes(thrown: unknown): Generator<string> {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    if ('code' in error && typeof error.code === 'string') yield error.code
+  }
+}
+
+function innermost(error: Error): Error {
+  return error.cause instanceof Error ? innermost(error.cause) : error
+}

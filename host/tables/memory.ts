@@ -1,0 +1,115 @@
+// The store port in memory, for tests and the test kit: the same order of keys, and copies wherever a disk would make them.
+import { HostError } from '../errors.js'
+import type {
+  Change,
+  Entry,
+  PartitionMeta,
+  PartitionStore,
+  RangeOptions,
+  TableStore,
+} from './store.js'
+
+const page = 1000
+
+/** What a disk would keep while nobody has the store open. Values by their key's bytes as Latin-1 text, which sorts alike. */
+interface Kept {
+  readonly values: Map<string, Buffer>
+  meta: PartitionMeta | undefined
+}
+
+export interface MemoryStore extends TableStore {
+  /** Another handle on the same content, as after a restart: it lives on when this one is disposed of. */
+  reopen(): MemoryStore
+}
+
+export function createMemoryStore(): MemoryStore {
+  return new MemoryTable(new Map())
+}
+
+class MemoryTable implements MemoryStore {
+  readonly #kept: Map<number, Kept>
+  #isClosed = false
+
+  constructor(kept: Map<number, Kept>) {
+    this.#kept = kept
+  }
+
+  reopen(): MemoryStore {
+    return new MemoryTable(this.#kept)
+  }
+
+  partition(partition: number): PartitionStore {
+    let kept = this.#kept.get(partition)
+    if (kept === undefined) {
+      kept = { values: new Map(), meta: undefined }
+      this.#kept.set(partition, kept)
+    }
+    return new MemoryPartition(kept, () => {
+      if (this.#isClosed) throw new HostError('STORE_FAILED', 'the store in memory is closed')
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
+  }
+}
+
+class MemoryPartition implements PartitionStore {
+  readonly #kept: Kept
+  readonly #assertOpen: () => void
+
+  constructor(kept: Kept, assertOpen: () => void) {
+    this.#kept = kept
+    this.#assertOpen = assertOpen
+  }
+
+  get(key: Buffer): Buffer | undefined {
+    this.#assertOpen()
+    const value = this.#kept.values.get(key.toString('latin1'))
+    return value && Buffer.from(value)
+  }
+
+  meta(): PartitionMeta | undefined {
+    this.#assertOpen()
+    return structuredClone(this.#kept.meta)
+  }
+
+  async write(changes: Iterable<Change>, meta: PartitionMeta): Promise<void> {
+    this.#assertOpen()
+    // Read to its end first: when the iterable throws, nothing has been written.
+    for (const [key, value] of [...changes]) {
+      if (value === null) this.#kept.values.delete(key.toString('latin1'))
+      else this.#kept.values.set(key.toString('latin1'), Buffer.from(value))
+    }
+    this.#kept.meta = structuredClone(meta)
+  }
+
+  async wipe(): Promise<void> {
+    this.#assertOpen()
+    this.#kept.meta = undefined
+    this.#kept.values.clear()
+  }
+
+  range({ from, to }: RangeOptions = {}): AsyncIterable<Entry[]> {
+    this.#assertOpen()
+    const first = from?.toString('latin1')
+    const end = to?.toString('latin1')
+    const found = [...this.#kept.values].filter(
+      ([key]) => (first === undefined || key >= first) && (end === undefined || key < end),
+    )
+    found.sort(([a], [b]) => (a < b ? -1 : 1))
+    return pages(found, this.#assertOpen)
+  }
+}
+
+async function* pages(
+  found: readonly (readonly [string, Buffer])[],
+  assertOpen: () => void,
+): AsyncGenerator<Entry[]> {
+  for (let start = 0; start < found.length; start += page) {
+    assertOpen()
+    yield found
+      .slice(start, start + page)
+      .map(([key, value]) => ({ key: Buffer.from(key, 'latin1'), value: Buffer.from(value) }))
+  }
+}
