@@ -29,8 +29,8 @@ export interface ContextLog {
  * ctx.emit('visits', ctx.key, visit, { headers: { source: 'web' }, timestamp: Date.now() })
  */
 export interface EmitOptions {
-  /** Text is written as UTF-8. */
-  readonly headers?: Readonly<Record<string, string | Uint8Array>>
+  /** Written as UTF-8. */
+  readonly headers?: Readonly<Record<string, string>>
   /** Milliseconds since 1970. Absent: the timestamp of the record that is being handled. */
   readonly timestamp?: number
   /** Absent: chosen by the key, so that records of one key stay in order. */
@@ -71,9 +71,12 @@ export interface BaseContext {
  * const add = (ctx: TableContext<number, number>, n: number) => ctx.set((ctx.get() ?? 0) + n)
  */
 export interface TableContext<Out, In> {
-  /** `undefined` if the key has no value. Do not change what it returns: `set` another. */
+  /** `undefined` if the key has no value. A copy each time: only `set` changes the table. */
   get(): Out | undefined
-  /** Encoded at once: later changes of the object don't count. Throws what the codec throws. */
+  /**
+   * Encoded at once: later changes of the object don't count. Throws what the codec throws, and a `TypeError` for `null` and
+   * `undefined`: `delete` removes.
+   */
   set(value: In): void
   /** Removes the key from the table. */
   delete(): void

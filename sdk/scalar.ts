@@ -58,8 +58,7 @@ export const int64: TextCodec<bigint, bigint | number> = /* @__PURE__ */ textCod
 )
 
 /**
- * Bytes as they are. What a handler gets is a view into a larger buffer: copy it (`Uint8Array.from`) to keep it, and do not change
- * it.
+ * Bytes as they are; a handler gets a copy of its own.
  *
  * Encoding throws a `TypeError` for what is no `Uint8Array`.
  *

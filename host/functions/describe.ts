@@ -1,0 +1,318 @@
+// The full check of a definition, every problem at once, and its description as plain data.
+import type { AnyCodec, CodecKind } from '../../sdk/codec.js'
+import type { ProcessorDefinition } from '../../sdk/define.js'
+import { HostError } from '../errors.js'
+import type { EdgeDescription, FunctionDescription, FunctionOptions } from './description.js'
+
+/** `at` is a path into the definition, like `inputs.clicks`; empty for the definition itself. */
+export interface DefinitionProblem {
+  readonly at: string
+  readonly message: string
+}
+
+type Fields = Readonly<Record<string, unknown>>
+type Report = (at: string, message: string) => void
+
+const fields = [
+  'inputs',
+  'table',
+  'outputs',
+  'loop',
+  'on',
+  'onLoop',
+  'onError',
+  'retry',
+  'tombstones',
+] as const satisfies (keyof ProcessorDefinition)[]
+const onErrors = ['halt', 'skip'] as const satisfies FunctionOptions['onError'][]
+const tombstones = [
+  'ignore',
+  'process',
+  'decode',
+] as const satisfies FunctionOptions['tombstones'][]
+const kinds: readonly CodecKind[] = ['json', 'schema', 'string', 'int64']
+
+/** Throws BAD_DEFINITION; its details are `{ problems: DefinitionProblem[] }`. */
+export function describeDefinition(
+  definition: unknown,
+  { name, namespace }: { readonly name: string; readonly namespace: string },
+): FunctionDescription {
+  const problems: DefinitionProblem[] = []
+  const report: Report = (at, message) => void problems.push({ at, message })
+  const description = isProcessorDefinition(definition)
+    ? describe({ ...definition }, name, namespace, report)
+    : undefined
+  if (description === undefined) report('', notADefinition(definition))
+  if (description !== undefined && problems.length === 0) return description
+  const list = problems.map(({ at, message }) => (at === '' ? message : `${at}: ${message}`))
+  throw new HostError('BAD_DEFINITION', `${name} cannot run: ${list.join('; ')}`, {
+    function: name,
+    details: { problems },
+  })
+}
+
+/** Was it made by `defineProcessor`, of whichever copy of the SDK? Says nothing of its fields. */
+export function isProcessorDefinition(value: unknown): value is ProcessorDefinition {
+  return isObject(value) && Reflect.get(value, Symbol.for('millrace.definition')) === 'processor'
+}
+
+function notADefinition(value: unknown): string {
+  if (value === undefined)
+    return 'the file has no default export: export default defineProcessor({ … })'
+  return `the default export is ${inWords(value)}, which defineProcessor did not make: export default defineProcessor({ … })`
+}
+
+function describe(
+  given: Fields,
+  name: string,
+  namespace: string,
+  report: Report,
+): FunctionDescription {
+  const topicOf = (stream: string) => namespace + stream
+  const own = namespace + name
+  unknownFields('', given, fields, report)
+
+  const inputs = edges('inputs', given.inputs ?? {}, topicOf, report)
+  if (inputs.length === 0 && isObject(given.inputs ?? {})) {
+    report('inputs', 'at least one stream is needed, such as inputs: { clicks: json() }')
+  }
+  const outputs = edges('outputs', given.outputs ?? {}, topicOf, report)
+  const table = edge('table', given.table, name, `${own}-table`, report)
+  const loop = edge('loop', given.loop, `${name}-loop`, `${own}-loop`, report)
+  ownTopics([...inputs.map(at('inputs')), ...outputs.map(at('outputs'))], { table, loop }, report)
+  handlers(given, inputs, loop !== null, report)
+
+  return {
+    name,
+    group: own,
+    inputs,
+    outputs,
+    table,
+    loop,
+    options: {
+      onError: oneOf('onError', given.onError, onErrors, report),
+      retry: retryOf(given.retry, report),
+      tombstones: oneOf('tombstones', given.tombstones, tombstones, report),
+    },
+  }
+}
+
+function edges(
+  where: string,
+  given: unknown,
+  topicOf: (stream: string) => string,
+  report: Report,
+): EdgeDescription[] {
+  if (!isPlain(given)) {
+    report(where, `an object of codecs by stream is needed, not ${inWords(given)}`)
+    return []
+  }
+  return Object.entries(given).map(([stream, codec]) => {
+    streamName(`${where}.${stream}`, stream, topicOf(stream), report)
+    return { stream, topic: topicOf(stream), codec: kindOf(`${where}.${stream}`, codec, report) }
+  })
+}
+
+function edge(
+  where: string,
+  codec: unknown,
+  stream: string,
+  topic: string,
+  report: Report,
+): EdgeDescription | null {
+  if (codec === undefined) return null
+  if (topic.length > 249)
+    report(where, `the topic ${topic} has ${topic.length} characters, 249 are allowed`)
+  return { stream, topic, codec: kindOf(where, codec, report) }
+}
+
+function streamName(where: string, stream: string, topic: string, report: Report): void {
+  if (!/^[A-Za-z0-9._-]{1,200}$/.test(stream) || /^\.{1,2}$/.test(stream)) {
+    report(
+      where,
+      'a stream name has 1 to 200 letters, digits, ".", "_" or "-", and is neither "." nor ".."',
+    )
+  } else if (topic.length > 249) {
+    report(where, `the topic ${topic} has ${topic.length} characters, 249 are allowed`)
+  }
+}
+
+function kindOf(where: string, codec: unknown, report: Report): CodecKind {
+  if (!isCodec(codec)) {
+    const hint = typeof codec === 'function' ? '; is it json or json() that you mean' : ''
+    report(
+      where,
+      `a codec is needed (json(), json(schema), string, int64, bytes, or an object with encode and decode), not ${inWords(codec)}${hint}`,
+    )
+    return 'custom'
+  }
+  // A codec of the user's own that only calls itself `json` would break the short cuts.
+  const kind: unknown = Reflect.get(codec, 'kind')
+  if (kind === 'bytes') return 'bytes'
+  const isText = ['encodeText', 'decodeText'].every(
+    (name) => typeof Reflect.get(codec, name) === 'function',
+  )
+  return (isText && kinds.find((known) => known === kind)) || 'custom'
+}
+
+function isCodec(value: unknown): value is AnyCodec {
+  return (
+    isObject(value) &&
+    ['encode', 'decode'].every((name) => typeof Reflect.get(value, name) === 'function')
+  )
+}
+
+const at =
+  (where: string) =>
+  ({ stream, topic }: EdgeDescription) => ({ at: `${where}.${stream}`, topic })
+
+function ownTopics(
+  others: readonly { at: string; topic: string }[],
+  own: Readonly<Record<'table' | 'loop', EdgeDescription | null>>,
+  report: Report,
+): void {
+  for (const { at, topic } of others) {
+    if (topic === own.table?.topic) {
+      report(
+        at,
+        `${topic} is the function's own table: use ctx.get() and ctx.set(), or another stream`,
+      )
+    }
+    if (topic === own.loop?.topic) {
+      report(
+        at,
+        `${topic} is the function's own loop: use ctx.loopback() and onLoop, or another stream`,
+      )
+    }
+  }
+}
+
+function handlers(
+  given: Fields,
+  inputs: readonly EdgeDescription[],
+  hasLoop: boolean,
+  report: Report,
+): void {
+  const streams = inputs.map(({ stream }) => stream)
+  const on = given.on ?? {}
+  if (isPlain(on)) {
+    for (const stream of streams) {
+      const handler = Object.hasOwn(on, stream) ? on[stream] : undefined
+      if (handler === undefined)
+        report(`on.${stream}`, 'the input has no handler: add a function of (ctx, value)')
+      else callable(`on.${stream}`, handler, report)
+    }
+    for (const stream of Object.keys(on)) {
+      if (streams.includes(stream)) continue
+      report(
+        `on.${stream}`,
+        `no input has this name${hint(stream, streams)}; inputs are ${listed(streams)}`,
+      )
+    }
+  } else {
+    report('on', `an object of handlers by input is needed, not ${inWords(on)}`)
+  }
+  if (given.onLoop !== undefined) callable('onLoop', given.onLoop, report)
+  if (hasLoop && given.onLoop === undefined)
+    report('onLoop', 'a loop needs its handler, a function of (ctx, value)')
+  if (!hasLoop && given.onLoop !== undefined)
+    report('onLoop', 'there is no loop that it could handle: add loop: json()')
+}
+
+function callable(where: string, handler: unknown, report: Report): void {
+  if (typeof handler !== 'function') report(where, `a function is needed, not ${inWords(handler)}`)
+}
+
+function oneOf<const Choice extends string>(
+  where: string,
+  given: unknown,
+  choices: readonly [Choice, ...Choice[]],
+  report: Report,
+): Choice {
+  if (given === undefined) return choices[0]
+  const choice = choices.find((known) => known === given)
+  if (choice !== undefined) return choice
+  const near = typeof given === 'string' ? hint(given, choices) : ''
+  report(where, `one of ${listed(choices)} is allowed, not ${inWords(given)}${near}`)
+  return choices[0]
+}
+
+function retryOf(given: unknown, report: Report): FunctionOptions['retry'] {
+  const retry = given ?? {}
+  if (!isPlain(retry)) {
+    report(
+      'retry',
+      `an object like { attempts: 3, backoffMs: 100 } is needed, not ${inWords(retry)}`,
+    )
+    return { attempts: 3, backoffMs: 100 }
+  }
+  unknownFields('retry', retry, ['attempts', 'backoffMs'], report)
+  const { attempts = 3, backoffMs = 100 } = retry
+  return {
+    attempts: whole('retry.attempts', attempts, 1, 1_000, report),
+    backoffMs: whole('retry.backoffMs', backoffMs, 0, 3_600_000, report),
+  }
+}
+
+function whole(where: string, given: unknown, least: number, most: number, report: Report): number {
+  if (typeof given === 'number' && Number.isInteger(given) && given >= least && given <= most)
+    return given
+  report(where, `a whole number from ${least} to ${most} is needed, not ${inWords(given)}`)
+  return least
+}
+
+function unknownFields(
+  where: string,
+  given: Fields,
+  known: readonly string[],
+  report: Report,
+): void {
+  for (const field of Object.keys(given)) {
+    if (known.includes(field)) continue
+    const path = where === '' ? field : `${where}.${field}`
+    report(path, `there is no such option${hint(field, known)}; options are ${listed(known)}`)
+  }
+}
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+
+function isPlain(value: unknown): value is Fields {
+  return isObject(value) && !Array.isArray(value) && !isCodec(value)
+}
+
+function inWords(value: unknown): string {
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
+  if (Array.isArray(value)) return 'an array'
+  if (typeof value === 'function') return `the function ${value.name || 'without a name'}`
+  return isObject(value) ? 'an object' : String(value)
+}
+
+const listed = (names: readonly string[]): string =>
+  names.length === 0 ? 'none' : names.join(', ')
+
+function hint(word: string, known: readonly string[]): string {
+  const [near] = known
+    .map((name) => ({ name, changes: changesBetween(word.toLowerCase(), name.toLowerCase()) }))
+    .filter(({ name, changes }) => changes <= Math.max(1, Math.floor(name.length / 3)))
+    .sort((one, other) => one.changes - other.changes)
+  return near === undefined ? '' : `; did you mean ${near.name}?`
+}
+
+/** Letters added, left out, replaced, or changed places with their neighbour. */
+function changesBetween(one: string, other: string): number {
+  let before: number[] = []
+  let above = Array.from({ length: other.length + 1 }, (_, n) => n)
+  for (let row = 0; row < one.length; row++) {
+    const line = [row + 1]
+    for (let n = 0; n < other.length; n++) {
+      const replaced = (above[n] ?? 0) + (one[row] === other[n] ? 0 : 1)
+      const isSwapped = row > 0 && n > 0 && one[row] === other[n - 1] && one[row - 1] === other[n]
+      const swapped = isSwapped ? (before[n - 1] ?? 0) + 1 : replaced
+      line.push(Math.min(replaced, swapped, (above[n + 1] ?? 0) + 1, (line[n] ?? 0) + 1))
+    }
+    before = above
+    above = line
+  }
+  return above.at(-1) ?? 0
+}

@@ -1,0 +1,186 @@
+// Tries a bundle in a throw-away thread, so that a loop, a throw or an exit at load hurts nobody.
+import { Worker } from 'node:worker_threads'
+import { fromPlainError, HostError, type PlainError, toPlainError } from '../errors.js'
+import type { Bundle, FunctionDescription } from './description.js'
+import { codeFrame, type MappedStack, mapStack, sourceOf } from './stack.js'
+
+export interface ProbeRequest {
+  readonly bundle: Pick<Bundle, 'code' | 'file' | 'name' | 'version'>
+  readonly namespace: string
+}
+
+export type ProbeAnswer =
+  | { readonly kind: 'described'; readonly description: FunctionDescription }
+  /** `definedAt`: the stack of the call of `defineProcessor`. */
+  | { readonly kind: 'refused'; readonly error: PlainError; readonly definedAt?: string }
+  | { readonly kind: 'threw'; readonly error: PlainError }
+
+type Ending = { readonly kind: 'exited'; readonly exitCode: number } | { readonly kind: 'late' }
+
+export interface ProbeOptions {
+  /** How long a bundle may load, from when a thread is ready for it. Default: 5,000. */
+  readonly loadMs?: number
+}
+
+/** Keeps one thread ready, since starting one takes longer than loading a bundle. */
+export class Probe implements AsyncDisposable {
+  readonly #loadMs: number
+  readonly #threads = new Set<ProbeThread>()
+  #spare: ProbeThread | undefined
+  #isDisposed = false
+
+  constructor({ loadMs = 5_000 }: ProbeOptions = {}) {
+    this.#loadMs = loadMs
+    this.#spare = this.#start()
+  }
+
+  /**
+   * Loads and describes. Rejects with LOAD_FAILED (threw, or ended its thread), LOAD_TIMEOUT, or BAD_DEFINITION. Details have
+   * `file`, `line`, `column` and `frame`, and `stack` or `problems`.
+   */
+  async probe(
+    bundle: Bundle,
+    { namespace }: { readonly namespace: string },
+  ): Promise<FunctionDescription> {
+    if (this.#isDisposed)
+      throw new HostError('STOPPING', 'the probe has been stopped', { function: bundle.name })
+    const thread = this.#spare ?? this.#start()
+    this.#spare = undefined
+    try {
+      const { code, file, name, version } = bundle
+      const outcome = await thread.ask(
+        { bundle: { code, file, name, version }, namespace },
+        this.#loadMs,
+      )
+      return descriptionOf(outcome, bundle, this.#loadMs, this.#isDisposed)
+    } finally {
+      await this.#end(thread)
+      if (!this.#isDisposed) this.#spare ??= this.#start()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true
+    await Promise.all([...this.#threads].map((thread) => this.#end(thread)))
+  }
+
+  #start(): ProbeThread {
+    const thread = new ProbeThread()
+    this.#threads.add(thread)
+    return thread
+  }
+
+  async #end(thread: ProbeThread): Promise<void> {
+    await thread[Symbol.asyncDispose]()
+    this.#threads.delete(thread)
+  }
+}
+
+class ProbeThread implements AsyncDisposable {
+  readonly #worker = new Worker(new URL('./probe-thread.js', import.meta.url))
+  readonly #ready: Promise<unknown>
+  readonly #outcome: Promise<ProbeAnswer | Ending>
+  #isLate: () => void = () => undefined
+
+  constructor() {
+    const ready = new Promise((resolve) => this.#worker.once('message', resolve))
+    this.#outcome = new Promise((resolve) => {
+      this.#isLate = () => resolve({ kind: 'late' })
+      this.#worker.on('message', (message: 'ready' | ProbeAnswer) => {
+        if (message !== 'ready') resolve(message)
+      })
+      this.#worker.on('error', (thrown: unknown) =>
+        resolve({ kind: 'threw', error: toPlainError(thrown) }),
+      )
+      this.#worker.on('exit', (exitCode) => resolve({ kind: 'exited', exitCode }))
+    })
+    this.#ready = Promise.race([ready, this.#outcome])
+  }
+
+  async ask(request: ProbeRequest, loadMs: number): Promise<ProbeAnswer | Ending> {
+    await this.#ready
+    this.#worker.postMessage(request)
+    const deadline = setTimeout(this.#isLate, loadMs)
+    try {
+      return await this.#outcome
+    } finally {
+      clearTimeout(deadline)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker.terminate()
+  }
+}
+
+function descriptionOf(
+  outcome: ProbeAnswer | Ending,
+  bundle: Bundle,
+  loadMs: number,
+  isStopping: boolean,
+): FunctionDescription {
+  const { name } = bundle
+  switch (outcome.kind) {
+    case 'described':
+      return outcome.description
+    case 'refused':
+      throw refusal(bundle, outcome.error, outcome.definedAt)
+    case 'threw': {
+      const { message } = outcome.error
+      const mapped = mapStack(outcome.error.stack ?? message, bundle)
+      throw new HostError(
+        'LOAD_FAILED',
+        `${name} failed to load: ${outcome.error.name}: ${message}${place(mapped)}`,
+        {
+          function: name,
+          details: mapped,
+          cause: fromPlainError(outcome.error, 'LOAD_FAILED'),
+        },
+      )
+    }
+    case 'exited':
+      if (isStopping)
+        throw new HostError('STOPPING', `${name} was not loaded: the probe was stopped`, {
+          function: name,
+        })
+      throw new HostError(
+        'LOAD_FAILED',
+        `${name} ended its thread while it was loaded (exit code ${outcome.exitCode}): take process.exit out of the file`,
+        { function: name, details: { file: bundle.file } },
+      )
+    case 'late':
+      throw new HostError(
+        'LOAD_TIMEOUT',
+        `${name} was not loaded within ${loadMs} ms: look for a loop that does not end, or long work outside the handlers`,
+        { function: name, details: { file: bundle.file } },
+      )
+  }
+}
+
+function refusal(bundle: Bundle, error: PlainError, definedAt: string | undefined): HostError {
+  const mapped = definedAt === undefined ? exportIn(bundle) : mapStack(definedAt, bundle)
+  const { file, line, column, frame } = mapped
+  const problems = fromPlainError(error).details
+  return fromPlainError({
+    ...error,
+    message: error.message + place(mapped),
+    details: { ...(typeof problems === 'object' ? problems : {}), file, line, column, frame },
+  })
+}
+
+/** Where the default export is, or should be. */
+function exportIn(bundle: Bundle): Omit<MappedStack, 'stack'> {
+  const source = sourceOf(bundle, bundle.file)
+  if (source === undefined) return { file: bundle.file }
+  const lines = source.split('\n')
+  const line =
+    Math.max(
+      0,
+      lines.findIndex((text) => /^\s*export default\b/.test(text)),
+    ) + 1
+  return { file: bundle.file, line, column: 1, frame: codeFrame(source, line, 1) }
+}
+
+function place({ file, line, column }: Omit<MappedStack, 'stack'>): string {
+  return file === undefined || line === undefined ? '' : ` (${file}:${line}:${column})`
+}

@@ -1,0 +1,197 @@
+// The types of a definition: what compiles, and what must not; `tsc` is the test, and the test makes sure that it is asked.
+
+import { join } from 'node:path'
+import { type } from 'arktype'
+import {
+  bytes,
+  type Codec,
+  type Context,
+  defineProcessor,
+  int64,
+  json,
+  type OutOf,
+  type ProcessorDefinition,
+  string,
+} from 'millrace'
+import t from 'tap'
+import ts from 'typescript'
+import * as v from 'valibot'
+import { z } from 'zod'
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const holds = <T extends true>(): T | undefined => undefined
+
+const date: Codec<Date> = {
+  encode: (value) => new TextEncoder().encode(value.toISOString()),
+  decode: (raw) => new Date(new TextDecoder().decode(raw)),
+}
+const parsed = z.object({
+  at: z.string().transform((text) => new Date(text)),
+  n: z.number().default(0),
+})
+
+/** Never called: that it compiles is the point. */
+function rightUses(): ProcessorDefinition[] {
+  const full = defineProcessor({
+    inputs: {
+      clicks: json<{ page: string }>(),
+      totals: int64,
+      names: string,
+      raw: bytes,
+      days: date,
+    },
+    table: json<{ count: number }>(),
+    outputs: { pages: json<{ page: string }>(), sums: int64, parsed: json(parsed) },
+    loop: string,
+    on: {
+      clicks(ctx, click) {
+        holds<Same<typeof click, { page: string }>>()
+        ctx.set({ count: (ctx.get()?.count ?? 0) + 1 })
+        ctx.emit('pages', click.page, { page: ctx.key }, { headers: { a: 'b' }, timestamp: 1 })
+        ctx.emit('pages', click.page, null)
+        ctx.emit('sums', 'k', 1)
+        ctx.emit('sums', 'k', 1n)
+        ctx.emit('parsed', 'k', { at: '2020-01-01' })
+        ctx.loopback('other', 'text')
+        holds<Same<ReturnType<typeof ctx.get>, { count: number } | undefined>>()
+      },
+      async totals(ctx, total) {
+        holds<Same<typeof total, bigint>>()
+        await Promise.resolve()
+        if (total < 0n) return ctx.fail('negative')
+        ctx.delete()
+      },
+      names: (ctx, name) => ctx.log.info(name.toUpperCase(), { offset: ctx.offset }),
+      raw: (ctx, image) => ctx.set({ count: image.byteLength }),
+      days: (_, day) => void day.getTime(),
+    },
+    onLoop: (ctx, text) => ctx.loopback('next', text.slice(1)),
+    onError: 'skip',
+    retry: { attempts: 5, backoffMs: 10 },
+  })
+  const reading = defineProcessor({
+    inputs: {
+      zod: json(parsed),
+      valibot: json(v.object({ page: v.string(), n: v.optional(v.number(), 0) })),
+      arktype: json(type({ page: 'string', 'age?': 'number' })),
+    },
+    table: json(parsed),
+    on: {
+      zod(ctx, value) {
+        holds<Same<typeof value, { at: Date; n: number }>>()
+        holds<Same<ReturnType<typeof ctx.get>, { at: Date; n: number } | undefined>>()
+        ctx.set({ at: 'text' })
+      },
+      valibot: (_, value) => holds<Same<typeof value, { page: string; n: number }>>() && undefined,
+      arktype: (_, value) =>
+        holds<Same<typeof value, { page: string; age?: number }>>() && undefined,
+    },
+  })
+  const removing = defineProcessor({
+    inputs: { names: string },
+    tombstones: 'process',
+    on: {
+      names(_, name) {
+        holds<Same<typeof name, string | null>>()
+      },
+    },
+  })
+  const inlineCodec = defineProcessor({
+    inputs: {
+      days: {
+        encode: (day: Date) => bytes.encode(Buffer.from(day.toISOString())),
+        decode: () => new Date(),
+      },
+    },
+    on: { days: (_, day) => void day.getTime() },
+  })
+  const count = json<{ count: number }>()
+  const outputs = { pages: string }
+  const add = (ctx: Context<typeof count, typeof outputs>) => {
+    ctx.set({ count: (ctx.get()?.count ?? 0) + 1 })
+    ctx.emit('pages', ctx.key, 'x')
+  }
+  const shared = defineProcessor({
+    inputs: { clicks: string },
+    table: count,
+    outputs,
+    on: { clicks: add },
+  })
+  holds<Same<OutOf<NonNullable<typeof shared.table>>, { count: number }>>()
+  return [full, reading, removing, inlineCodec, shared]
+}
+
+/** Each line has one mistake. */
+function wrongUses(): unknown[] {
+  const inputs = { clicks: json<{ page: string }>() }
+  const table = json<{ count: number }>()
+  const outputs = { pages: string }
+  const loop = string
+  const tombstones = 'process'
+  return [
+    // @ts-expect-error no inputs
+    defineProcessor({ on: {} }),
+    // @ts-expect-error no handlers
+    defineProcessor({ inputs }),
+    // @ts-expect-error no handler for the input
+    defineProcessor({ inputs, on: {} }),
+    // @ts-expect-error a handler for no input
+    defineProcessor({ inputs, on: { clicks() {}, views() {} } }),
+    // @ts-expect-error an unknown option
+    defineProcessor({ inputs, on: { clicks() {} }, tabel: table }),
+    // @ts-expect-error an unknown value of an option
+    defineProcessor({ inputs, on: { clicks() {} }, onError: 'stop' }),
+    // @ts-expect-error an unknown field of retry
+    defineProcessor({ inputs, on: { clicks() {} }, retry: { times: 3 } }),
+    // @ts-expect-error no codec
+    defineProcessor({ inputs: { clicks: 'json' }, on: { clicks() {} } }),
+    // @ts-expect-error set without a table
+    defineProcessor({ inputs, on: { clicks: (ctx) => ctx.set({ count: 1 }) } }),
+    // @ts-expect-error get without a table
+    defineProcessor({ inputs, on: { clicks: (ctx) => void ctx.get() } }),
+    // @ts-expect-error delete without a table
+    defineProcessor({ inputs, on: { clicks: (ctx) => ctx.delete() } }),
+    // @ts-expect-error a wrong value for the table
+    defineProcessor({ inputs, table, on: { clicks: (ctx) => ctx.set({ count: '1' }) } }),
+    // @ts-expect-error null for the table
+    defineProcessor({ inputs, table, on: { clicks: (ctx) => ctx.set(null) } }),
+    // @ts-expect-error the value may be absent
+    defineProcessor({ inputs, table, on: { clicks: (ctx) => void ctx.get().count } }),
+    // @ts-expect-error emit without outputs
+    defineProcessor({ inputs, on: { clicks: (ctx) => ctx.emit('pages', 'k', 'v') } }),
+    // @ts-expect-error an undeclared output
+    defineProcessor({ inputs, outputs, on: { clicks: (ctx) => ctx.emit('sums', 'k', 'v') } }),
+    // @ts-expect-error a wrong value for the output
+    defineProcessor({ inputs, outputs, on: { clicks: (ctx) => ctx.emit('pages', 'k', 1) } }),
+    // @ts-expect-error loopback without a loop
+    defineProcessor({ inputs, on: { clicks: (ctx) => ctx.loopback('k', 'v') } }),
+    // @ts-expect-error a wrong value for the loop
+    defineProcessor({ inputs, loop, on: { clicks: (ctx) => ctx.loopback('k', 1) }, onLoop() {} }),
+    // @ts-expect-error a loop without onLoop
+    defineProcessor({ inputs, loop: string, on: { clicks() {} } }),
+    // @ts-expect-error onLoop without a loop
+    defineProcessor({ inputs, on: { clicks() {} }, onLoop() {} }),
+    // @ts-expect-error a field that the input doesn't have
+    defineProcessor({ inputs, on: { clicks: (_, click) => void click.url } }),
+    // @ts-expect-error a tombstone has no field
+    defineProcessor({ inputs, tombstones, on: { clicks: (_, click) => void click.page } }),
+    // @ts-expect-error a wrong value for a schema
+    json(parsed).encodeText({ at: 7 }),
+    // @ts-expect-error no schema
+    json({ page: 'string' }),
+  ]
+}
+
+void t.test('the compiler is asked about this file, strictly', async (t) => {
+  const root = join(import.meta.dirname, '../../..')
+  const config = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
+  const project = ts.parseJsonConfigFileContent(config.config, ts.sys, root)
+  t.ok(project.fileNames.includes(join(root, 'test/sdk/types.test.ts')))
+  t.equal(project.options.strict, true)
+  t.type(rightUses, 'function')
+  t.type(wrongUses, 'function')
+})
+
+void t.test('right uses load, too', async (t) => {
+  for (const definition of rightUses()) t.ok(Object.isFrozen(definition))
+})
