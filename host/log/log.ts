@@ -166,7 +166,10 @@ export interface Log extends AsyncDisposable {
    * The epoch that `leaderEpoch` names, or the nearest older one that the log knows, and where it ended. A local position
    * above that end, in that epoch, was cut off.
    */
-  endOfEpoch(partition: TopicPartition, leaderEpoch: number): Promise<{ leaderEpoch: number; end: number }>
+  endOfEpoch(
+    partition: TopicPartition,
+    leaderEpoch: number,
+  ): Promise<{ leaderEpoch: number; end: number }>
   /** For each partition the position of the first record whose timestamp is at least `time`, or the stable end. */
   offsetAt(topic: string, time: number): Promise<readonly Position[]>
   /** Makes what is missing. A topic that exists with another kind or partition count: TOPIC_MISMATCH, and nothing is made. */

@@ -1,0 +1,214 @@
+// The log as one thread sees it: its own handle to read, and a line to the log thread for all that changes.
+import type { MessagePort } from 'node:worker_threads'
+import { HostError } from '../../errors.js'
+import type {
+  JoinOptions,
+  Log,
+  LogReader,
+  LogWriter,
+  Membership,
+  Position,
+  RecordToAppend,
+  SharedLog,
+  TopicInfo,
+  TopicPartition,
+  TopicSpec,
+} from '../log.js'
+import { checkSpec, logClosed, unknownTopic } from '../problems.js'
+import { joinAlone } from '../sole-member.js'
+import { Bell } from './bell.js'
+import { Connection } from './connection.js'
+import type { Database } from './database.js'
+import { type Description, describeLine } from './description.js'
+import { Directory } from './directory.js'
+import type { Answer, Question, TopicRow } from './messages.js'
+import { EmbeddedReader } from './reader.js'
+import { findByTime } from './search.js'
+import { Sender } from './sender.js'
+import { SharedEnds } from './shared-ends.js'
+import { EmbeddedWriter } from './writer.js'
+
+const READ_BYTES = 1024 * 1024
+
+export class EmbeddedLog implements Log {
+  readonly #description: Description
+  readonly #database: Database
+  readonly #ends: SharedEnds
+  readonly #bell: Bell
+  readonly #connection: Connection
+  readonly #directory: Directory
+  readonly #sender: Sender
+  readonly #readers = new Set<EmbeddedReader>()
+  readonly #endThread: () => Promise<void>
+  #closing: Promise<void> | undefined
+
+  /** Owns the database's handle from here on, and closes it after `endThread`. */
+  constructor(
+    description: Description,
+    database: Database,
+    endThread: () => Promise<void> = async () => {},
+  ) {
+    this.#description = description
+    this.#endThread = endThread
+    this.#database = database
+    this.#ends = new SharedEnds(description.memory)
+    this.#bell = new Bell(this.#ends)
+    this.#connection = new Connection(description.port, this.#ends)
+    this.#directory = new Directory(this.#connection, this.#ends)
+    const { maxRecordBytes } = description
+    this.#sender = new Sender(this.#connection, this.#directory, this.#ends, maxRecordBytes)
+  }
+
+  async describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>> {
+    this.#check()
+    const rows = await this.#directory.fetch(names)
+    const infos = rows.map((row) => this.#info(row)).filter((info) => info !== undefined)
+    return new Map(infos.map((info) => [info.name, info]))
+  }
+
+  async endOfEpoch(
+    { topic, partition }: TopicPartition,
+    leaderEpoch: number,
+  ): Promise<{ leaderEpoch: number; end: number }> {
+    this.#check()
+    await this.#directory.fetch([topic])
+    const { number } = this.#directory.place(topic, partition)
+    const question = { kind: 'end-of-epoch', topic: number, partition, epoch: leaderEpoch } as const
+    const answer = await this.#ask(question, 'epoch')
+    return { leaderEpoch: answer.leaderEpoch, end: answer.end }
+  }
+
+  async offsetAt(topic: string, time: number): Promise<readonly Position[]> {
+    const info = (await this.describe([topic])).get(topic)
+    if (info === undefined) throw unknownTopic(topic)
+    const { number } = this.#directory.place(topic, 0)
+    const positions: Position[] = []
+    for (const { partition, stableEnd } of info.partitions) {
+      const offset = await findByTime(this.#database, number, partition, stableEnd, time)
+      positions.push({ topic, partition, offset })
+    }
+    return positions
+  }
+
+  async ensure(specs: readonly TopicSpec[]): Promise<void> {
+    this.#check()
+    specs.forEach(checkSpec)
+    await this.#ask({ kind: 'ensure', specs }, 'done')
+  }
+
+  async remove(names: readonly string[]): Promise<void> {
+    this.#check()
+    await this.#ask({ kind: 'remove', names }, 'done')
+  }
+
+  async committed(group: string): Promise<readonly Position[]> {
+    this.#check()
+    return (await this.#ask({ kind: 'committed', group }, 'positions')).positions
+  }
+
+  /** Atomic in any case: a request is one write. */
+  async append(records: readonly RecordToAppend[]): Promise<readonly number[]> {
+    this.#check()
+    if (records.length === 0) return []
+    const sent = await this.#sender.send(
+      records,
+      [],
+      (request) => ({ kind: 'append', request }),
+      (bytes) => this.#admit(bytes),
+    )
+    if (sent === 'fenced') throw new Error('the log thread has fenced an append')
+    const { packed, bases } = sent
+    return records.map((_, i) => (bases[packed.sectionOf[i] ?? 0] ?? 0) + (packed.placeOf[i] ?? 0))
+  }
+
+  reader(options: { readonly maxBytes?: number } = {}): LogReader {
+    this.#check()
+    const reader = new EmbeddedReader(
+      {
+        database: this.#database,
+        directory: this.#directory,
+        ends: this.#ends,
+        bell: this.#bell,
+        check: () => this.#check(),
+        closed: (closed) => this.#readers.delete(closed),
+      },
+      options.maxBytes ?? READ_BYTES,
+    )
+    this.#readers.add(reader)
+    return reader
+  }
+
+  async openWriter(group: string, partition: number): Promise<LogWriter> {
+    this.#check()
+    const answer = await this.#ask({ kind: 'open-writer', group, partition }, 'writer')
+    const ref = { group, partition, fence: answer.fence }
+    return new EmbeddedWriter(this.#sender, ref, answer.positions)
+  }
+
+  async join(options: JoinOptions): Promise<Membership> {
+    return await joinAlone(options, await this.describe(options.topics))
+  }
+
+  share(): SharedLog {
+    this.#check()
+    const port: MessagePort = this.#connection.split()
+    return { description: describeLine({ ...this.#description, port }), transfer: [port] }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close()
+    await this.#closing
+  }
+
+  async #close(): Promise<void> {
+    for (const reader of [...this.#readers]) await reader[Symbol.asyncDispose]()
+    await this.#connection.close()
+    await this.#endThread()
+    await this.#database.close()
+  }
+
+  #check(): void {
+    if (this.#closing !== undefined) throw logClosed()
+    const problem = this.#connection.problem()
+    if (problem !== undefined) throw problem
+  }
+
+  /** Half of the queue is for commits, which are never refused. */
+  #admit(bytes: number): void {
+    const queued = this.#ends.queued()
+    const limit = this.#description.maxQueuedBytes / 2
+    if (queued === 0 || queued + bytes <= limit) return
+    throw new HostError(
+      'OVERLOADED',
+      `${queued} bytes wait to be written to the log, more than ${limit} may not: send slower, or try again`,
+    )
+  }
+
+  #info(row: TopicRow): TopicInfo | undefined {
+    const partitions: TopicInfo['partitions'][number][] = []
+    for (const [partition, slot] of row.slots.entries()) {
+      const ends = this.#ends.read(slot, row.number)
+      // Removed since the answer was given.
+      if (ends === undefined) return undefined
+      const { leaderEpoch } = this.#description
+      partitions.push({ partition, leaderEpoch, oldest: ends.oldest, stableEnd: ends.end })
+    }
+    return { name: row.name, id: row.id, kind: row.kind, partitions }
+  }
+
+  async #ask<K extends Answer['kind']>(
+    question: Question,
+    wanted: K,
+  ): Promise<Extract<Answer, { kind: K }>> {
+    const answer = await this.#connection.ask(question)
+    if (!isKind(answer, wanted)) throw new Error(`the log thread answered '${answer.kind}'`)
+    return answer
+  }
+}
+
+function isKind<K extends Answer['kind']>(
+  answer: Answer,
+  kind: K,
+): answer is Extract<Answer, { kind: K }> {
+  return answer.kind === kind
+}

@@ -1,0 +1,201 @@
+// What the log thread does with each question of a client.
+import type { MessagePort } from 'node:worker_threads'
+import { asHostError, toPlainError } from '../../errors.js'
+import type { TopicSpec } from '../log.js'
+import { unknownTopic } from '../problems.js'
+import type { Database } from './database.js'
+import type { Answer, Answered, Asked, WriterRef } from './messages.js'
+import { sectionsOf } from './packing.js'
+import type { Positions } from './positions.js'
+import { Sequencer } from './sequencer.js'
+import type { SharedEnds } from './shared-ends.js'
+import type { Topics } from './topics.js'
+
+export interface LogParts {
+  readonly database: Database
+  readonly topics: Topics
+  readonly positions: Positions
+  readonly ends: SharedEnds
+  readonly sync: boolean
+}
+
+export class LogService {
+  readonly #parts: LogParts
+  readonly #sequencer: Sequencer
+  readonly #failed: (cause: unknown) => void
+  readonly #ports = new Set<MessagePort>()
+  readonly #clearing = new Set<Promise<void>>()
+  #answers = new Map<MessagePort, Answered[]>()
+
+  constructor(parts: LogParts, failed: (cause: unknown) => void) {
+    const { database, topics, positions, ends, sync } = parts
+    this.#parts = parts
+    this.#failed = failed
+    this.#sequencer = new Sequencer(database, topics, positions, ends, sync, failed)
+  }
+
+  serve(port: MessagePort): void {
+    this.#ports.add(port)
+    port.on('message', (asked: Asked) => this.#take(port, asked))
+    port.on('close', () => this.#ports.delete(port))
+  }
+
+  /** Entries of topics that were removed shortly before the process died. */
+  async finishRemovals(): Promise<void> {
+    for (const number of await this.#parts.topics.doomed()) this.#clear(number)
+  }
+
+  /** Resolves when all that was asked for is done. */
+  async close(): Promise<void> {
+    await this.#sequencer.idle()
+    await Promise.all(this.#clearing)
+  }
+
+  hangUp(): void {
+    for (const port of this.#ports) port.close()
+  }
+
+  #take(port: MessagePort, asked: Asked): void {
+    const answer = (given: Answer): void => this.#answer(port, { ...given, id: asked.id })
+    try {
+      this.#handle(asked, answer)
+    } catch (thrown) {
+      answer(failure(thrown))
+    }
+  }
+
+  #handle(asked: Asked, answer: (given: Answer) => void): void {
+    const { topics, positions } = this.#parts
+    switch (asked.kind) {
+      case 'append':
+        this.#write(asked.request, answer)
+        break
+      case 'commit': {
+        const { group } = asked.writer
+        this.#write(asked.request, answer, asked.writer, { group, positions: asked.positions })
+        break
+      }
+      case 'open-writer': {
+        const { group, partition } = asked
+        const fence = positions.raiseFence(group, partition)
+        // Answered in its turn: commits that were let through before the fence count among the positions.
+        this.#turn(answer, async () => ({
+          kind: 'writer',
+          fence,
+          positions: positions.of(group, topics).filter((found) => found.partition === partition),
+        }))
+        break
+      }
+      case 'committed':
+        answer({ kind: 'positions', positions: positions.of(asked.group, topics) })
+        break
+      case 'topics': {
+        const found = asked.names.flatMap((name) => topics.named(name) ?? [])
+        answer({ kind: 'topics', topics: found.map((topic) => topics.row(topic)) })
+        break
+      }
+      case 'ensure':
+        this.#turn(answer, async () => this.#ensure(asked.specs))
+        break
+      case 'remove':
+        this.#turn(answer, async () => this.#remove(asked.names))
+        break
+      case 'end-of-epoch': {
+        const partition = topics.numbered(asked.topic)?.partitions[asked.partition]
+        if (partition === undefined) throw unknownTopic(`number ${asked.topic}`, asked.partition)
+        answer({ kind: 'epoch', ...topics.endOfEpoch(partition, asked.epoch) })
+        break
+      }
+      case 'client':
+        this.serve(asked.port)
+        answer({ kind: 'done' })
+        break
+    }
+  }
+
+  #write(
+    request: ArrayBuffer,
+    answer: (given: Answer) => void,
+    writer?: WriterRef,
+    moved?: { group: string; positions: Extract<Asked, { kind: 'commit' }>['positions'] },
+  ): void {
+    const { topics, positions, ends } = this.#parts
+    if (writer !== undefined && positions.isFenced(writer)) {
+      ends.queue(-request.byteLength)
+      answer({ kind: 'fenced' })
+      return
+    }
+    const sections = sectionsOf(request)
+    const places = [...sections, ...(moved?.positions ?? [])]
+    this.#sequencer.enqueue({
+      kind: 'write',
+      bytes: request.byteLength,
+      sections,
+      ...(moved === undefined ? {} : { moved }),
+      answer,
+      refuse: () => {
+        const gone = places.find(
+          ({ topic, partition }) => topics.numbered(topic)?.partitions[partition] === undefined,
+        )
+        return gone && failure(unknownTopic(`number ${gone.topic}`, gone.partition))
+      },
+    })
+  }
+
+  #turn(answer: (given: Answer) => void, run: () => Promise<Answer>): void {
+    this.#sequencer.enqueue({ kind: 'turn', run: async () => answer(await run()) })
+  }
+
+  async #ensure(specs: readonly TopicSpec[]): Promise<Answer> {
+    let made: ReturnType<Topics['ensure']>
+    try {
+      made = this.#parts.topics.ensure(specs)
+    } catch (thrown) {
+      return failure(thrown)
+    }
+    await this.#sequencer.write(made.operations)
+    made.done()
+    return { kind: 'done' }
+  }
+
+  async #remove(names: readonly string[]): Promise<Answer> {
+    const { topics, positions, ends } = this.#parts
+    const gone = [...new Set(names)]
+      .map((name) => topics.named(name))
+      .filter((topic) => topic !== undefined)
+    const steps = gone.flatMap((topic) => [topics.remove(topic), positions.forget(topic.number)])
+    if (steps.length === 0) return { kind: 'done' }
+    await this.#sequencer.write(steps.flatMap(({ operations }) => operations))
+    for (const { done } of steps) done()
+    ends.ring()
+    for (const { number } of gone) this.#clear(number)
+    return { kind: 'done' }
+  }
+
+  /** Beside the writes, not between them: it can take seconds, and nobody can see these entries any more. */
+  #clear(topic: number): void {
+    const clearing = this.#parts.topics.clear(topic).catch(this.#failed)
+    this.#clearing.add(clearing)
+    void clearing.finally(() => this.#clearing.delete(clearing))
+  }
+
+  /** One message for all the answers of one write. */
+  #answer(port: MessagePort, answered: Answered): void {
+    const waiting = this.#answers.get(port)
+    if (waiting !== undefined) {
+      waiting.push(answered)
+      return
+    }
+    this.#answers.set(port, [answered])
+    queueMicrotask(() => {
+      const answers = this.#answers
+      this.#answers = new Map()
+      for (const [to, list] of answers) to.postMessage(list)
+    })
+  }
+}
+
+const failure = (thrown: unknown): Answer => ({
+  kind: 'error',
+  error: toPlainError(asHostError(thrown)),
+})

@@ -1,0 +1,110 @@
+// Opens the embedded log: claims the folder, starts the log thread, and stops all of it in the reverse order.
+import { once } from 'node:events'
+import { resolve } from 'node:path'
+import { MessageChannel, Worker } from 'node:worker_threads'
+import { asHostError, fromPlainError, HostError } from '../../errors.js'
+import type { Log, LogDescription } from '../log.js'
+import { EmbeddedLog } from './client.js'
+import { claim, openHandle } from './database.js'
+import { readDescription } from './description.js'
+import type { Control, Report, ThreadData } from './messages.js'
+import { SharedEnds } from './shared-ends.js'
+
+export interface EmbeddedLogOptions {
+  /** The folder; made if it is missing. */
+  readonly path: string
+  /** What may wait to be written; appends are refused at half of it. Default 64 MiB. */
+  readonly maxQueuedBytes?: number
+  /** Default 8 MiB. */
+  readonly maxRecordBytes?: number
+  /** Whether each write waits for the disk: then a power cut loses nothing either. Default false. */
+  readonly sync?: boolean
+  /** Of all topics together. Default 16,384. */
+  readonly maxPartitions?: number
+  /** Called once, when the log has failed while it was open: it takes nothing any more. */
+  readonly onFailure: (error: HostError) => void
+}
+
+/**
+ * Opens the log for the process, in its main thread. Threads that opened it by `share()` have to close it before it is disposed of:
+ * LevelDB's first handle has to go last.
+ */
+export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log> {
+  // Handles find each other by the literal path: two spellings would be two databases in one folder.
+  const path = resolve(options.path)
+  await claim(path)
+  const database = await openHandle(path)
+  const ends = SharedEnds.create(options.maxPartitions ?? 16_384)
+  const { port1, port2 } = new MessageChannel()
+  const data: ThreadData = {
+    path,
+    memory: ends.memory,
+    sync: options.sync ?? false,
+    port: port2,
+  }
+  const thread = new Worker(new URL('./thread.js', import.meta.url), {
+    name: 'millrace log',
+    workerData: data,
+    transferList: [port2],
+  })
+  const exited = once(thread, 'exit')
+  let leaderEpoch: number
+  try {
+    leaderEpoch = await started(thread)
+  } catch (thrown) {
+    await exited
+    await database.close()
+    throw thrown
+  }
+  let isOver = false
+  const lost = (cause: unknown): void => {
+    if (isOver) return
+    isOver = true
+    ends.end('failed')
+    options.onFailure(logFailed(cause))
+  }
+  thread.on('message', (report: Report) => {
+    if (report.kind === 'failed') lost(fromPlainError(report.error, 'LOG_FAILED'))
+  })
+  thread.on('error', lost)
+  thread.on('exit', (code) => lost(new Error(`its thread ended with code ${code}`)))
+  return new EmbeddedLog(
+    {
+      path,
+      memory: ends.memory,
+      port: port1,
+      leaderEpoch,
+      maxRecordBytes: options.maxRecordBytes ?? 8 * 1024 * 1024,
+      maxQueuedBytes: options.maxQueuedBytes ?? 64 * 1024 * 1024,
+    },
+    database,
+    async () => {
+      isOver = true
+      const close: Control = { kind: 'close' }
+      thread.postMessage(close)
+      await exited
+    },
+  )
+}
+
+/** Opens the log in another thread of the process, from what `share()` returned. */
+export async function attachEmbeddedLog(description: LogDescription): Promise<Log> {
+  const line = readDescription(description)
+  return new EmbeddedLog(line, await openHandle(line.path))
+}
+
+async function started(thread: Worker): Promise<number> {
+  const report = await new Promise<Report>((found, failed) => {
+    thread.once('message', found)
+    thread.once('error', failed)
+  })
+  if (report.kind === 'ready') return report.leaderEpoch
+  throw fromPlainError(report.error, 'LOG_FAILED')
+}
+
+const logFailed = (cause: unknown): HostError =>
+  new HostError(
+    'LOG_FAILED',
+    `the log has failed (${asHostError(cause).message}): nothing is written any more; see to the disk and start the host anew`,
+    { cause },
+  )

@@ -1,0 +1,72 @@
+// The groups' positions and the fences of their writers, as the log thread keeps them.
+import type { Database } from './database.js'
+import * as layout from './layout.js'
+import type { NamedPosition, NumberedPosition, WriterRef } from './messages.js'
+import type { Operation, Topics } from './topics.js'
+
+export class Positions {
+  readonly #groups = new Map<string, Map<string, NumberedPosition>>()
+  /** In memory is enough: one process has the log, and writers of dead processes cannot come back. */
+  readonly #fences = new Map<string, number>()
+
+  static async load(database: Database): Promise<Positions> {
+    const positions = new Positions()
+    const range = { gte: layout.firstOf('position'), lt: layout.behind('position') }
+    for (const [key, value] of await database.iterator(range).all()) {
+      const position = { ...layout.placeOf(key), offset: layout.readOffset(value, 0) }
+      positions.set(layout.groupOf(key), [position])
+    }
+    return positions
+  }
+
+  /** Every earlier writer of this group and partition is fenced from here on. */
+  raiseFence(group: string, partition: number): number {
+    const fence = (this.#fences.get(`${partition} ${group}`) ?? 0) + 1
+    this.#fences.set(`${partition} ${group}`, fence)
+    return fence
+  }
+
+  isFenced({ group, partition, fence }: WriterRef): boolean {
+    return this.#fences.get(`${partition} ${group}`) !== fence
+  }
+
+  set(group: string, positions: readonly NumberedPosition[]): void {
+    const ofGroup = this.#groups.get(group) ?? new Map<string, NumberedPosition>()
+    this.#groups.set(group, ofGroup)
+    for (const position of positions) {
+      ofGroup.set(`${position.topic}/${position.partition}`, position)
+    }
+  }
+
+  of(group: string, topics: Topics): NamedPosition[] {
+    return [...(this.#groups.get(group)?.values() ?? [])].flatMap((position) => {
+      const topic = topics.numbered(position.topic)?.name
+      return topic === undefined ? [] : [{ ...position, topic }]
+    })
+  }
+
+  writes(group: string, positions: readonly NumberedPosition[]): Operation[] {
+    return positions.map(({ topic, partition, offset }) => ({
+      type: 'put',
+      key: layout.positionKey(group, topic, partition),
+      value: layout.packOffset(offset),
+    }))
+  }
+
+  /** The operations that forget a topic, and what to do when they are written. */
+  forget(topic: number): { operations: Operation[]; done: () => void } {
+    const operations: Operation[] = []
+    const places: (() => void)[] = []
+    for (const [group, ofGroup] of this.#groups) {
+      for (const [place, position] of ofGroup) {
+        if (position.topic !== topic) continue
+        operations.push({
+          type: 'del',
+          key: layout.positionKey(group, topic, position.partition),
+        })
+        places.push(() => ofGroup.delete(place))
+      }
+    }
+    return { operations, done: () => places.map((drop) => drop()) }
+  }
+}

@@ -1,0 +1,36 @@
+// The log thread's entry: opens its handle, serves the ports it is given, and ends when it is told to or when a write fails.
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { asHostError, toPlainError } from '../../errors.js'
+import { openHandle } from './database.js'
+import { LogService } from './log-service.js'
+import type { Control, Report, ThreadData } from './messages.js'
+import { Positions } from './positions.js'
+import { SharedEnds } from './shared-ends.js'
+import { Topics } from './topics.js'
+
+async function run(parent: MessagePort, { path, memory, sync, port }: ThreadData): Promise<void> {
+  const ends = new SharedEnds(memory)
+  const report = (message: Report): void => parent.postMessage(message)
+  const database = await openHandle(path)
+  const topics = await Topics.load(database, ends, sync)
+  const positions = await Positions.load(database)
+  const end = async (state: 'failed' | 'closed'): Promise<void> => {
+    // Before the ports close: a client that loses its port asks for the reason.
+    ends.end(state)
+    service.hangUp()
+    await database.close()
+    parent.close()
+  }
+  const service = new LogService({ database, topics, positions, ends, sync }, (cause) => {
+    report({ kind: 'failed', error: toPlainError(asHostError(cause, 'LOG_FAILED')) })
+    void end('failed')
+  })
+  parent.on('message', (message: Control) => {
+    if (message.kind === 'close') void service.close().then(async () => end('closed'))
+  })
+  await service.finishRemovals()
+  service.serve(port)
+  report({ kind: 'ready', leaderEpoch: topics.leaderEpoch })
+}
+
+if (parentPort !== null) await run(parentPort, workerData)

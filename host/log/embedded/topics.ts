@@ -1,0 +1,252 @@
+// What the log thread knows of topics: numbers, ends, epochs. Read once at the start, then kept beside the database.
+import { randomUUID } from 'node:crypto'
+import { HostError } from '../../errors.js'
+import type { TopicKind, TopicSpec } from '../log.js'
+import { topicMismatch } from '../problems.js'
+import type { Database } from './database.js'
+import * as layout from './layout.js'
+import type { TopicRow } from './messages.js'
+import { countOf } from './packing.js'
+import type { SharedEnds } from './shared-ends.js'
+
+export interface Partition {
+  readonly topic: Topic
+  readonly partition: number
+  readonly slot: number
+  readonly oldest: number
+  /** Behind what was given out; published once it is written. */
+  end: number
+  /** Where each epoch that had found records began, oldest first. */
+  readonly epochs: { readonly epoch: number; readonly start: number }[]
+}
+
+export interface Topic {
+  readonly name: string
+  readonly number: number
+  readonly id: string
+  readonly kind: TopicKind
+  readonly retentionMs?: number
+  readonly partitions: Partition[]
+}
+
+interface StoredTopic {
+  readonly number: number
+  readonly id: string
+  readonly kind: TopicKind
+  readonly partitions: number
+  readonly retentionMs?: number
+}
+
+type Put = { type: 'put'; key: Buffer; value: Buffer }
+type Del = { type: 'del'; key: Buffer }
+export type Operation = Put | Del
+
+export class Topics {
+  readonly #database: Database
+  readonly #ends: SharedEnds
+  readonly #byName = new Map<string, Topic>()
+  readonly #byNumber = new Map<number, Topic>()
+  readonly #freeSlots: number[]
+  #nextNumber = 1
+  leaderEpoch = 0
+
+  private constructor(database: Database, ends: SharedEnds) {
+    this.#database = database
+    this.#ends = ends
+    this.#freeSlots = Array.from({ length: ends.slots }, (_, i) => ends.slots - 1 - i)
+  }
+
+  /** Reads what is there, raises the leader epoch and stores where each partition ended before it. */
+  static async load(database: Database, ends: SharedEnds, sync: boolean): Promise<Topics> {
+    const topics = new Topics(database, ends)
+    await topics.#load()
+    await topics.#raiseEpoch(sync)
+    return topics
+  }
+
+  named(name: string): Topic | undefined {
+    return this.#byName.get(name)
+  }
+
+  numbered(number: number): Topic | undefined {
+    return this.#byNumber.get(number)
+  }
+
+  row({ name, number, id, kind, partitions }: Topic): TopicRow {
+    return { name, number, id, kind, slots: partitions.map(({ slot }) => slot) }
+  }
+
+  /** The operations that make what is missing, and what to do when they are written. */
+  ensure(specs: readonly TopicSpec[]): { operations: Operation[]; done: () => void } {
+    const made = new Map<string, TopicSpec>()
+    for (const spec of specs) {
+      const topic = this.#byName.get(spec.name)
+      const found = topic && { kind: topic.kind, partitions: topic.partitions.length }
+      const existing = found ?? made.get(spec.name)
+      if (existing === undefined) made.set(spec.name, spec)
+      else if (existing.kind !== spec.kind || existing.partitions !== spec.partitions) {
+        throw topicMismatch(spec, existing)
+      }
+    }
+    const wanted = [...made.values()].reduce((sum, spec) => sum + spec.partitions, 0)
+    if (wanted > this.#freeSlots.length) {
+      throw new HostError(
+        'BAD_CONFIG',
+        `the embedded log has room for ${this.#freeSlots.length} more partitions of ${this.#ends.slots}, not for ` +
+          `${wanted}: remove topics, or use fewer partitions a topic`,
+      )
+    }
+    let number = this.#nextNumber
+    const stored = [...made.values()].map((spec): [string, StoredTopic] => [
+      spec.name,
+      {
+        number: number++,
+        id: randomUUID(),
+        kind: spec.kind,
+        partitions: spec.partitions,
+        ...(spec.retentionMs === undefined ? {} : { retentionMs: spec.retentionMs }),
+      },
+    ])
+    const operations = stored.map(([name, topic]) =>
+      put(layout.topicKey(name), Buffer.from(JSON.stringify(topic))),
+    )
+    operations.push(put(layout.nextTopicKey, layout.u32(number)))
+    return {
+      operations,
+      done: () => {
+        this.#nextNumber = number
+        for (const [name, topic] of stored) this.#publish(this.#add(name, topic))
+      },
+    }
+  }
+
+  /** The operations that make a topic unknown, and what to do when they are written. */
+  remove(topic: Topic): { operations: Operation[]; done: () => void } {
+    return {
+      operations: [
+        { type: 'del', key: layout.topicKey(topic.name) },
+        ...topic.partitions.map(
+          ({ partition }): Del => ({
+            type: 'del',
+            key: layout.partitionKey(topic.number, partition),
+          }),
+        ),
+        // Deleting the entries takes long; what a crash leaves is deleted at the next open.
+        put(layout.doomedKey(topic.number), Buffer.alloc(0)),
+      ],
+      done: () => {
+        this.#byName.delete(topic.name)
+        this.#byNumber.delete(topic.number)
+        for (const { slot } of topic.partitions) {
+          this.#ends.free(slot)
+          this.#freeSlots.push(slot)
+        }
+      },
+    }
+  }
+
+  async clear(number: number): Promise<void> {
+    const gte = layout.entryKey(number, 0, 0)
+    await this.#database.clear({ gte, lt: layout.behindTopic(number) })
+    await this.#database.del(layout.doomedKey(number))
+  }
+
+  async doomed(): Promise<number[]> {
+    const range = { gte: layout.firstOf('doomed'), lt: layout.behind('doomed') }
+    return (await this.#database.keys(range).all()).map(layout.doomedOf)
+  }
+
+  endOfEpoch(partition: Partition, epoch: number): { leaderEpoch: number; end: number } {
+    const later = partition.epochs.find((found) => found.epoch > epoch)
+    const { end } = this.#ends.read(partition.slot, partition.topic.number) ?? partition
+    return { leaderEpoch: Math.min(epoch, this.leaderEpoch), end: later?.start ?? end }
+  }
+
+  async #load(): Promise<void> {
+    const next = await this.#database.get(layout.nextTopicKey)
+    if (next !== undefined) this.#nextNumber = next.readUInt32BE(0)
+    const range = { gte: layout.firstOf('topic'), lt: layout.behind('topic') }
+    for (const [key, value] of await this.#database.iterator(range).all()) {
+      const stored: StoredTopic = JSON.parse(value.toString())
+      if (stored.partitions > this.#freeSlots.length) {
+        throw new HostError(
+          'BAD_CONFIG',
+          `the log holds more partitions than the ${this.#ends.slots} it may have: raise that limit`,
+        )
+      }
+      this.#add(layout.topicNameOf(key), stored)
+    }
+    const all = [...this.#byNumber.values()].flatMap(({ partitions }) => partitions)
+    // In portions: a promise for each of thousands of partitions helps nobody.
+    for (let at = 0; at < all.length; at += 64) {
+      await Promise.all(all.slice(at, at + 64).map(async (partition) => this.#loadEnds(partition)))
+    }
+    for (const partition of all) {
+      this.#ends.take(partition.slot, partition.topic.number, partition)
+    }
+  }
+
+  async #loadEnds(partition: Partition): Promise<void> {
+    const { number } = partition.topic
+    const range = await this.#database.get(layout.partitionKey(number, partition.partition))
+    const [last] = await this.#database
+      .iterator({
+        gte: layout.entryKey(number, partition.partition, 0),
+        lt: layout.entryKey(number, partition.partition + 1, 0),
+        reverse: true,
+        limit: 1,
+      })
+      .all()
+    const oldest = range === undefined ? 0 : layout.readOffset(range, 0)
+    const least = range === undefined ? 0 : layout.readOffset(range, 8)
+    const behindLast = last === undefined ? 0 : layout.baseOf(last[0]) + countOf(last[1])
+    Object.assign(partition, { oldest, end: Math.max(least, behindLast) })
+  }
+
+  async #raiseEpoch(sync: boolean): Promise<void> {
+    const range = { gte: layout.firstOf('epoch'), lt: layout.behind('epoch') }
+    for (const [key, value] of await this.#database.iterator(range).all()) {
+      for (const { topic, partition, offset } of layout.unpackStarts(value)) {
+        this.#byNumber
+          .get(topic)
+          ?.partitions[partition]?.epochs.push({ epoch: layout.epochOf(key), start: offset })
+      }
+    }
+    const current = await this.#database.get(layout.currentEpochKey)
+    this.leaderEpoch = (current === undefined ? 0 : current.readUInt32BE(0)) + 1
+    const starts: layout.Start[] = []
+    for (const topic of this.#byNumber.values()) {
+      for (const { partition, end, epochs } of topic.partitions) {
+        // Only what has moved: a host that is started a thousand times leaves a thousand small records at most.
+        if (end === (epochs.at(-1)?.start ?? 0)) continue
+        starts.push({ topic: topic.number, partition, offset: end })
+        epochs.push({ epoch: this.leaderEpoch, start: end })
+      }
+    }
+    const operations = [put(layout.currentEpochKey, layout.u32(this.leaderEpoch))]
+    if (starts.length > 0) {
+      operations.push(put(layout.epochKey(this.leaderEpoch), layout.packStarts(starts)))
+    }
+    await this.#database.batch(operations, { sync })
+  }
+
+  #add(name: string, stored: StoredTopic): Topic {
+    const { partitions: count, ...rest } = stored
+    const topic: Topic = { name, ...rest, partitions: [] }
+    for (let partition = 0; partition < count; partition++) {
+      const slot = this.#freeSlots.pop() ?? 0
+      topic.partitions.push({ topic, partition, slot, oldest: 0, end: 0, epochs: [] })
+    }
+    this.#byName.set(name, topic)
+    this.#byNumber.set(stored.number, topic)
+    return topic
+  }
+
+  #publish(topic: Topic): void {
+    for (const partition of topic.partitions) {
+      this.#ends.take(partition.slot, topic.number, partition)
+    }
+  }
+}
+
+const put = (key: Buffer, value: Buffer): Put => ({ type: 'put', key, value })

@@ -1,0 +1,39 @@
+// The membership of a group that has one member, as in a log that serves one process: all partitions, at once.
+import { HostError } from '../errors.js'
+import type { JoinOptions, Membership, TopicInfo } from './log.js'
+import { unknownTopic } from './problems.js'
+
+/** Resolves when the first assignment was taken. */
+export async function joinAlone(
+  options: JoinOptions,
+  topics: ReadonlyMap<string, TopicInfo>,
+): Promise<Membership> {
+  const counts = options.topics.map((name) => {
+    const topic = topics.get(name)
+    if (topic === undefined) throw unknownTopic(name)
+    return topic.partitions.length
+  })
+  const count = counts[0] ?? 0
+  const other = counts.findIndex((found) => found !== count)
+  if (other !== -1) {
+    throw new HostError(
+      'TOPIC_MISMATCH',
+      `group ${options.group} reads ${options.topics[0]} with ${count} partitions and ` +
+        `${options.topics[other]} with ${counts[other]}: topics read together need the same number`,
+    )
+  }
+  const partitions = Array.from({ length: count }, (_, partition) => partition)
+  const epoch = 1
+  await options.assigned({ epoch, partitions })
+  let owners: ReadonlyMap<number, string> = new Map(partitions.map((p) => [p, options.instance]))
+  let left: Promise<void> | undefined
+  return {
+    owners: () => owners,
+    [Symbol.asyncDispose]: async () => {
+      left ??= options.revoked(epoch).finally(() => {
+        owners = new Map()
+      })
+      await left
+    },
+  }
+}
