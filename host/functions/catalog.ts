@@ -91,10 +91,13 @@ export interface Topology {
 export interface Catalog {
   stream(name: string): StreamEntry | undefined
   table(name: string): TableEntry | undefined
-  functions(): readonly FunctionStatus[]
-  function(name: string): FunctionStatus | undefined
+  /** Asynchronous: the ends of the inputs are asked of the log, so that the lag is that of this moment. */
+  functions(): Promise<readonly FunctionStatus[]>
+  function(name: string): Promise<FunctionStatus | undefined>
   /** Of the functions that are loaded, for walking from stream to table. */
   descriptions(): readonly FunctionDescription[]
+  /** Names and states alone, at once. */
+  states(): ReadonlyMap<string, FunctionState>
   topology(): Topology
   /** The bundle that runs, for the gate to load its codecs. */
   bundle(functionName: string): Bundle | undefined

@@ -1,0 +1,56 @@
+// A failure as people are shown it: the user's own place in the user's own file, with a code frame.
+import type { PlainError } from '../errors.js'
+import type { ShownError } from './catalog.js'
+import type { Bundle } from './description.js'
+import type { RecordPlace } from './messages.js'
+import { mapStack } from './stack.js'
+
+/** `bundle` is the version that failed, if it is still known. */
+export function showError(
+  error: PlainError,
+  bundle: Bundle | undefined,
+  place?: RecordPlace,
+): ShownError {
+  const mapped =
+    error.stack === undefined || bundle === undefined ? undefined : mapStack(error.stack, bundle)
+  const location = mapped ?? locationOf(error.details)
+  return {
+    code: error.code ?? 'HANDLER_FAILED',
+    message: error.message,
+    at: new Date().toISOString(),
+    ...(location?.file === undefined ? {} : { file: location.file }),
+    ...(location?.line === undefined ? {} : { line: location.line }),
+    ...(location?.column === undefined ? {} : { column: location.column }),
+    ...(location?.frame === undefined ? {} : { frame: location.frame }),
+    ...(mapped === undefined ? {} : { stack: mapped.stack }),
+    ...(place?.stream === undefined ? {} : { stream: place.stream }),
+    ...(place === undefined ? {} : { partition: place.partition }),
+    ...(place?.offset === undefined ? {} : { offset: place.offset }),
+    ...(place?.key === undefined ? {} : { key: place.key }),
+  }
+}
+
+interface Location {
+  readonly file?: string
+  readonly line?: number
+  readonly column?: number
+  readonly frame?: string
+}
+
+/** A failed build or load carries its place, or several, in the details. */
+function locationOf(details: unknown): Location | undefined {
+  if (!isObject(details)) return undefined
+  const first = Array.isArray(details.problems) ? details.problems[0] : details
+  if (!isObject(first)) return undefined
+  const { file, line, column, frame } = first
+  return {
+    ...(typeof file === 'string' ? { file } : {}),
+    ...(typeof line === 'number' ? { line } : {}),
+    ...(typeof column === 'number' ? { column } : {}),
+    ...(typeof frame === 'string' ? { frame } : {}),
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

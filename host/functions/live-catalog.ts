@@ -1,0 +1,207 @@
+// The catalog of the functions that the registry runs, as they are at the moment of asking.
+import type { Log } from '../log/log.js'
+import type {
+  Catalog,
+  CodecRef,
+  FunctionState,
+  FunctionStatus,
+  PartitionStatus,
+  StreamEntry,
+  TableEntry,
+  Topology,
+} from './catalog.js'
+import type { Cell } from './cell.js'
+import type { Bundle, EdgeDescription, FunctionDescription } from './description.js'
+import { RateMeter } from './rate-meter.js'
+import type { Entry, Registry } from './registry.js'
+
+export class LiveCatalog implements Catalog, Disposable {
+  readonly #registry: Registry
+  readonly #log: Log
+  readonly #rates: RateMeter
+  /** Who waits for a function that is not there: told when the set of functions changes. */
+  #waiting: (() => void)[] = []
+
+  constructor(registry: Registry, log: Log) {
+    this.#registry = registry
+    this.#log = log
+    this.#rates = new RateMeter(() =>
+      this.#cells().map((cell): [string, number] => [cell.name, cell.records()]),
+    )
+    registry.onChange = () => {
+      const waiting = this.#waiting
+      this.#waiting = []
+      for (const resolve of waiting) resolve()
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#rates[Symbol.dispose]()
+  }
+
+  stream(name: string): StreamEntry | undefined {
+    const read: CodecRef[] = []
+    const written: CodecRef[] = []
+    let found: { topic: string; partitions: number } | undefined
+    for (const cell of this.#cells()) {
+      const input = cell.description.inputs.find(({ stream }) => stream === name)
+      if (input !== undefined) {
+        found = { topic: input.topic, partitions: cell.edges.partitions }
+        read.push(codecRef(cell, 'input', input))
+      }
+      const output = cell.description.outputs.find(({ stream }) => stream === name)
+      const edge = cell.edges.outputs.find(({ stream }) => stream === name)
+      if (output !== undefined && edge !== undefined) {
+        found ??= { topic: edge.topic, partitions: edge.partitions }
+        written.push(codecRef(cell, 'output', output))
+      }
+    }
+    return found === undefined
+      ? undefined
+      : { name, ...found, codecs: read.length > 0 ? read : written }
+  }
+
+  table(name: string): TableEntry | undefined {
+    const cell = this.#registry.entries.get(name)?.cell
+    const view = cell?.view
+    const table = cell?.description.table
+    if (cell === undefined || view === undefined || !table) return undefined
+    return {
+      name,
+      function: cell.name,
+      partitions: cell.edges.partitions,
+      codec: {
+        function: cell.name,
+        version: cell.bundle.version,
+        edge: { kind: 'table' },
+        codec: table.codec,
+      },
+      view,
+      isServing: (partition) => cell.isServing(partition),
+    }
+  }
+
+  async functions(): Promise<readonly FunctionStatus[]> {
+    const entries = [...this.#registry.entries.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return await Promise.all(entries.map((entry) => this.#status(entry)))
+  }
+
+  async function(name: string): Promise<FunctionStatus | undefined> {
+    const entry = this.#registry.entries.get(name)
+    return entry === undefined ? undefined : await this.#status(entry)
+  }
+
+  states(): ReadonlyMap<string, FunctionState> {
+    return new Map([...this.#registry.entries].map(([name, entry]) => [name, stateOf(entry)]))
+  }
+
+  descriptions(): readonly FunctionDescription[] {
+    return this.#cells().map(({ description }) => description)
+  }
+
+  bundle(functionName: string): Bundle | undefined {
+    return this.#registry.entries.get(functionName)?.cell?.bundle
+  }
+
+  position(functionName: string, topic: string, partition: number): number {
+    return this.#registry.entries.get(functionName)?.cell?.position(topic, partition) ?? 0
+  }
+
+  changed(functionName: string): Promise<void> {
+    const cell = this.#registry.entries.get(functionName)?.cell
+    if (cell !== undefined) return cell.progress.changed()
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  async ends(topic: string): Promise<readonly number[]> {
+    const info = (await this.#log.describe([topic])).get(topic)
+    return info?.partitions.map(({ stableEnd }) => stableEnd) ?? []
+  }
+
+  topology(): Topology {
+    const cells = this.#cells()
+    const streams = new Map<string, number>()
+    const edges: { from: string; to: string }[] = []
+    for (const { name, description, edges: lines } of cells) {
+      for (const { stream } of description.inputs) {
+        streams.set(stream, lines.partitions)
+        edges.push({ from: `stream:${stream}`, to: `function:${name}` })
+      }
+      for (const { stream, partitions } of lines.outputs) {
+        streams.set(stream, streams.get(stream) ?? partitions)
+        edges.push({ from: `function:${name}`, to: `stream:${stream}` })
+      }
+      if (description.table !== null) {
+        edges.push({ from: `function:${name}`, to: `table:${name}` })
+      }
+      if (description.loop !== null) {
+        edges.push({ from: `function:${name}`, to: `function:${name}` })
+      }
+    }
+    return {
+      functions: cells.map(({ name, state, description }) => ({
+        name,
+        state,
+        inputs: description.inputs.map(({ stream }) => stream),
+        outputs: description.outputs.map(({ stream }) => stream),
+        table: description.table === null ? null : name,
+        loop: description.loop !== null,
+      })),
+      streams: [...streams].map(([name, partitions]) => ({ name, partitions })),
+      tables: cells
+        .filter(({ description }) => description.table !== null)
+        .map(({ name, edges: { partitions } }) => ({ name, partitions })),
+      edges,
+    }
+  }
+
+  #cells(): Cell[] {
+    return [...this.#registry.entries.values()].flatMap(({ cell }) => cell ?? [])
+  }
+
+  async #status(entry: Entry): Promise<FunctionStatus> {
+    const { cell } = entry
+    const partitions = cell === undefined ? [] : await this.#partitions(cell)
+    return {
+      name: entry.name,
+      file: cell?.bundle.file ?? entry.files[0] ?? '',
+      state: stateOf(entry),
+      version: cell?.bundle.version ?? null,
+      partitions,
+      lag: partitions.flatMap(({ inputs }) => inputs).reduce((sum, { lag }) => sum + lag, 0),
+      rates: { recordsPerSecond: this.#rates.perSecond(entry.name) },
+      records: cell?.records() ?? 0,
+      swaps: cell?.swaps ?? 0,
+      error: entry.error ?? cell?.error ?? null,
+    }
+  }
+
+  async #partitions(cell: Cell): Promise<PartitionStatus[]> {
+    const topics = await this.#log.describe(cell.edges.inputs.map(({ topic }) => topic))
+    const numbers = Array.from({ length: cell.edges.partitions }, (_, partition) => partition)
+    return numbers.flatMap((partition) => {
+      const state = cell.partitionState(partition)
+      if (state === undefined) return []
+      const inputs = cell.edges.inputs.map(({ stream, topic }) => {
+        const position = cell.position(topic, partition)
+        const end = topics.get(topic)?.partitions[partition]?.stableEnd ?? position
+        return { stream, position, end, lag: Math.max(0, end - position) }
+      })
+      return [{ partition, state, inputs }]
+    })
+  }
+}
+
+function stateOf(entry: Entry): FunctionState {
+  // Nothing runs: either it is being loaded for the first time, or what was loaded was refused.
+  return entry.cell?.state ?? (entry.error === null ? 'loading' : 'halted')
+}
+
+function codecRef(cell: Cell, kind: 'input' | 'output', edge: EdgeDescription): CodecRef {
+  return {
+    function: cell.name,
+    version: cell.bundle.version,
+    edge: { kind, stream: edge.stream },
+    codec: edge.codec,
+  }
+}

@@ -1,0 +1,63 @@
+// What the main thread and a function's worker say to each other; packed batches never pass here.
+import type { PlainError } from '../errors.js'
+import type { LogDescription } from '../log/log.js'
+import type { Edges, RunOptions } from '../processor/program.js'
+import type { FlushLimits } from '../processor/task.js'
+import type { Bundle } from './description.js'
+
+/** All that a thread needs to load one version. */
+export interface Version {
+  readonly bundle: Pick<Bundle, 'name' | 'file' | 'version' | 'code'>
+  readonly edges: Edges
+  readonly options: RunOptions
+}
+
+export interface WorkerSettings {
+  readonly flush: FlushLimits
+  readonly cacheBytes: number
+  readonly attemptGraceMs: number
+  readonly tombstoneRetentionMs: number
+}
+
+/** The worker's `workerData`. */
+export interface WorkerStart extends Version {
+  readonly log: LogDescription
+  /** Absolute, spelled exactly as the main thread opened it; null for a stateless function. */
+  readonly storePath: string | null
+  readonly progress: SharedArrayBuffer
+  readonly partitions: readonly number[]
+  readonly settings: WorkerSettings
+}
+
+export type ToWorker = { readonly id: number } & (
+  | { readonly kind: 'swap'; readonly version: Version }
+  | { readonly kind: 'pause' }
+  | { readonly kind: 'resume' }
+  | { readonly kind: 'drain' }
+)
+
+/** Where something happened, as far as it is known. */
+export interface RecordPlace {
+  readonly version: string
+  readonly stream?: string
+  readonly partition: number
+  readonly offset?: number
+  readonly key?: string
+  readonly attempts?: number
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+export type FromWorker =
+  | { readonly kind: 'reply'; readonly id: number; readonly error?: PlainError }
+  | { readonly kind: 'recovering' | 'running' | 'fenced'; readonly partition: number }
+  | { readonly kind: 'halted' | 'skipped'; readonly error: PlainError; readonly place: RecordPlace }
+  /** The bundle did not load, or the log or store did not open: the worker ends after it. */
+  | { readonly kind: 'unstartable'; readonly error: PlainError }
+  | {
+      readonly kind: 'log'
+      readonly level: LogLevel
+      readonly message: string
+      /** JSON. */
+      readonly fields: string
+    }

@@ -1,0 +1,250 @@
+// All functions of the host: follows the folder of function files, and starts, swaps and stops their cells.
+import { mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { asHostError, HostError, toPlainError } from '../errors.js'
+import type { Logger } from '../logger.js'
+import type { Log } from '../log/log.js'
+import { bundleFunction, functionName, isFunctionFile } from './bundle.js'
+import type { ShownError } from './catalog.js'
+import { Cell, describe } from './cell.js'
+import type { Bundle, FunctionDescription } from './description.js'
+import { showError } from './failure.js'
+import type { WorkerSettings } from './messages.js'
+import { Probe } from './probe.js'
+import { hasSameEdges, prepareTopics } from './topics.js'
+import { type FunctionsWatch, watchFunctions } from './watch.js'
+
+export interface RegistryOptions {
+  readonly log: Log
+  readonly logger: Logger
+  /** Of the project: npm packages are found from here. */
+  readonly root: string
+  /** The folder of function files, absolute. */
+  readonly folder: string
+  /** The folder in which each function has its store, absolute. */
+  readonly tables: string
+  readonly namespace: string
+  readonly partitions: number
+  readonly settings: WorkerSettings
+  readonly drainMs: number
+  readonly loadMs: number
+  readonly instance: string
+}
+
+/** What is known of one function name: its file or files, what runs, and what the last save was refused for. */
+export interface Entry {
+  readonly name: string
+  /** More than one: none is taken. */
+  files: string[]
+  cell: Cell | undefined
+  error: ShownError | null
+}
+
+export class Registry implements AsyncDisposable {
+  readonly #options: RegistryOptions
+  readonly #probe: Probe
+  readonly #entries = new Map<string, Entry>()
+  /** Changes of one name are worked off one after another. */
+  readonly #queues = new Map<string, Promise<void>>()
+  /** Files that cannot be functions, by path. */
+  readonly #misnamed = new Set<string>()
+  #watch: FunctionsWatch | undefined
+  #changed: () => void = () => {}
+  #isStopped = false
+
+  constructor(options: RegistryOptions) {
+    this.#options = options
+    this.#probe = new Probe({ loadMs: options.loadMs })
+  }
+
+  get entries(): ReadonlyMap<string, Entry> {
+    return this.#entries
+  }
+
+  /** Called at each change of what functions there are. */
+  set onChange(callback: () => void) {
+    this.#changed = callback
+  }
+
+  /** Loads every file of the folder; resolves when each has started or was refused. */
+  async load(): Promise<void> {
+    const { folder, tables, logger } = this.#options
+    await mkdir(tables, { recursive: true })
+    const files = await this.#files()
+    if (files.length === 0) {
+      logger.warn(`no function in ${folder}: put a file there, such as click-count.ts`)
+    }
+    await this.#take(files, [])
+  }
+
+  /** Follows the folder from now on. Call after `load`. */
+  async watch(): Promise<void> {
+    this.#watch = await watchFunctions({
+      folder: this.#options.folder,
+      onChange: ({ added, changed, removed }) => {
+        void this.#take([...added, ...changed], removed)
+      },
+    })
+    for (const { cell } of this.#entries.values()) {
+      if (cell !== undefined) this.#watch.setInputs(cell.bundle.file, cell.bundle.inputs)
+    }
+    // What was saved between the load and the watch.
+    await this.#take(await this.#files(), [])
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopped = true
+    await this.#watch?.[Symbol.asyncDispose]()
+    await Promise.all(this.#queues.values())
+    await Promise.all([...this.#entries.values()].map((entry) => entry.cell?.[Symbol.asyncDispose]()))
+    await this.#probe[Symbol.asyncDispose]()
+  }
+
+  async #files(): Promise<string[]> {
+    const { folder } = this.#options
+    const names = await readdir(folder).catch(() => [])
+    return names.map((name) => join(folder, name)).filter((file) => isFunctionFile(file))
+  }
+
+  async #take(saved: readonly string[], removed: readonly string[]): Promise<void> {
+    const names = new Set<string>()
+    for (const file of removed) {
+      this.#misnamed.delete(file)
+      for (const entry of this.#entries.values()) {
+        if (!entry.files.includes(file)) continue
+        entry.files = entry.files.filter((known) => known !== file)
+        names.add(entry.name)
+      }
+    }
+    for (const file of saved) {
+      const name = this.#nameOf(file)
+      if (name === undefined) continue
+      const entry = this.#entry(name)
+      if (!entry.files.includes(file)) entry.files = [...entry.files, file].sort()
+      names.add(name)
+    }
+    await Promise.all([...names].map((name) => this.#enqueue(name)))
+  }
+
+  #nameOf(file: string): string | undefined {
+    try {
+      return functionName(file)
+    } catch (error) {
+      if (!this.#misnamed.has(file)) this.#options.logger.error(asHostError(error).message)
+      this.#misnamed.add(file)
+      return undefined
+    }
+  }
+
+  #entry(name: string): Entry {
+    const entry = this.#entries.get(name) ?? { name, files: [], cell: undefined, error: null }
+    this.#entries.set(name, entry)
+    return entry
+  }
+
+  #enqueue(name: string): Promise<void> {
+    const after = this.#queues.get(name) ?? Promise.resolve()
+    const done = after.then(() => this.#update(name))
+    this.#queues.set(name, done)
+    void done.then(() => {
+      if (this.#queues.get(name) === done) this.#queues.delete(name)
+    })
+    return done
+  }
+
+  /** Never rejects: what goes wrong is shown with the function. */
+  async #update(name: string): Promise<void> {
+    const entry = this.#entries.get(name)
+    if (entry === undefined || this.#isStopped) return
+    const [file, second] = entry.files
+    const logger = this.#options.logger.child({ function: name })
+    let bundle: Bundle | undefined
+    try {
+      if (file === undefined) {
+        await this.#remove(entry)
+        logger.info('stopped: its file is gone; its table and positions stay in the log')
+      } else if (second !== undefined) {
+        throw new HostError(
+          'DUPLICATE_FUNCTION',
+          `${entry.files.join(' and ')} are both the function ${name}: delete or rename one${entry.cell === undefined ? '' : '; what ran before goes on'}`,
+          { function: name },
+        )
+      } else {
+        bundle = await bundleFunction({ file, name, root: this.#options.root })
+        this.#watch?.setInputs(file, bundle.inputs)
+        await this.#run(entry, bundle, logger)
+        entry.error = null
+      }
+    } catch (error) {
+      const failure = asHostError(error, 'LOAD_FAILED')
+      if (file !== undefined) this.#watch?.setInputs(file, inputsOf(failure) ?? [file])
+      entry.error = showError(toPlainError(failure), bundle)
+      const goesOn = entry.cell === undefined ? 'not running' : `version ${entry.cell.bundle.version} goes on`
+      logger.error(`${goesOn}: the save was refused\n${describe(entry.error)}`)
+    }
+    this.#changed()
+  }
+
+  async #run(entry: Entry, bundle: Bundle, logger: Logger): Promise<void> {
+    const { cell } = entry
+    if (cell?.bundle.version === bundle.version && cell.bundle.file === bundle.file) return
+    const { log, namespace, partitions } = this.#options
+    const description = await this.#probe.probe(bundle, { namespace })
+    const edges = await prepareTopics(log, description, partitions)
+    if (this.#isStopped) return
+    if (cell !== undefined && hasSameEdges(cell.description, description)) {
+      const from = cell.bundle.version
+      await cell.swap(bundle, description, edges)
+      logger.info('swapped', { from, to: bundle.version })
+      return
+    }
+    if (cell !== undefined) {
+      // Other inputs or another table: what is stored and committed stays, and the new set is joined.
+      await cell[Symbol.asyncDispose]()
+      entry.cell = undefined
+    }
+    const next = this.#cell(bundle, description, edges, logger)
+    try {
+      await next.start()
+    } catch (error) {
+      await next[Symbol.asyncDispose]()
+      throw error
+    }
+    entry.cell = next
+  }
+
+  #cell(
+    bundle: Bundle,
+    description: FunctionDescription,
+    edges: Cell['edges'],
+    logger: Logger,
+  ): Cell {
+    const { log, tables, settings, drainMs, instance } = this.#options
+    return new Cell({
+      log,
+      edges,
+      bundle,
+      description,
+      storePath: join(tables, bundle.name),
+      settings,
+      drainMs,
+      instance,
+      logger,
+    })
+  }
+
+  async #remove(entry: Entry): Promise<void> {
+    const { cell } = entry
+    entry.cell = undefined
+    this.#entries.delete(entry.name)
+    await cell?.[Symbol.asyncDispose]()
+  }
+}
+
+/** A failed build names what it read: a change of any of these may mend it. */
+function inputsOf(error: HostError): readonly string[] | undefined {
+  const { details } = error
+  if (typeof details !== 'object' || details === null || !('inputs' in details)) return undefined
+  return Array.isArray(details.inputs) ? details.inputs : undefined
+}
+

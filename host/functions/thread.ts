@@ -1,0 +1,102 @@
+// The main thread's hold on one function's worker: starts it, speaks to it, and notices when it dies.
+import { Worker } from 'node:worker_threads'
+import { type HostError, fromPlainError, HostError as Failure } from '../errors.js'
+import type { SharedLog } from '../log/log.js'
+import type { FromWorker, ToWorker, WorkerStart } from './messages.js'
+
+type Request = ToWorker extends infer Each ? (Each extends ToWorker ? Omit<Each, 'id'> : never) : never
+
+export interface ThreadOptions {
+  readonly start: Omit<WorkerStart, 'log'>
+  readonly log: SharedLog
+  onMessage(message: Exclude<FromWorker, { kind: 'reply' }>): void
+  /** It ended without having been asked to. */
+  onDeath(error: HostError): void
+}
+
+export class FunctionWorker implements AsyncDisposable {
+  readonly #worker: Worker
+  readonly #name: string
+  readonly #pending = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
+  readonly #exited: Promise<void>
+  #lastId = 0
+  #isExpected = false
+  #hasExited = false
+
+  constructor(options: ThreadOptions) {
+    const { start, log } = options
+    this.#name = start.bundle.name
+    const workerData: WorkerStart = { ...start, log: log.description }
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData,
+      transferList: log.transfer,
+      name: this.#name,
+    })
+    let cause: unknown
+    this.#worker.on('message', (message: FromWorker) => {
+      if (message.kind === 'reply') this.#reply(message)
+      else options.onMessage(message)
+    })
+    this.#worker.on('error', (error) => {
+      cause = error
+    })
+    this.#exited = new Promise((resolve) => {
+      this.#worker.on('exit', (code) => {
+        this.#hasExited = true
+        const error = this.#died(cause, code)
+        for (const { reject } of this.#pending.values()) reject(error)
+        this.#pending.clear()
+        resolve()
+        if (!this.#isExpected) options.onDeath(error)
+      })
+    })
+  }
+
+  /** Resolves when the worker has done it; rejects with what failed, or with WORKER_DIED. */
+  async ask(request: Request): Promise<void> {
+    if (this.#hasExited) throw this.#died(undefined, 0)
+    const id = ++this.#lastId
+    const answered = new Promise<void>((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject })
+    })
+    this.#worker.postMessage({ ...request, id })
+    await answered
+  }
+
+  /** Flushes and ends; ended from outside if that takes longer than `drainMs`. */
+  async drain(drainMs: number): Promise<void> {
+    this.#isExpected = true
+    const timer = setTimeout(() => void this.#worker.terminate(), drainMs)
+    try {
+      await this.ask({ kind: 'drain' })
+    } catch {
+      // Dead or stuck: what it had not flushed is read again by the next owner.
+      await this.#worker.terminate()
+    }
+    await this.#exited
+    clearTimeout(timer)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isExpected = true
+    await this.#worker.terminate()
+    await this.#exited
+  }
+
+  #reply({ id, error }: Extract<FromWorker, { kind: 'reply' }>): void {
+    const waiting = this.#pending.get(id)
+    this.#pending.delete(id)
+    if (error === undefined) waiting?.resolve()
+    else waiting?.reject(fromPlainError(error))
+  }
+
+  #died(cause: unknown, code: number): HostError {
+    const why = cause instanceof Error ? cause.message : `exit code ${code}`
+    const error = new Failure('WORKER_DIED', `the thread of ${this.#name} ended: ${why}`, {
+      function: this.#name,
+      ...(cause === undefined ? {} : { cause }),
+    })
+    if (cause instanceof Error && cause.stack !== undefined) error.stack = cause.stack
+    return error
+  }
+}

@@ -1,0 +1,75 @@
+// Makes the topics of a function, or takes them as they are, and says where its edges lie.
+import { HostError } from '../errors.js'
+import type { Log, TopicInfo, TopicSpec } from '../log/log.js'
+import type { Edges } from '../processor/program.js'
+import type { EdgeDescription, FunctionDescription } from './description.js'
+
+/** Rejects with TOPIC_MISMATCH if inputs, table and loop have not the same number of partitions. */
+export async function prepareTopics(
+  log: Log,
+  description: FunctionDescription,
+  defaultPartitions: number,
+): Promise<Edges> {
+  const { name, inputs, outputs, table, loop } = description
+  const together = [...inputs, ...(table === null ? [] : [table]), ...(loop === null ? [] : [loop])]
+  const known = await log.describe([...together, ...outputs].map(({ topic }) => topic))
+  const partitions = agreedPartitions(name, together, known) ?? defaultPartitions
+
+  const specs = new Map<string, TopicSpec>()
+  for (const { topic } of together) {
+    specs.set(topic, { name: topic, kind: topic === table?.topic ? 'table' : 'stream', partitions })
+  }
+  for (const { topic } of outputs) {
+    if (!specs.has(topic)) {
+      const found = known.get(topic)?.partitions.length ?? defaultPartitions
+      specs.set(topic, { name: topic, kind: 'stream', partitions: found })
+    }
+  }
+  await log.ensure([...specs.values()])
+
+  const sources = [...inputs, ...(loop === null ? [] : [loop])]
+  return {
+    function: name,
+    group: description.group,
+    partitions,
+    inputs: sources.map(({ stream, topic }) => ({ stream, topic })),
+    outputs: outputs.map(({ stream, topic }) => ({
+      stream,
+      topic,
+      partitions: specs.get(topic)?.partitions ?? defaultPartitions,
+    })),
+    table: table === null ? null : { topic: table.topic },
+    loop: loop === null ? null : { topic: loop.topic },
+  }
+}
+
+function agreedPartitions(
+  name: string,
+  edges: readonly EdgeDescription[],
+  known: ReadonlyMap<string, TopicInfo>,
+): number | undefined {
+  const found = edges.flatMap(({ topic }) => {
+    const info = known.get(topic)
+    return info === undefined ? [] : [{ topic, count: info.partitions.length }]
+  })
+  const [first] = found
+  const other = found.find(({ count }) => count !== first?.count)
+  if (first === undefined || other === undefined) return first?.count
+  throw new HostError(
+    'TOPIC_MISMATCH',
+    `${name}: ${first.topic} has ${first.count} partitions, ${other.topic} has ${other.count}: a function's inputs, table and loop need the same number, so that a key is in the same partition of each`,
+    { function: name },
+  )
+}
+
+/** True: one version can take the place of the other at a record boundary, without recovering anything. */
+export function hasSameEdges(one: FunctionDescription, other: FunctionDescription): boolean {
+  const sources = ({ inputs, table, loop, group }: FunctionDescription) =>
+    JSON.stringify([
+      group,
+      inputs.map(({ stream, topic }) => [stream, topic]),
+      table?.topic,
+      loop?.topic,
+    ])
+  return sources(one) === sources(other)
+}

@@ -1,0 +1,112 @@
+// The composition: log, functions, gate and HTTP, started in this order and stopped in the reverse.
+import { mkdir } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { Config } from './config.js'
+import { HostError } from './errors.js'
+import type { Catalog } from './functions/catalog.js'
+import { LiveCatalog } from './functions/live-catalog.js'
+import { Registry } from './functions/registry.js'
+import { createApp } from './http/app.js'
+import { createGate } from './http/gate.js'
+import { listen } from './http/serve.js'
+import { Stack } from './lifecycle.js'
+import type { Logger } from './logger.js'
+import { openEmbeddedLog } from './log/embedded/log.js'
+
+export interface HostOptions {
+  readonly config: Config
+  /** Follow the folder of functions. */
+  readonly watch: boolean
+  readonly logger: Logger
+}
+
+export interface RunningHost extends AsyncDisposable {
+  /** Where it listens, as `http://host:port`. */
+  readonly url: string
+  readonly catalog: Catalog
+  /** Resolves if something failed without which the host cannot go on; then it has to be disposed of and started anew. */
+  readonly failed: Promise<HostError>
+}
+
+// As long as a table's changelog keeps tombstones.
+const tombstoneRetentionMs = 24 * 60 * 60 * 1000
+
+export async function startHost({ config, watch, logger }: HostOptions): Promise<RunningHost> {
+  const stack = new Stack()
+  try {
+    await prepareFolder(config.data)
+    let fail: (error: HostError) => void = () => {}
+    const failed = new Promise<HostError>((resolve) => {
+      fail = resolve
+    })
+    const { partitions, sync, maxQueuedBytes, maxRecordBytes } = config.log
+    const log = stack.use(
+      await openEmbeddedLog({
+        path: join(config.data, 'log'),
+        sync,
+        maxQueuedBytes,
+        maxRecordBytes,
+        onFailure: fail,
+      }),
+    )
+    const registry = new Registry({
+      log,
+      logger,
+      root: config.root,
+      folder: config.functions,
+      tables: join(config.data, 'tables'),
+      namespace: config.namespace,
+      partitions,
+      settings: {
+        flush: config.flush,
+        cacheBytes: config.cache.maxBytes,
+        // Half of what a drain has, so that the flush after a given-up attempt has the other half.
+        attemptGraceMs: config.limits.drainMs / 2,
+        tombstoneRetentionMs,
+      },
+      drainMs: config.limits.drainMs,
+      loadMs: config.limits.loadMs,
+      instance: `${hostname()}-${process.pid}`,
+    })
+    stack.use(registry)
+    const catalog = stack.use(new LiveCatalog(registry, log))
+    const gate = stack.use(
+      createGate({
+        bundle: (name) => catalog.bundle(name),
+        gateMs: config.limits.gateMs,
+        loadMs: config.limits.loadMs,
+        maxWaiting: config.limits.maxWaiting,
+        logger,
+      }),
+    )
+    await registry.load()
+    const stopping = new AbortController()
+    const app = createApp({ catalog, log, gate, config, logger, stopping: stopping.signal })
+    const server = stack.use(await listen(app, config.http))
+    // Disposed of first: ends the waits that the server's own stop waits for.
+    stack.defer(() => stopping.abort(new HostError('STOPPING', 'the host is stopping')))
+    if (watch) await registry.watch()
+    return {
+      url: server.url,
+      catalog,
+      failed,
+      [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+    }
+  } catch (error) {
+    await stack[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+async function prepareFolder(data: string): Promise<void> {
+  try {
+    await mkdir(data, { recursive: true })
+  } catch (cause) {
+    throw new HostError(
+      'DATA_NOT_WRITABLE',
+      `the data folder ${data} cannot be made: ${cause instanceof Error ? cause.message : String(cause)}; give the host a folder that it may write (--data, or "data" in host.config.json)`,
+      { cause },
+    )
+  }
+}

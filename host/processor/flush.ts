@@ -1,0 +1,146 @@
+// One flush: a frozen set of effects appended to the log as one commit, then written to the store as one batch.
+import type { Commit, LogWriter, Position, RecordToAppend } from '../log/log.js'
+import { partitionKey } from '../log/log.js'
+import { positionsHeader } from '../tables/positions.js'
+import type { Change, PartitionMeta, PartitionStore } from '../tables/store.js'
+import { backoffMs, type Clock } from './clock.js'
+import type { Held } from './overlay.js'
+import { Pause } from './pause.js'
+import { snapshotBytes } from './value.js'
+
+/** The table's side of a task; absent for a stateless function. */
+export interface TablePartition {
+  readonly topic: string
+  readonly store: PartitionStore
+  meta: PartitionMeta
+}
+
+/** What a freeze took: no later record adds to it. */
+export interface Frozen {
+  readonly outputs: readonly RecordToAppend[]
+  readonly changes: ReadonlyMap<string, Held>
+  readonly positions: readonly Position[]
+}
+
+/**
+ * `stored`: log and store hold it. `abandoned`: the task was closed meanwhile. `unknown`: the log may or may not hold it; `detached`:
+ * the log holds it, the store refuses it. After these two the partition has to be opened anew.
+ */
+export type FlushResult =
+  | { readonly kind: 'stored' | 'fenced' | 'abandoned' }
+  | { readonly kind: 'unknown' | 'detached'; readonly cause: unknown }
+
+export interface FlushOptions {
+  readonly partition: number
+  readonly writer: LogWriter
+  readonly table: TablePartition | null
+  readonly clock: Clock
+  /** Told of each failure that is tried again. */
+  onRetry(what: 'commit' | 'store', cause: unknown, attempt: number): void
+}
+
+const retryBaseMs = 20
+const retryMaxMs = 1_000
+// About half a minute of refusals by the store; then recovery from the log is the better way.
+const maxStoreAttempts = 32
+
+export class Flusher {
+  readonly #options: FlushOptions
+  #isClosed = false
+  readonly #pause: Pause
+
+  constructor(options: FlushOptions) {
+    this.#options = options
+    this.#pause = new Pause(options.clock)
+  }
+
+  /** No further try; what is under way goes to its end. */
+  close(): void {
+    this.#isClosed = true
+    this.#pause.end()
+  }
+
+  async flush(frozen: Frozen): Promise<FlushResult> {
+    const { writer, table } = this.#options
+    const changes = toChanges(frozen.changes)
+    const commit: Commit = {
+      records: [...frozen.outputs, ...this.#changelog(changes, frozen.positions)],
+      positions: frozen.positions,
+    }
+    for (let attempt = 0; ; attempt += 1) {
+      const outcome = await writer.commit(commit)
+      if (outcome.kind === 'fenced') return { kind: 'fenced' }
+      if (outcome.kind === 'unknown') return { kind: 'unknown', cause: outcome.cause }
+      if (outcome.kind === 'committed') {
+        return table === null
+          ? { kind: 'stored' }
+          : await this.#store(table, frozen, changes, outcome.next)
+      }
+      this.#options.onRetry('commit', outcome.cause, attempt)
+      if (!(await this.#mayRetry(attempt))) return { kind: 'abandoned' }
+    }
+  }
+
+  async #store(
+    table: TablePartition,
+    frozen: Frozen,
+    changes: readonly Change[],
+    next: ReadonlyMap<string, number>,
+  ): Promise<FlushResult> {
+    const { partition, clock } = this.#options
+    const known = new Map(table.meta.inputs.map((input) => [input.topic, input]))
+    const meta: PartitionMeta = {
+      ...table.meta,
+      changelog: {
+        ...table.meta.changelog,
+        next: next.get(partitionKey(table.topic, partition)) ?? table.meta.changelog.next,
+      },
+      appliedAt: clock.wallTime(),
+      inputs: frozen.positions.map(({ topic, offset }) => ({
+        topic,
+        topicId: known.get(topic)?.topicId ?? '',
+        offset,
+      })),
+    }
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        await table.store.write(changes, meta)
+        table.meta = meta
+        return { kind: 'stored' }
+      } catch (cause) {
+        if (attempt >= maxStoreAttempts) return { kind: 'detached', cause }
+        this.#options.onRetry('store', cause, attempt)
+      }
+      if (!(await this.#mayRetry(attempt))) return { kind: 'abandoned' }
+    }
+  }
+
+  async #mayRetry(attempt: number): Promise<boolean> {
+    if (this.#isClosed) return false
+    return await this.#pause.wait(backoffMs(attempt, retryBaseMs, retryMaxMs))
+  }
+
+  #changelog(changes: readonly Change[], positions: readonly Position[]): RecordToAppend[] {
+    const { table, partition, clock } = this.#options
+    if (table === null) return []
+    const timestamp = clock.wallTime()
+    const last = changes.length - 1
+    return changes.map(([key, value], index) => ({
+      topic: table.topic,
+      partition,
+      key,
+      value,
+      timestamp,
+      // A second source of the positions, should the committed ones expire.
+      ...(index === last ? { headers: [positionsHeader(positions)] } : {}),
+    }))
+  }
+}
+
+function toChanges(held: ReadonlyMap<string, Held>): Change[] {
+  const changes: Change[] = []
+  for (const [key, value] of held) {
+    changes.push([Buffer.from(key), value === null ? null : snapshotBytes(value)])
+  }
+  return changes
+}

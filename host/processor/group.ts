@@ -1,0 +1,338 @@
+// The data plane of one function in one thread: its tasks, the reader that feeds them, and what holds or replaces them.
+import { asHostError, HostError, type PlainError, toPlainError } from '../errors.js'
+import type { Batch, Log, Position } from '../log/log.js'
+import { partitionKey } from '../log/log.js'
+import type { TableStore } from '../tables/store.js'
+import { backoffMs, type Clock } from './clock.js'
+import type { Attempt, UserLog } from './context.js'
+import { type OpenPartition, openPartition } from './opening.js'
+import type { Program } from './program.js'
+import type { Progress } from './progress.js'
+import type { RecordFailure } from './runner.js'
+import { type FlushLimits, Task } from './task.js'
+
+export interface GroupEvents {
+  recovering(partition: number): void
+  running(partition: number): void
+  /** The function stops: at a record (then with its place), or because a partition cannot be opened. */
+  halted(failure: HaltReason): void
+  skipped(failure: RecordFailure): void
+  /** Another owner writes this partition: its task has ended. */
+  fenced(partition: number): void
+  warned(message: string, fields: Record<string, unknown>): void
+  log(attempt: Attempt): UserLog
+}
+
+export type HaltReason =
+  | RecordFailure
+  | { readonly error: PlainError; readonly partition: number; readonly version: string }
+
+export interface GroupOptions {
+  readonly log: Log
+  /** Null for a stateless function. Not closed by the group. */
+  readonly store: TableStore | null
+  readonly program: Program
+  readonly progress: Progress
+  readonly flush: FlushLimits
+  readonly cacheBytes: number
+  /** How long an attempt may go on when a record boundary is asked for; then it is given up. */
+  readonly attemptGraceMs: number
+  readonly tombstoneRetentionMs: number
+  readonly clock: Clock
+  readonly events: GroupEvents
+}
+
+export class Group implements AsyncDisposable {
+  readonly #options: GroupOptions
+  readonly #tasks = new Map<number, { task: Task; open: OpenPartition }>()
+  readonly #opening = new Map<number, Promise<void>>()
+  /** Partitions that could not be opened: tried again by `resume` and `swap`. */
+  readonly #unopened = new Set<number>()
+  readonly #reader
+  /** Where to read each input partition next. */
+  readonly #fetch = new Map<string, Position>()
+  /** Moved while a read was under way: what that read brings of them is dropped. */
+  readonly #moved = new Set<string>()
+  readonly #abort = new AbortController()
+  #program: Program
+  #holds = 0
+  #isHalted = false
+  #isPaused = false
+  #isStopped = false
+  #reading: Promise<void> | undefined
+
+  constructor(options: GroupOptions) {
+    this.#options = options
+    this.#program = options.program
+    this.#reader = options.log.reader()
+  }
+
+  get program(): Program {
+    return this.#program
+  }
+
+  get isHalted(): boolean {
+    return this.#isHalted
+  }
+
+  /** Everything that is known to be in the log is handled and stored, and no partition is being opened. */
+  get isIdle(): boolean {
+    return this.#opening.size === 0 && [...this.#tasks.values()].every(({ task }) => task.isIdle)
+  }
+
+  /** Resolves when each partition runs, or has halted the function. */
+  async start(partitions: readonly number[]): Promise<void> {
+    this.#reading = this.#read()
+    await Promise.all(partitions.map((partition) => this.#openSoon(partition)))
+  }
+
+  /** Puts another version in place, at a record boundary, after a flush. A halted function goes on at its record. */
+  async swap(program: Program): Promise<void> {
+    await this.#holdAll()
+    this.#program = program
+    for (const { task } of this.#tasks.values()) task.replace(program)
+    this.#unhalt()
+    this.#releaseAll()
+  }
+
+  async pause(): Promise<void> {
+    if (this.#isPaused) return
+    this.#isPaused = true
+    await this.#holdAll()
+  }
+
+  /** After `pause`, or after the function has halted: it goes on at its record. */
+  resume(): void {
+    this.#unhalt()
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#releaseAll()
+  }
+
+  /** Flushes what was done, then ends. */
+  async drain(): Promise<void> {
+    await this.#holdAll()
+    await this[Symbol.asyncDispose]()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    this.#abort.abort(new HostError('STOPPING', 'the function is stopping'))
+    await this.#reader[Symbol.asyncDispose]()
+    await this.#reading
+    await Promise.all(this.#opening.values())
+    await Promise.all([...this.#tasks.values()].map((entry) => closeTask(entry)))
+    this.#tasks.clear()
+  }
+
+  async #holdAll(): Promise<void> {
+    this.#holds += 1
+    // A partition that is being opened gets its holds when its task is made.
+    const tasks = [...this.#tasks.values()].map(({ task }) => task)
+    const held = Promise.all(tasks.map((task) => task.hold()))
+    const callOff = this.#options.clock.after(this.#options.attemptGraceMs, () => {
+      for (const task of tasks) task.abandon()
+    })
+    await held
+    callOff()
+  }
+
+  #releaseAll(): void {
+    this.#holds -= 1
+    for (const { task } of this.#tasks.values()) task.release()
+  }
+
+  #halt(reason: HaltReason): void {
+    this.#options.events.halted(reason)
+    if (this.#isHalted) return
+    this.#isHalted = true
+    void this.#holdAll()
+  }
+
+  #unhalt(): void {
+    if (!this.#isHalted) return
+    this.#isHalted = false
+    this.#releaseAll()
+    for (const partition of this.#unopened) void this.#openSoon(partition)
+    this.#unopened.clear()
+  }
+
+  #openSoon(partition: number, records = 0): Promise<void> {
+    const opening = this.#open(partition, records).finally(() => this.#opening.delete(partition))
+    this.#opening.set(partition, opening)
+    return opening
+  }
+
+  async #open(partition: number, records: number): Promise<void> {
+    const { log, store, tombstoneRetentionMs, clock, events } = this.#options
+    events.recovering(partition)
+    for (let attempt = 0; !this.#isStopped; attempt += 1) {
+      try {
+        const open = await openPartition({
+          log,
+          store,
+          edges: this.#program.edges,
+          partition,
+          tombstoneRetentionMs,
+          wallTime: () => clock.wallTime(),
+          signal: this.#abort.signal,
+          onWiped: (reason) =>
+            events.warned(`the local table is rebuilt from the log: ${reason}`, { partition }),
+          onProgress: () => {},
+        })
+        if (this.#isStopped) await open.writer[Symbol.asyncDispose]()
+        else this.#run(partition, open, records)
+        return
+      } catch (error) {
+        if (this.#isStopped) return
+        const known = asHostError(error)
+        if (!known.retryable) {
+          this.#unopened.add(partition)
+          this.#halt({ error: toPlainError(known), partition, version: this.#program.version })
+          return
+        }
+        events.warned(`partition ${partition} cannot be opened yet: ${known.message}`, {
+          code: known.code,
+        })
+        await new Promise<void>((resolve) => {
+          this.#options.clock.after(backoffMs(attempt, 50, 5_000), resolve)
+        })
+      }
+    }
+  }
+
+  #run(partition: number, open: OpenPartition, records: number): void {
+    const { progress, flush, cacheBytes, clock, events } = this.#options
+    let handled = records
+    const task = new Task({
+      partition,
+      program: this.#program,
+      writer: open.writer,
+      table: open.table,
+      inputs: open.inputs,
+      records,
+      flush,
+      cacheBytes: cacheBytes / this.#program.edges.partitions,
+      clock,
+      publish: (positions, count) => {
+        handled = count
+        progress.publish(partition, positions, count)
+      },
+      halted: (failure) => this.#halt(failure),
+      skipped: (failure) => events.skipped(failure),
+      lost: (why, cause) => void this.#lost(partition, why, cause, handled),
+      low: (topic) => this.#reader.resume({ topic, partition }),
+      flushRetried: (what, cause, attempt) =>
+        events.warned(`the ${what === 'commit' ? 'log' : 'table'} refused a flush, trying again`, {
+          partition,
+          attempt,
+          cause: asHostError(cause).message,
+        }),
+      log: (attempt) => events.log(attempt),
+    })
+    for (let hold = 0; hold < this.#holds; hold += 1) void task.hold()
+    this.#tasks.set(partition, { task, open })
+    task.start()
+    for (const input of open.inputs) {
+      this.#seek({ topic: input.topic, partition, offset: input.position })
+    }
+    events.running(partition)
+  }
+
+  async #lost(partition: number, why: string, cause: unknown, records: number): Promise<void> {
+    const entry = this.#tasks.get(partition)
+    if (entry === undefined || this.#isStopped) return
+    this.#tasks.delete(partition)
+    for (const { topic } of entry.open.inputs) this.#forget(partitionKey(topic, partition))
+    await closeTask(entry)
+    if (why === 'fenced') {
+      this.#options.events.fenced(partition)
+      return
+    }
+    this.#options.events.warned(
+      why === 'unknown'
+        ? 'how a flush ended is not known: the partition is read anew from the log'
+        : 'the table refuses to be written: the partition is recovered from the log',
+      { partition, cause: asHostError(cause).message },
+    )
+    if (!this.#isStopped) await this.#openSoon(partition, records)
+  }
+
+  #seek(position: Position): void {
+    const key = partitionKey(position.topic, position.partition)
+    this.#fetch.set(key, position)
+    this.#moved.add(key)
+    this.#reader.resume(position)
+    this.#reader.wake()
+  }
+
+  #forget(key: string): void {
+    this.#fetch.delete(key)
+    this.#moved.add(key)
+    this.#reader.wake()
+  }
+
+  async #read(): Promise<void> {
+    for (let failures = 0; !this.#isStopped; ) {
+      if (this.#moved.size > 0) {
+        this.#moved.clear()
+        this.#reader.assign([...this.#fetch.values()])
+      }
+      try {
+        for (const batch of await this.#reader.next()) this.#deliver(batch)
+        failures = 0
+      } catch (error) {
+        if (this.#isStopped) return
+        failures += 1
+        await this.#readFailed(asHostError(error, 'LOG_FAILED'), failures)
+      }
+    }
+  }
+
+  #deliver(batch: Batch): void {
+    const key = partitionKey(batch.topic, batch.partition)
+    if (this.#moved.has(key)) return
+    const entry = this.#tasks.get(batch.partition)
+    if (entry === undefined) return
+    this.#fetch.set(key, { topic: batch.topic, partition: batch.partition, offset: batch.next })
+    if (!entry.task.offer(batch)) this.#reader.pause(batch)
+  }
+
+  async #readFailed(error: HostError, failures: number): Promise<void> {
+    const { stream: topic, partition } = error
+    const isGone = error.code === 'OFFSET_OUT_OF_RANGE' || error.code === 'UNKNOWN_TOPIC'
+    if (isGone && topic !== undefined) {
+      // Left out until the partition is opened anew, which tells what is the matter.
+      for (const [key, position] of this.#fetch) {
+        if (position.topic !== topic || (partition ?? position.partition) !== position.partition)
+          continue
+        this.#forget(key)
+        const lost = this.#tasks.get(position.partition)
+        if (lost === undefined) continue
+        this.#tasks.delete(position.partition)
+        await closeTask(lost)
+        this.#unopened.add(position.partition)
+      }
+      this.#halt({
+        error: toPlainError(
+          new HostError('INPUT_LOST', `${topic}: ${error.message}`, { cause: error }),
+        ),
+        partition: partition ?? 0,
+        version: this.#program.version,
+      })
+      return
+    }
+    this.#options.events.warned(`reading failed, trying again: ${error.message}`, {
+      code: error.code,
+    })
+    await new Promise<void>((resolve) => {
+      this.#options.clock.after(backoffMs(failures, 20, 1_000), resolve)
+    })
+  }
+}
+
+async function closeTask({ task, open }: { task: Task; open: OpenPartition }): Promise<void> {
+  await task.close()
+  await open.writer[Symbol.asyncDispose]()
+}

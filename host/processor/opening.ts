@@ -1,0 +1,168 @@
+// Opens one partition of a function: fences former owners, recovers the table, and settles where each input goes on.
+import { HostError } from '../errors.js'
+import type { Log, LogWriter, Position, TopicInfo } from '../log/log.js'
+import { recover } from '../tables/recovery.js'
+import type { PartitionMeta, PartitionStore, StoredPosition, TableStore } from '../tables/store.js'
+import type { TablePartition } from './flush.js'
+import { InputBuffer } from './input.js'
+import type { Edges } from './program.js'
+
+export interface OpeningOptions {
+  readonly log: Log
+  readonly store: TableStore | null
+  readonly edges: Edges
+  readonly partition: number
+  readonly tombstoneRetentionMs: number
+  readonly wallTime: () => number
+  readonly signal: AbortSignal
+  onWiped(reason: string): void
+  onProgress(applied: number, next: number, end: number): void
+}
+
+export interface OpenPartition {
+  readonly writer: LogWriter
+  readonly table: TablePartition | null
+  readonly inputs: readonly InputBuffer[]
+}
+
+export async function openPartition(options: OpeningOptions): Promise<OpenPartition> {
+  const { log, edges, partition } = options
+  const writer = await log.openWriter(edges.group, partition)
+  try {
+    // Read after the fence: from now on nobody else moves the positions or the changelog's end.
+    const names = edges.inputs.map(({ topic }) => topic)
+    if (edges.table !== null) names.push(edges.table.topic)
+    const topics = await log.describe(names)
+    const table =
+      edges.table === null || options.store === null
+        ? null
+        : await openTable(
+            options,
+            options.store.partition(partition),
+            need(topics, edges.table.topic, edges),
+          )
+    const inputs = edges.inputs.map(({ stream, topic }) => {
+      const info = need(topics, topic, edges)
+      return openInput(edges, partition, stream, info, writer.positions, table?.found ?? null)
+    })
+    if (table === null) return { writer, table, inputs }
+    const stored: StoredPosition[] = inputs.map(({ topic, position }) => ({
+      topic,
+      topicId: need(topics, topic, edges).id,
+      offset: position,
+    }))
+    const meta = { ...table.meta, inputs: stored }
+    // Before the first record: topic ids are what tells a re-created input later.
+    await table.store.write([], meta)
+    return { writer, table: { topic: table.topic, store: table.store, meta }, inputs }
+  } catch (error) {
+    await writer[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+interface OpenTable extends TablePartition {
+  readonly found: FoundPositions
+}
+
+/** What is known of the input positions besides the committed ones. */
+interface FoundPositions {
+  readonly stored: readonly StoredPosition[]
+  readonly header: ReadonlyMap<string, number> | undefined
+  readonly isEmpty: boolean
+}
+
+async function openTable(
+  options: OpeningOptions,
+  store: PartitionStore,
+  changelog: TopicInfo,
+): Promise<OpenTable> {
+  const stored = store.meta()?.inputs ?? []
+  const { log, partition, tombstoneRetentionMs, wallTime, signal, onWiped, onProgress } = options
+  const { meta, headerPositions } = await recover({
+    log,
+    store,
+    partition,
+    changelog,
+    tombstoneRetentionMs,
+    wallTime,
+    signal,
+    onWiped,
+    onProgress,
+  })
+  const isEmpty = meta.changelog.next === 0 || !(await hasEntries(store))
+  return {
+    topic: changelog.name,
+    store,
+    meta,
+    found: { stored: preferIds(meta, stored), header: headerPositions, isEmpty },
+  }
+}
+
+// A replay knows positions from headers but not the ids of the topics; what was stored before it does.
+function preferIds(meta: PartitionMeta, before: readonly StoredPosition[]): StoredPosition[] {
+  const ids = new Map(before.map(({ topic, topicId }) => [topic, topicId]))
+  return meta.inputs.map((input) => ({
+    ...input,
+    topicId: input.topicId || (ids.get(input.topic) ?? ''),
+  }))
+}
+
+async function hasEntries(store: PartitionStore): Promise<boolean> {
+  for await (const page of store.range()) if (page.length > 0) return true
+  return false
+}
+
+function openInput(
+  edges: Edges,
+  partition: number,
+  stream: string,
+  info: TopicInfo,
+  committed: readonly Position[],
+  found: FoundPositions | null,
+): InputBuffer {
+  const topic = info.name
+  const at = info.partitions[partition]
+  const context = { function: edges.function, stream, partition }
+  if (at === undefined) {
+    throw new HostError('TOPIC_MISMATCH', `${topic} has no partition ${partition}`, context)
+  }
+  const stored = found?.stored.find((position) => position.topic === topic)
+  if (stored !== undefined && stored.topicId !== '' && stored.topicId !== info.id) {
+    throw new HostError(
+      'INPUT_LOST',
+      `${topic} was deleted and made anew after ${edges.function} had read it to ${stored.offset}: reset the function to count it from its start`,
+      { ...context, offset: stored.offset },
+    )
+  }
+  const position =
+    committed.find((known) => known.topic === topic)?.offset ??
+    // Committed positions of other inputs are there: this input is new, nothing has expired.
+    (committed.length > 0 ? undefined : (found?.header?.get(topic) ?? stored?.offset))
+  if (position === undefined) {
+    if (committed.length === 0 && found !== null && !found.isEmpty) {
+      throw new HostError(
+        'POSITIONS_LOST',
+        `${edges.function}, partition ${partition}: the table has values, but where to go on in ${topic} is known neither to the log nor to the table: reset the function to rebuild it from its inputs`,
+        context,
+      )
+    }
+    return new InputBuffer(topic, at.oldest, at.stableEnd)
+  }
+  if (position < at.oldest || position > at.stableEnd) {
+    throw new HostError(
+      'INPUT_LOST',
+      `${topic}, partition ${partition} has the offsets ${at.oldest} to ${at.stableEnd}, ${edges.function} is to go on at ${position}: records are gone; reset the function to go on from what is there`,
+      { ...context, offset: position },
+    )
+  }
+  return new InputBuffer(topic, position, at.stableEnd)
+}
+
+function need(topics: ReadonlyMap<string, TopicInfo>, name: string, edges: Edges): TopicInfo {
+  const found = topics.get(name)
+  if (found !== undefined) return found
+  throw new HostError('UNKNOWN_TOPIC', `${edges.function}: the topic ${name} does not exist`, {
+    function: edges.function,
+  })
+}

@@ -1,0 +1,118 @@
+// One version of a function, ready to run: its handlers and codecs bound to topics and partition counts.
+import type { Codec, CodecKind } from '../../sdk/codec.js'
+import { HostError } from '../errors.js'
+import type { Attempt } from './context.js'
+import { type ValueCodec, valueCodec } from './value.js'
+
+/** The part of a definition that the task runs; its shape was checked in the probe. */
+export interface RunnableDefinition {
+  readonly inputs: Readonly<Record<string, Codec<unknown>>>
+  readonly outputs?: Readonly<Record<string, Codec<unknown>>>
+  readonly table?: Codec<unknown>
+  readonly loop?: Codec<unknown>
+  readonly on: Readonly<Record<string, Handler>>
+  readonly onLoop?: Handler
+}
+
+export type Handler = (ctx: Attempt, value: unknown) => unknown
+
+/** Where the function's edges lie in the log; plain data, the same for every version with the same edges. */
+export interface Edges {
+  readonly function: string
+  readonly group: string
+  readonly partitions: number
+  /** In declared order, the loop last. */
+  readonly inputs: readonly { readonly stream: string; readonly topic: string }[]
+  readonly outputs: readonly {
+    readonly stream: string
+    readonly topic: string
+    readonly partitions: number
+  }[]
+  readonly table: { readonly topic: string } | null
+  readonly loop: { readonly topic: string } | null
+}
+
+export interface RunOptions {
+  readonly onError: 'halt' | 'skip'
+  readonly retry: { readonly attempts: number; readonly backoffMs: number }
+  readonly tombstones: 'ignore' | 'process' | 'decode'
+}
+
+export interface Source {
+  readonly stream: string
+  readonly topic: string
+  readonly codec: ValueCodec
+  readonly handler: Handler
+}
+
+export interface Target {
+  readonly topic: string
+  readonly partitions: number
+  readonly codec: ValueCodec
+}
+
+export interface Program {
+  readonly version: string
+  readonly edges: Edges
+  readonly options: RunOptions
+  /** By index as in `edges.inputs`. */
+  readonly sources: readonly Source[]
+  readonly targets: ReadonlyMap<string, Target>
+  readonly table: ValueCodec | null
+  readonly loop: Target | null
+}
+
+type MarkedCodec = Codec<unknown> & { readonly kind?: CodecKind }
+
+/** `definition` is what a bundle exports: user code, so that a getter in it may throw. */
+export function createProgram(
+  definition: RunnableDefinition,
+  edges: Edges,
+  options: RunOptions,
+  version: string,
+): Program {
+  const need = <T>(found: T | undefined | null, what: string): T => {
+    if (found !== undefined && found !== null) return found
+    throw new HostError('BAD_DEFINITION', `${edges.function}: ${what} is missing`, {
+      function: edges.function,
+    })
+  }
+  const values = (codec: MarkedCodec | undefined, what: string) => valueCodec(need(codec, what))
+
+  const sources = edges.inputs.map(({ stream, topic }): Source => {
+    const isLoop = topic === edges.loop?.topic
+    return isLoop
+      ? {
+          stream,
+          topic,
+          codec: values(definition.loop, 'loop'),
+          handler: need(definition.onLoop, 'onLoop'),
+        }
+      : {
+          stream,
+          topic,
+          codec: values(definition.inputs[stream], `inputs.${stream}`),
+          handler: need(definition.on[stream], `on.${stream}`),
+        }
+  })
+  const targets = edges.outputs.map(({ stream, topic, partitions }): [string, Target] => [
+    stream,
+    { topic, partitions, codec: values(definition.outputs?.[stream], `outputs.${stream}`) },
+  ])
+  return {
+    version,
+    edges,
+    options,
+    sources,
+    targets: new Map(targets),
+    table: edges.table === null ? null : values(definition.table, 'table'),
+    loop:
+      edges.loop === null
+        ? null
+        : {
+            topic: edges.loop.topic,
+            partitions: edges.partitions,
+            codec: values(definition.loop, 'loop'),
+          },
+  }
+}

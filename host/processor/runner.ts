@@ -1,0 +1,181 @@
+// Runs the handler on one record: decodes, attempts, retries, and in the end says what is to be done with the record.
+import { HostError, type PlainError, toPlainError } from '../errors.js'
+import type { LogRecord } from '../log/log.js'
+import { backoffMs, type Clock } from './clock.js'
+import { Attempt, type AttemptHost, Failure, type UserLog } from './context.js'
+import type { Held } from './overlay.js'
+import { Pause } from './pause.js'
+import type { Program } from './program.js'
+
+/** The record that could not be handled, and why. */
+export interface RecordFailure {
+  readonly error: PlainError
+  readonly version: string
+  readonly stream: string
+  readonly partition: number
+  readonly offset: number
+  readonly key: string
+  readonly attempts: number
+}
+
+/**
+ * An `Attempt`: it succeeded, its effects count. `ignored`: the record has no effects. `again`: it was interrupted, the record is
+ * the next one again. A failure: all attempts that it has have failed.
+ */
+export type RunOutcome = Attempt | 'ignored' | 'again' | RecordFailure
+
+export interface RunnerOptions {
+  readonly partition: number
+  readonly program: Program
+  readonly clock: Clock
+  read(key: string): Held
+  log(attempt: Attempt): UserLog
+}
+
+const maxBackoffMs = 60_000
+const emptyBytes = Buffer.alloc(0)
+
+export class Runner implements AttemptHost {
+  readonly partition: number
+  program: Program
+  readonly #options: RunnerOptions
+  readonly #pause: Pause
+  #abort: AbortController | undefined
+  #abandonAttempt: (() => void) | undefined
+
+  constructor(options: RunnerOptions) {
+    this.#options = options
+    this.partition = options.partition
+    this.program = options.program
+    this.#pause = new Pause(options.clock)
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    return this.#abort.signal
+  }
+
+  read(key: string): Held {
+    return this.#options.read(key)
+  }
+
+  log(attempt: Attempt): UserLog {
+    return this.#options.log(attempt)
+  }
+
+  /** A promise only if the handler returned one, or failed. Never throws or rejects. */
+  run(source: number, record: LogRecord, attempts = 1): RunOutcome | Promise<RunOutcome> {
+    const { sources, options } = this.program
+    const { codec, handler, stream } = sources[source] ?? missingSource(source)
+    if (record.value === null && options.tombstones === 'ignore') return 'ignored'
+    const key = record.key === null ? '' : record.key.toString('utf8')
+    let value: unknown
+    try {
+      // Anew for each attempt: the one before may have changed it.
+      value =
+        record.value === null && options.tombstones === 'process'
+          ? null
+          : codec.revive(record.value ?? emptyBytes)
+    } catch (cause) {
+      const message = `${stream}, partition ${this.partition}, offset ${record.offset} (key "${key}") does not decode: ${messageOf(cause)}`
+      return this.#failure(stream, record, key, new HostError('UNDECODABLE', message, { cause }), 1)
+    }
+    const attempt = new Attempt(this, source, record, key)
+    try {
+      const returned = handler(attempt, value)
+      if (isThenable(returned)) return this.#awaited(source, record, attempt, returned, attempts)
+    } catch (error) {
+      Attempt.end(attempt)
+      return this.#failed(source, record, key, error, attempts)
+    }
+    Attempt.end(attempt)
+    return attempt
+  }
+
+  /** Ends a pause between attempts: the outcome is `again`. */
+  interrupt(): void {
+    this.#pause.end()
+  }
+
+  /** Gives the running attempt up as well. */
+  abandon(): void {
+    this.#abort?.abort(
+      new HostError('STOPPING', 'this attempt was given up; its record will be handled anew'),
+    )
+    this.#abort = undefined
+    this.#abandonAttempt?.()
+    this.interrupt()
+  }
+
+  async #awaited(
+    source: number,
+    record: LogRecord,
+    attempt: Attempt,
+    returned: PromiseLike<unknown>,
+    attempts: number,
+  ): Promise<RunOutcome> {
+    // No Promise.race with a promise that outlives the record: each race would leave a reaction behind.
+    const ended = await new Promise<'done' | 'abandoned' | { error: unknown }>((resolve) => {
+      this.#abandonAttempt = () => resolve('abandoned')
+      returned.then(
+        () => resolve('done'),
+        (error: unknown) => resolve({ error }),
+      )
+    })
+    this.#abandonAttempt = undefined
+    Attempt.end(attempt)
+    if (ended === 'done') return attempt
+    if (ended === 'abandoned') return 'again'
+    return await this.#failed(source, record, attempt.key, ended.error, attempts)
+  }
+
+  async #failed(
+    source: number,
+    record: LogRecord,
+    key: string,
+    error: unknown,
+    attempts: number,
+  ): Promise<RunOutcome> {
+    const { retry } = this.program.options
+    if (error instanceof Failure || attempts >= retry.attempts) {
+      const stream = this.program.sources[source]?.stream ?? ''
+      return this.#failure(stream, record, key, error, attempts)
+    }
+    const isOver = await this.#pause.wait(backoffMs(attempts - 1, retry.backoffMs, maxBackoffMs))
+    return isOver ? await this.run(source, record, attempts + 1) : 'again'
+  }
+
+  #failure(
+    stream: string,
+    record: LogRecord,
+    key: string,
+    error: unknown,
+    attempts: number,
+  ): RecordFailure {
+    return {
+      error: toPlainError(error),
+      version: this.program.version,
+      stream,
+      partition: this.partition,
+      offset: record.offset,
+      key,
+      attempts,
+    }
+  }
+}
+
+function missingSource(index: number): never {
+  throw new RangeError(`no input has the index ${index}`)
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'then' in value &&
+    typeof value.then === 'function'
+  )
+}
+
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error)

@@ -1,0 +1,142 @@
+// Brings a table partition up to its changelog: decides between going on, replaying and wiping, then applies the records.
+
+import { HostError } from '../errors.js'
+import type { Log, TopicInfo } from '../log/log.js'
+import { readPositionsHeader } from './positions.js'
+import type { Change, PartitionMeta, PartitionStore } from './store.js'
+
+/** Of the store's keys and of PartitionMeta; another one found means: wipe and replay. */
+export const storeLayout = 1
+
+export interface RecoveryOptions {
+  readonly log: Log
+  readonly store: PartitionStore
+  readonly partition: number
+  readonly changelog: TopicInfo
+  /** How long the changelog keeps tombstones: a store that was away for longer may have missed a deletion. */
+  readonly tombstoneRetentionMs: number
+  readonly wallTime: () => number
+  /** Why the local store could not be kept. */
+  onWiped(reason: string): void
+  onProgress(applied: number, next: number, end: number): void
+  readonly signal: AbortSignal
+}
+
+export interface Recovered {
+  readonly meta: PartitionMeta
+  /** From the newest changelog record that carries them; only of records that were replayed. */
+  readonly headerPositions: ReadonlyMap<string, number> | undefined
+  readonly applied: number
+}
+
+/** Call after the writer is open: only then does nobody else move the changelog's end. */
+export async function recover(options: RecoveryOptions): Promise<Recovered> {
+  const { store, partition, changelog } = options
+  const info = changelog.partitions[partition]
+  if (info === undefined) {
+    throw new HostError('TOPIC_MISMATCH', `${changelog.name} has no partition ${partition}`, {
+      stream: changelog.name,
+      partition,
+    })
+  }
+  const found = store.meta()
+  const reason = found === undefined ? undefined : await reasonToWipe(options, found)
+  if (reason !== undefined) options.onWiped(reason)
+  const isKept = found !== undefined && reason === undefined
+  // Without meta there may be the rest of an interrupted wipe or replay: cleared too.
+  if (!isKept) await store.wipe()
+
+  const start: PartitionMeta = {
+    layout: storeLayout,
+    changelog: {
+      topic: changelog.name,
+      topicId: changelog.id,
+      leaderEpoch: info.leaderEpoch,
+      next: isKept ? found.changelog.next : info.oldest,
+    },
+    appliedAt: isKept ? found.appliedAt : options.wallTime(),
+    inputs: isKept ? found.inputs : [],
+  }
+  return await replay(options, start, info.stableEnd)
+}
+
+async function reasonToWipe(
+  options: RecoveryOptions,
+  found: PartitionMeta,
+): Promise<string | undefined> {
+  const { log, changelog, partition } = options
+  const info = changelog.partitions[partition]
+  const { next, topicId, leaderEpoch } = found.changelog
+  if (info === undefined) return undefined
+  if (found.layout !== storeLayout)
+    return `it has layout ${found.layout}, this version ${storeLayout}`
+  if (topicId !== changelog.id) return `${changelog.name} was deleted and made anew`
+  if (next > info.stableEnd) return `${changelog.name} was cut off below what is stored`
+  if (next < info.oldest)
+    return `${changelog.name} no longer has what follows (${next} < ${info.oldest})`
+  if (leaderEpoch !== info.leaderEpoch) {
+    const ended = await log.endOfEpoch({ topic: changelog.name, partition }, leaderEpoch)
+    if (ended.leaderEpoch !== leaderEpoch || ended.end < next) {
+      return `${changelog.name} was cut off below what is stored, and written anew`
+    }
+  }
+  // A tenth less, for clocks that differ.
+  const age = options.wallTime() - found.appliedAt
+  if (next < info.stableEnd && age > options.tombstoneRetentionMs * 0.9) {
+    return `it was away for ${Math.round(age / 3_600_000)} h, and deletions may be gone from ${changelog.name}`
+  }
+  return undefined
+}
+
+async function replay(
+  options: RecoveryOptions,
+  start: PartitionMeta,
+  end: number,
+): Promise<Recovered> {
+  const { log, store, partition, changelog, signal } = options
+  let meta = start
+  let applied = 0
+  let headerPositions: ReadonlyMap<string, number> | undefined
+  if (meta.changelog.next < end) {
+    await using reader = log.reader({ maxBytes: 4 * 1024 * 1024 })
+    const stop = () => reader.wake()
+    signal.addEventListener('abort', stop)
+    try {
+      reader.assign([{ topic: changelog.name, partition, offset: meta.changelog.next }])
+      while (meta.changelog.next < end) {
+        const batches = await reader.next()
+        signal.throwIfAborted()
+        for (const batch of batches) {
+          const changes: Change[] = []
+          for (const record of batch.records) {
+            if (record.key !== null) changes.push([record.key, record.value])
+            headerPositions = readPositionsHeader(record) ?? headerPositions
+          }
+          applied += batch.records.length
+          meta = {
+            ...meta,
+            changelog: { ...meta.changelog, next: batch.next },
+            ...(headerPositions === undefined
+              ? {}
+              : { inputs: withOffsets(meta.inputs, headerPositions) }),
+          }
+          await store.write(changes, meta)
+        }
+        options.onProgress(applied, meta.changelog.next, end)
+      }
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
+  }
+  meta = { ...meta, appliedAt: options.wallTime() }
+  await store.write([], meta)
+  return { meta, headerPositions, applied }
+}
+
+function withOffsets(
+  inputs: PartitionMeta['inputs'],
+  offsets: ReadonlyMap<string, number>,
+): PartitionMeta['inputs'] {
+  const ids = new Map(inputs.map(({ topic, topicId }) => [topic, topicId]))
+  return [...offsets].map(([topic, offset]) => ({ topic, topicId: ids.get(topic) ?? '', offset }))
+}

@@ -1,0 +1,24 @@
+// HostError: what crosses a thread comes back as it was.
+import t from 'tap'
+import { asHostError, fromPlainError, HostError, toPlainError } from '#host/errors.js'
+
+t.test('an error survives the way through structured clone', async (t) => {
+  const error = new HostError('BAD_LINE', 'line 3 is no JSON', {
+    stream: 'clicks',
+    offset: 7,
+    details: { line: 3 },
+    cause: new SyntaxError('unexpected }'),
+  })
+  const back = fromPlainError(structuredClone(toPlainError(error)))
+  t.match(back, { code: 'BAD_LINE', status: 400, retryable: false, stream: 'clicks', offset: 7 })
+  t.same(back.details, { line: 3 })
+  t.equal(back.stack, error.stack)
+  t.match(back.cause, { message: 'unexpected }' })
+})
+
+t.test('whatever was thrown becomes an error with a message', async (t) => {
+  t.match(toPlainError('no').message, /no error was thrown: no/)
+  t.equal(toPlainError({ message: 'from another realm' }).message, 'from another realm')
+  t.match(asHostError(new TypeError('x is not a function')), { code: 'INTERNAL', message: 'x is not a function' })
+  t.equal(asHostError(new HostError('FENCED', 'm')).code, 'FENCED')
+})
