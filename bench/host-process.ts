@@ -1,0 +1,65 @@
+// The real host as a child process, as a user starts it: by the command line, spoken to over HTTP.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const main = fileURLToPath(new URL('../host/main.js', import.meta.url))
+
+export interface HostProcessOptions {
+  /** `dev` watches the functions. */
+  readonly command?: 'start' | 'dev'
+  readonly root: string
+  readonly data: string
+}
+
+/** Disposing stops it as an operator would, and waits for its end. */
+export interface HostProcess extends AsyncDisposable {
+  readonly url: string
+  readonly pid: number
+  /** Times of `performance.now()`. */
+  readonly spawnedAt: number
+  readonly listeningAt: number
+  /** `kill -9` of the host and of all that it started; resolves when it is gone. */
+  kill(): Promise<void>
+}
+
+export async function startHostProcess(options: HostProcessOptions): Promise<HostProcess> {
+  const { command = 'start', root, data } = options
+  const spawnedAt = performance.now()
+  const host = spawn(
+    process.execPath,
+    [main, command, '--root', root, '--data', data, '--port', '0'],
+    { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+  )
+  const { pid } = host
+  if (pid === undefined) throw new Error(`${process.execPath} could not be started`)
+  const gone = once(host, 'exit')
+  // Kept for the message of a host that fails; read always, so that it is never blocked by a full pipe.
+  const said: string[] = []
+  const url = await new Promise<string>((resolve, reject) => {
+    const read = (line: string) => {
+      if (said.push(line) > 100) said.shift()
+      const [found] = /http:\/\/127\.0\.0\.1:[1-9]\d*/.exec(line) ?? []
+      if (found !== undefined) resolve(found)
+    }
+    createInterface({ input: host.stdout }).on('line', read)
+    createInterface({ input: host.stderr }).on('line', read)
+    void gone.then(([code]) =>
+      reject(new Error(`the host ended with code ${code} before it listened:\n${said.join('\n')}`)),
+    )
+  })
+  const signal = async (name: NodeJS.Signals) => {
+    // It leads a process group of its own; a negative id means all of the group.
+    if (host.exitCode === null && host.signalCode === null) process.kill(-pid, name)
+    await gone
+  }
+  return {
+    url,
+    pid,
+    spawnedAt,
+    listeningAt: performance.now(),
+    kill: () => signal('SIGKILL'),
+    [Symbol.asyncDispose]: () => signal('SIGTERM'),
+  }
+}
