@@ -1,0 +1,206 @@
+// Waits until a table reflects the records of a token, over as many functions as lie between stream and table.
+import { HostError } from '../errors.js'
+import type { Catalog } from '../functions/catalog.js'
+import type { FunctionDescription } from '../functions/description.js'
+import type { Log } from '../log/log.js'
+import type { Token } from './token.js'
+import type { Wait } from './waiting.js'
+
+export interface AfterDeps {
+  readonly catalog: Catalog
+  readonly log: Log
+}
+
+export interface Goal {
+  readonly table: string
+  /** The function that keeps the table. */
+  readonly function: string
+  /** Of the key that will be read; undefined: all. At the last hop no other partition matters. */
+  readonly partition: number | undefined
+}
+
+/** By topic and partition, what the position of each function that reads it has to be at least. */
+type Needs = Map<string, Map<number, number>>
+
+interface Behind {
+  readonly function: string
+  readonly state: string
+  readonly stream: string
+  readonly partition: number
+  readonly position: number
+  readonly needed: number
+}
+
+/** Resolves when reflected. Throws STREAM_NOT_UPSTREAM, BAD_TOKEN, and what ends the wait: WAIT_TIMEOUT names who is behind. */
+export async function waitUntilReflected(
+  deps: AfterDeps,
+  tokens: readonly Token[],
+  goal: Goal,
+  wait: Wait,
+): Promise<void> {
+  const { catalog } = deps
+  let needs = await needsOf(deps, tokens, goal)
+  // Level by level, all paths at once. A path visits no function twice, so there are no more levels than functions;
+  // where functions feed each other in a circle this waits for a little more than it has to, and ends.
+  for (let level = catalog.descriptions().length; level > 0 && needs.size > 0; level--) {
+    const here = readers(catalog, goal, needs)
+    await Promise.all(here.map((name) => reached(catalog, goal, name, needs, wait)))
+    needs = await wait.for(endsBehind(catalog, goal, here))
+  }
+}
+
+async function needsOf(
+  { catalog, log }: AfterDeps,
+  tokens: readonly Token[],
+  goal: Goal,
+): Promise<Needs> {
+  const upstream = topicsBefore(catalog, goal)
+  const needs: Needs = new Map()
+  for (const token of tokens) {
+    const topic = catalog.stream(token.stream)?.topic
+    if (topic === undefined || !upstream.has(topic)) {
+      throw new HostError(
+        'STREAM_NOT_UPSTREAM',
+        `no function leads from the stream "${token.stream}" to the table "${goal.table}": ` +
+          'it will never reflect that emit; see GET /topology',
+      )
+    }
+    const id = (await log.describe([topic])).get(topic)?.id
+    if (id !== token.topicId) {
+      throw new HostError(
+        'BAD_TOKEN',
+        `the stream "${token.stream}" was re-created since the token was given out: what was emitted before is gone; emit again`,
+      )
+    }
+    for (const [partition, offset] of token.offsets) {
+      // A position is the next offset to read: beyond the record means at least one more.
+      need(needs, topic, partition, offset + 1)
+    }
+  }
+  return needs
+}
+
+/** Every topic from which records come to the table, the functions between them included. */
+function topicsBefore(catalog: Catalog, goal: Goal): Set<string> {
+  const topics = new Set<string>()
+  const found = new Set<FunctionDescription>()
+  const all = catalog.descriptions()
+  let next = all.filter((description) => description.name === goal.function)
+  while (next.length > 0) {
+    for (const description of next) {
+      found.add(description)
+      for (const input of description.inputs) topics.add(input.topic)
+    }
+    next = all.filter(
+      (description) =>
+        !found.has(description) && description.outputs.some((output) => topics.has(output.topic)),
+    )
+  }
+  return topics
+}
+
+/** The functions on the way that read what is needed. Asked anew at each level: they come, go and are swapped. */
+function readers(catalog: Catalog, goal: Goal, needs: Needs): string[] {
+  const upstream = topicsBefore(catalog, goal)
+  return catalog
+    .descriptions()
+    .filter(({ inputs }) => inputs.some((input) => needs.has(input.topic)))
+    .filter(
+      ({ name, outputs }) =>
+        name === goal.function || outputs.some((output) => upstream.has(output.topic)),
+    )
+    .map(({ name }) => name)
+}
+
+async function reached(
+  catalog: Catalog,
+  goal: Goal,
+  name: string,
+  needs: Needs,
+  wait: Wait,
+): Promise<void> {
+  const isLast = name === goal.function
+  while (true) {
+    const description = catalog.descriptions().find((known) => known.name === name)
+    if (description === undefined) {
+      throw isLast
+        ? new HostError(
+            'UNKNOWN_TABLE',
+            `the function ${name} was removed, and its table "${goal.table}" with it`,
+          )
+        : new HostError(
+            'STREAM_NOT_UPSTREAM',
+            `the function ${name}, which led to the table "${goal.table}", was removed: ask without "after" for what is there`,
+          )
+    }
+    // Before the check: a change between the two would be missed.
+    const changed = catalog.changed(name)
+    changed.catch(() => {})
+    const behind = behindOf(catalog, description, needs, isLast ? goal.partition : undefined)
+    if (behind === undefined) return
+    try {
+      await wait.for(changed)
+    } catch (error) {
+      throw error instanceof HostError && error.code === 'WAIT_TIMEOUT'
+        ? tooLate(goal, behind, error)
+        : error
+    }
+  }
+}
+
+function behindOf(
+  catalog: Catalog,
+  { name, inputs }: FunctionDescription,
+  needs: Needs,
+  only: number | undefined,
+): Behind | undefined {
+  for (const input of inputs) {
+    for (const [partition, needed] of needs.get(input.topic) ?? []) {
+      if (only !== undefined && partition !== only) continue
+      const position = catalog.position(name, input.topic, partition)
+      if (position < needed) {
+        const state = catalog.states().get(name) ?? 'stopped'
+        return { function: name, state, stream: input.stream, partition, position, needed }
+      }
+    }
+  }
+  return undefined
+}
+
+/** Now that these functions have passed: the ends of what they write, for those that read it. */
+async function endsBehind(catalog: Catalog, goal: Goal, passed: readonly string[]): Promise<Needs> {
+  const upstream = topicsBefore(catalog, goal)
+  const topics = new Set(
+    catalog
+      .descriptions()
+      // The table's own function is the last: what it writes leads back to it at most.
+      .filter(({ name }) => name !== goal.function && passed.includes(name))
+      .flatMap(({ outputs }) => outputs.map((output) => output.topic))
+      .filter((topic) => upstream.has(topic)),
+  )
+  const needs: Needs = new Map()
+  await Promise.all(
+    [...topics].map(async (topic) => {
+      const ends = await catalog.ends(topic)
+      ends.forEach((end, partition) => {
+        if (end > 0) need(needs, topic, partition, end)
+      })
+    }),
+  )
+  return needs
+}
+
+function need(needs: Needs, topic: string, partition: number, position: number): void {
+  const partitions = needs.get(topic) ?? new Map<number, number>()
+  partitions.set(partition, Math.max(partitions.get(partition) ?? 0, position))
+  needs.set(topic, partitions)
+}
+
+function tooLate(goal: Goal, behind: Behind, { message, cause }: HostError): HostError {
+  return new HostError(
+    'WAIT_TIMEOUT',
+    `the table "${goal.table}" does not reflect the emit yet (${message}): ${behind.function} (${behind.state}) ` +
+      `is at ${behind.position} of ${behind.stream}/${behind.partition} and has to reach ${behind.needed}`,
+    { cause, details: behind },
+  )
+}

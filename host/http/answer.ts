@@ -1,0 +1,43 @@
+// Answers: JSON, and errors in the one form that all routes share.
+import { HostError } from '../errors.js'
+
+export const jsonType = { 'content-type': 'application/json' } as const
+
+export function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
+  return new Response(JSON.stringify(value), { status, headers: { ...jsonType, ...headers } })
+}
+
+/** JSON text that is there already. */
+export const jsonText = (text: string): Response => new Response(text, { headers: jsonType })
+
+/** The status is the code's own unless the route knows better. */
+export function errorAnswer(
+  error: HostError,
+  headers: Record<string, string> = {},
+  status: number = error.status,
+): Response {
+  const { code, message, details } = error
+  const body = { error: { code, message, ...(details === undefined ? {} : { details }) } }
+  return json(body, status, { ...extraHeaders(error), ...headers })
+}
+
+function extraHeaders(error: HostError): Record<string, string> {
+  if (error.status === 429 || error.status === 503) return { 'retry-after': '1' }
+  if (error.status === 401) return { 'www-authenticate': 'Bearer realm="millrace"' }
+  // The rest of the body is not wanted: the connection goes with it.
+  if (error.status === 413) return { connection: 'close' }
+  return {}
+}
+
+/** For codes that answer a request because of what others said, as `describe` of a stream that is not there. */
+export const notFound = (
+  code: 'UNKNOWN_STREAM' | 'UNKNOWN_TABLE' | 'UNKNOWN_FUNCTION',
+  name: string,
+): HostError => {
+  const [what, where] = {
+    UNKNOWN_STREAM: ['stream', 'no function that is loaded reads or writes it; see GET /topology'],
+    UNKNOWN_TABLE: ['table', 'no function that is loaded has it; see GET /topology'],
+    UNKNOWN_FUNCTION: ['function', 'see GET /functions for those that are there'],
+  }[code]
+  return new HostError(code, `there is no ${what} ${JSON.stringify(name)}: ${where}`)
+}

@@ -1,0 +1,71 @@
+// All routes in one Hono application.
+import { Hono } from 'hono'
+import { asHostError, HostError } from '../errors.js'
+import type { Logger } from '../logger.js'
+import { createGatekeeper } from './access.js'
+import { errorAnswer } from './answer.js'
+import type { HttpApp, HttpDeps, HttpEnv } from './deps.js'
+import { emitterRoutes } from './emitters.js'
+import { functionRoutes } from './functions.js'
+import { healthRoutes } from './health.js'
+import { requestPath } from './target.js'
+import { viewRoutes } from './views.js'
+import { createWaitingRoom } from './waiting.js'
+
+export function createApp(deps: HttpDeps): HttpApp {
+  const app: HttpApp = new Hono<HttpEnv>({
+    getPath: (request, options) => requestPath(request, options?.env),
+  })
+  const gatekeeper = createGatekeeper(deps.config.http.tokens)
+  const room = createWaitingRoom(deps.config.limits.maxWaiting, deps.stopping)
+
+  viewRoutes(app, deps, gatekeeper, room)
+  emitterRoutes(app, deps, gatekeeper)
+  functionRoutes(app, deps, gatekeeper)
+  healthRoutes(app, deps)
+
+  app.notFound((c) => noRoute(app, c.req.method, c.req.path))
+  app.onError((error) => failed(error, deps.logger))
+  return app
+}
+
+function noRoute(app: HttpApp, method: string, path: string): Response {
+  const methods = app.routes
+    .filter((route) => toExpression(route.path).test(path))
+    .flatMap((route) => (route.method === 'GET' ? ['GET', 'HEAD'] : [route.method]))
+  if (methods.length > 0) {
+    const allow = [...new Set(methods)].sort().join(', ')
+    const error = new HostError(
+      'UNKNOWN_ROUTE',
+      `${method} is not for ${path}: allowed are ${allow}`,
+    )
+    return errorAnswer(error, { allow }, 405)
+  }
+  if (/^\/(views|emitters)\/[^/]+\/$/.test(path)) {
+    return errorAnswer(new HostError('BAD_KEY', 'the key is empty: a key has at least one byte'))
+  }
+  if (/^\/(views|emitters)\/[^/]+\/./.test(path)) {
+    return errorAnswer(
+      new HostError('BAD_KEY', 'the key has a slash: write it as %2F, as encodeURIComponent does'),
+    )
+  }
+  return errorAnswer(
+    new HostError(
+      'UNKNOWN_ROUTE',
+      `there is nothing at ${path}: see GET /topology for streams and tables`,
+    ),
+  )
+}
+
+const toExpression = (route: string): RegExp => new RegExp(`^${route.replace(/:[^/]+/g, '[^/]+')}$`)
+
+function failed(thrown: unknown, logger: Logger): Response {
+  const error = asHostError(thrown)
+  if (error.code !== 'INTERNAL') {
+    if (error.status === 500) logger.error(error.message, { error })
+    return errorAnswer(error)
+  }
+  logger.error('a request failed', { error: thrown })
+  // What went wrong inside is for the log, not for clients.
+  return errorAnswer(new HostError('INTERNAL', 'the host failed at this request: its log says why'))
+}

@@ -1,0 +1,26 @@
+// What the routes are made from, and the two shapes that all of them share.
+import type { HttpBindings } from '@hono/node-server'
+import type { Context, Hono } from 'hono'
+import type { Config } from '../config.js'
+import type { Catalog } from '../functions/catalog.js'
+import type { Log } from '../log/log.js'
+import type { Logger } from '../logger.js'
+import type { Gate } from './gate.js'
+
+export interface HttpDeps {
+  readonly catalog: Catalog
+  readonly log: Log
+  readonly gate: Gate
+  readonly config: Config
+  readonly logger: Logger
+  /** Aborted when the host begins to stop: writes are refused and waits end from then on; reads go on. */
+  readonly stopping: AbortSignal
+}
+
+/** Node's request and response; absent in `app.request()`. */
+export interface HttpEnv {
+  Bindings: HttpBindings
+}
+
+export type HttpContext = Context<HttpEnv>
+export type HttpApp = Hono<HttpEnv>

@@ -1,0 +1,112 @@
+// Emitters: POST one value, DELETE for a tombstone, POST many lines.
+import { HostError } from '../errors.js'
+import type { StreamEntry } from '../functions/catalog.js'
+import type { Header, RecordToAppend } from '../log/log.js'
+import { partitionOf } from '../log/partitioner.js'
+import type { Gatekeeper } from './access.js'
+import { json, notFound } from './answer.js'
+import { bodyChunks, readBody } from './body.js'
+import type { HttpApp, HttpContext, HttpDeps } from './deps.js'
+import { encodeAll, givenBody } from './given.js'
+import { readLines } from './lines.js'
+import { checkKey, decodeBytes, decodeText, segment } from './target.js'
+import { readTimestamp } from './timestamp.js'
+import { encodeToken } from './token.js'
+
+const headerPrefix = 'millrace-header-'
+
+export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeeper): void {
+  const { catalog, log, gate, stopping } = deps
+  const { maxBodyBytes, maxKeyBytes, maxLines } = deps.config.limits
+
+  const streamOf = (c: HttpContext): StreamEntry => {
+    const name = decodeText(segment(c.req.path, 2), 'the stream')
+    gatekeeper(c.req.header('authorization')).require(['emit'], name)
+    const stream = catalog.stream(name)
+    if (stream === undefined) throw notFound('UNKNOWN_STREAM', name)
+    if (stopping.aborted) throw new HostError('STOPPING', 'the host stops: try again in a moment')
+    return stream
+  }
+  const keyOf = (c: HttpContext) => checkKey(decodeBytes(segment(c.req.path, 3)), maxKeyBytes)
+
+  const append = async (stream: StreamEntry, records: readonly RecordToAppend[]) => {
+    const [offsets, topics] = await Promise.all([
+      log.append(records, { atomic: true }),
+      log.describe([stream.topic]),
+    ])
+    const topicId = topics.get(stream.topic)?.id
+    if (topicId === undefined) {
+      throw new HostError('UNKNOWN_TOPIC', `the topic ${stream.topic} is gone: restart the host`)
+    }
+    const last = new Map<number, number>()
+    records.forEach(({ partition }, index) => {
+      last.set(partition, Math.max(last.get(partition) ?? 0, offsets[index] ?? 0))
+    })
+    return { offsets, token: encodeToken({ stream: stream.name, topicId, offsets: last }) }
+  }
+
+  const emitOne = async (
+    c: HttpContext,
+    stream: StreamEntry,
+    key: Buffer,
+    value: Buffer | null,
+    status: number,
+  ) => {
+    const partition = partitionOf(key, stream.partitions)
+    const record = { topic: stream.topic, partition, key, value, ...recordHeaders(c) }
+    const { offsets, token } = await append(stream, [record])
+    return json({ stream: stream.name, partition, offset: offsets[0], token }, status)
+  }
+
+  app.post('/emitters/:stream/:key', async (c) => {
+    const stream = streamOf(c)
+    const key = keyOf(c)
+    recordHeaders(c)
+    const body = await readBody(c, maxBodyBytes)
+    const given = givenBody(body, c.req.header('content-type'))
+    const [value] = await encodeAll([given], stream.codecs, gate)
+    if (value instanceof Uint8Array) return emitOne(c, stream, key, value, 201)
+    const problems = value?.problems ?? []
+    const text = problems.map(({ path, message }) =>
+      path === '' ? message : `${path}: ${message}`,
+    )
+    throw new HostError(
+      'BAD_VALUE',
+      `no codec of the stream "${stream.name}" takes the value: ${text.join('; ')}`,
+      { details: problems },
+    )
+  })
+
+  app.delete('/emitters/:stream/:key', (c) => emitOne(c, streamOf(c), keyOf(c), null, 200))
+
+  app.post('/emitters/:stream', async (c) => {
+    const stream = streamOf(c)
+    const options = { codecs: stream.codecs, gate, maxKeyBytes, maxLines, now: Date.now() }
+    const lines = await readLines(bodyChunks(c, maxBodyBytes), options)
+    const { token } = await append(
+      stream,
+      lines.map((line) => ({
+        topic: stream.topic,
+        partition: partitionOf(line.key, stream.partitions),
+        ...line,
+      })),
+    )
+    return json({ count: lines.length, token }, 201)
+  })
+}
+
+/** What the request's own headers say of the record. Names come in lower case, as HTTP has them. */
+function recordHeaders(c: HttpContext): { timestamp: number; headers: Header[] } {
+  const headers: Header[] = []
+  c.req.raw.headers.forEach((value, name) => {
+    // HTTP header values are bytes, which Node hands out as latin1.
+    if (name.startsWith(headerPrefix))
+      headers.push([name.slice(headerPrefix.length), Buffer.from(value, 'latin1')])
+  })
+  const timestamp = c.req.header('millrace-timestamp')
+  return {
+    headers,
+    timestamp:
+      timestamp === undefined ? Date.now() : readTimestamp(timestamp, 'millrace-timestamp'),
+  }
+}

@@ -1,0 +1,40 @@
+// What runs: the functions, one function, and how they hang together.
+import type { Gatekeeper } from './access.js'
+import { json, notFound } from './answer.js'
+import type { HttpApp, HttpContext, HttpDeps } from './deps.js'
+import { decodeText, segment } from './target.js'
+
+export function functionRoutes(app: HttpApp, { catalog }: HttpDeps, gatekeeper: Gatekeeper): void {
+  const enter = (c: HttpContext, name?: string) => {
+    const access = gatekeeper(c.req.header('authorization'))
+    access.require(['read', 'admin'], name)
+    return access
+  }
+
+  app.get('/functions', async (c) => {
+    const access = enter(c)
+    return json({
+      functions: (await catalog.functions()).filter(({ name }) => access.mayName(name)),
+    })
+  })
+
+  app.get('/functions/:name', async (c) => {
+    const name = decodeText(segment(c.req.path, 2), 'the function')
+    enter(c, name)
+    const status = await catalog.function(name)
+    if (status === undefined) throw notFound('UNKNOWN_FUNCTION', name)
+    return json(status)
+  })
+
+  app.get('/topology', (c) => {
+    const { mayName } = enter(c)
+    const { functions, streams, tables, edges } = catalog.topology()
+    const mayNode = (node: string) => mayName(node.slice(node.indexOf(':') + 1))
+    return json({
+      functions: functions.filter(({ name }) => mayName(name)),
+      streams: streams.filter(({ name }) => mayName(name)),
+      tables: tables.filter(({ name }) => mayName(name)),
+      edges: edges.filter(({ from, to }) => mayNode(from) && mayNode(to)),
+    })
+  })
+}

@@ -1,0 +1,65 @@
+// The socket: listens, and stops without cutting off who is being answered.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
+import { Server } from 'node:http'
+import { createAdaptorServer } from '@hono/node-server'
+import { HostError } from '../errors.js'
+import type { HttpApp } from './deps.js'
+
+export interface Listener extends AsyncDisposable {
+  /** With the port that was taken, should 0 have been asked for. */
+  readonly url: string
+}
+
+/** Throws PORT_IN_USE, CANNOT_LISTEN. Disposing takes no new connections and lets requests in flight end. */
+export async function listen(
+  app: Pick<HttpApp, 'fetch'>,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<Listener> {
+  const server = createAdaptorServer({ fetch: app.fetch })
+  if (!(server instanceof Server)) throw new TypeError('an HTTP/1.1 server was expected')
+  server.listen(port, host)
+  try {
+    await once(server, 'listening')
+  } catch (cause) {
+    throw cannotListen(cause, host, port)
+  }
+  const address = server.address()
+  const taken = typeof address === 'object' && address !== null ? address.port : port
+  const name = host.includes(':') ? `[${host}]` : host
+  return {
+    url: `http://${name}:${taken}`,
+    [Symbol.asyncDispose]: () => close(server),
+  }
+}
+
+async function close(server: Server): Promise<void> {
+  if (!server.listening) return
+  const closed = once(server, 'close')
+  // A connection is kept alive after its last answer: each end of one lets go of those that are idle by then.
+  const closeIdle = () => void setImmediate(() => server.closeIdleConnections())
+  subscribe('http.server.response.finish', closeIdle)
+  try {
+    server.close()
+    await closed
+  } finally {
+    unsubscribe('http.server.response.finish', closeIdle)
+  }
+}
+
+function cannotListen(cause: unknown, host: string, port: number): HostError {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  if (code === 'EADDRINUSE') {
+    return new HostError(
+      'PORT_IN_USE',
+      `port ${port} of ${host} is taken by another process: end that one, or take another port with --port or http.port (0: any that is free)`,
+      { cause },
+    )
+  }
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new HostError(
+    'CANNOT_LISTEN',
+    `cannot listen on ${host} port ${port} (${reason}): take an address of this machine with --host or http.host, and a port from 1024 on`,
+    { cause },
+  )
+}

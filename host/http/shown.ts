@@ -1,0 +1,39 @@
+// A table's stored bytes as the JSON text that clients see.
+import { HostError } from '../errors.js'
+import type { TableEntry } from '../functions/catalog.js'
+import type { Gate } from './gate.js'
+
+/** In the order given. Only codecs of the user's own leave the main thread. Throws UNDECODABLE. */
+export async function toJsonTexts(
+  table: TableEntry,
+  values: readonly Buffer[],
+  gate: Gate,
+): Promise<string[]> {
+  const { codec } = table
+  const kind = codec.codec
+  if (kind !== 'custom') return values.map((value) => builtIn(kind, value))
+  if (values.length === 0) return []
+  const texts = await gate.decode(codec, values)
+  return texts.map((text) => {
+    if (typeof text === 'string') return text
+    throw new HostError(
+      'UNDECODABLE',
+      `a value of the table "${table.name}" is not decoded by the codec of ${codec.function}: ${text.message}`,
+      { function: codec.function },
+    )
+  })
+}
+
+function builtIn(kind: 'json' | 'schema' | 'string' | 'int64' | 'bytes', value: Buffer): string {
+  switch (kind) {
+    // Written as JSON text by the codec: parsing it would only cost time.
+    case 'json':
+    case 'schema':
+    case 'int64':
+      return value.toString('utf8')
+    case 'string':
+      return JSON.stringify(value.toString('utf8'))
+    case 'bytes':
+      return JSON.stringify(value.toString('base64'))
+  }
+}

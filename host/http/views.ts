@@ -1,0 +1,213 @@
+// Views: a table's values by key, in key order, and for many keys.
+import { HostError } from '../errors.js'
+import type { TableEntry } from '../functions/catalog.js'
+import { partitionOf } from '../log/partitioner.js'
+import type { Gatekeeper } from './access.js'
+import { waitUntilReflected } from './after.js'
+import { errorAnswer, jsonText, jsonType, notFound } from './answer.js'
+import { readBody, toText } from './body.js'
+import type { HttpApp, HttpContext, HttpDeps } from './deps.js'
+import { parse } from './given.js'
+import { listAnswer } from './list.js'
+import { toJsonTexts } from './shown.js'
+import {
+  checkKey,
+  decodeBytes,
+  decodeText,
+  readCount,
+  readQuery,
+  requestTarget,
+  segment,
+} from './target.js'
+import { decodeToken } from './token.js'
+import type { WaitingRoom } from './waiting.js'
+
+const waitParameters = ['after', 'timeoutMs', 'stale']
+const listParameters = ['prefix', 'from', 'to', 'limit', 'cursor']
+const binaryType = { 'content-type': 'application/octet-stream' } as const
+
+export function viewRoutes(
+  app: HttpApp,
+  deps: HttpDeps,
+  gatekeeper: Gatekeeper,
+  room: WaitingRoom,
+): void {
+  const { catalog, gate } = deps
+  const { limits } = deps.config
+  const hasTokens = deps.config.http.tokens.length > 0
+
+  const tableOf = (c: HttpContext): TableEntry => {
+    const name = decodeText(segment(c.req.path, 2), 'the table')
+    // The header is looked for only when it matters: this is the hot path.
+    if (hasTokens) gatekeeper(c.req.header('authorization')).require(['read'], name)
+    const table = catalog.table(name)
+    if (table === undefined) throw notFound('UNKNOWN_TABLE', name)
+    return table
+  }
+
+  const waitFor = async (
+    c: HttpContext,
+    table: TableEntry,
+    query: ReadonlyMap<string, string[]>,
+    partition?: number,
+  ) => {
+    const timeoutMs = readCount(query, 'timeoutMs', limits.maxWaitTimeoutMs) ?? limits.waitTimeoutMs
+    const tokens = query.get('after')?.map(decodeToken)
+    if (tokens === undefined) return
+    using wait = room.enter({ timeoutMs, client: c.req.raw.signal })
+    const goal = { table: table.name, function: table.function, partition }
+    await waitUntilReflected(deps, tokens, goal, wait)
+  }
+
+  // Neither async nor behind middleware: both would cost a good part of what a read costs.
+  app.get('/views/:table/:key', (c) => {
+    const { path } = c.req
+    const table = tableOf(c)
+    const key = checkKey(decodeBytes(segment(path, 3)), limits.maxKeyBytes)
+    const partition = partitionOf(key, table.partitions)
+    const target = requestTarget(c.req.raw, c.env)
+    if (target.length === path.length) {
+      refuseStale(table, partition)
+      return valueAnswer(deps, c, table, key, partition)
+    }
+    return afterWait(c, table, key, partition, target)
+  })
+
+  const afterWait = async (
+    c: HttpContext,
+    table: TableEntry,
+    key: Buffer,
+    partition: number,
+    target: string,
+  ) => {
+    const query = readQuery(target, waitParameters)
+    await waitFor(c, table, query, partition)
+    if (!isStaleOk(query)) refuseStale(table, partition)
+    return valueAnswer(deps, c, table, key, partition)
+  }
+
+  app.get('/views/:table', async (c) => {
+    const table = tableOf(c)
+    const query = readQuery(requestTarget(c.req.raw, c.env), [...waitParameters, ...listParameters])
+    const isLines = /\bapplication\/(x-)?ndjson\b/i.test(c.req.header('accept') ?? '')
+    const limit = readCount(query, 'limit', isLines ? Number.MAX_SAFE_INTEGER : limits.maxPageLimit)
+    await waitFor(c, table, query)
+    if (!isStaleOk(query)) refuseStaleTable(table)
+    return listAnswer(
+      c,
+      deps,
+      table,
+      query,
+      isLines ? { kind: 'lines', limit } : { kind: 'page', limit },
+    )
+  })
+
+  app.post('/views/:table', async (c) => {
+    const table = tableOf(c)
+    const query = readQuery(requestTarget(c.req.raw, c.env), waitParameters)
+    const body = toText(await readBody(c, limits.maxBodyBytes), 'the body')
+    const keys = readKeys(parse(body).value, limits.maxPageLimit)
+    await waitFor(c, table, query)
+    const found: { name: string; value: Buffer }[] = []
+    const missing: string[] = []
+    for (const name of new Set(keys)) {
+      const key = checkKey(Buffer.from(name), limits.maxKeyBytes)
+      const partition = partitionOf(key, table.partitions)
+      if (!isStaleOk(query)) refuseStale(table, partition)
+      const value = table.view.get(partition, key)
+      if (value === undefined) missing.push(name)
+      else found.push({ name, value })
+    }
+    const texts = await toJsonTexts(
+      table,
+      found.map(({ value }) => value),
+      gate,
+    )
+    // As text: values stay as they are stored, and a key like __proto__ is one like any other.
+    const members = [
+      ...found.map(({ name }, index) => `${JSON.stringify(name)}:${texts[index]}`),
+      ...missing.map((name) => `${JSON.stringify(name)}:null`),
+    ]
+    return jsonText(`{${members.join(',')}}`)
+  })
+}
+
+function valueAnswer(
+  { gate }: HttpDeps,
+  c: HttpContext,
+  table: TableEntry,
+  key: Buffer,
+  partition: number,
+): Response | Promise<Response> {
+  const value = table.view.get(partition, key)
+  if (value === undefined) {
+    // Not thrown: a stack for each miss would make misses slow.
+    return errorAnswer(keyNotFound(table.name, key))
+  }
+  switch (table.codec.codec) {
+    case 'json':
+    case 'schema':
+    case 'int64':
+      return bytesAnswer(c, value, jsonType)
+    case 'bytes':
+      if (!/\bapplication\/json\b/i.test(c.req.header('accept') ?? ''))
+        return bytesAnswer(c, value, binaryType)
+      break
+    case 'string':
+    case 'custom':
+  }
+  return toJsonTexts(table, [value], gate).then(([text = 'null']) =>
+    bytesAnswer(c, Buffer.from(text), jsonType),
+  )
+}
+
+function bytesAnswer(
+  c: HttpContext,
+  value: Buffer,
+  type: Readonly<Record<string, string>>,
+): Response {
+  // Hono makes HEAD of GET, and drops the body: its length would be lost with it.
+  const headers =
+    c.req.method === 'HEAD' ? { ...type, 'content-length': String(value.length) } : type
+  return new Response(
+    new Uint8Array(value.buffer as ArrayBuffer, value.byteOffset, value.byteLength),
+    { headers },
+  )
+}
+
+const isStaleOk = (query: ReadonlyMap<string, readonly string[]>): boolean => {
+  const stale = query.get('stale')?.at(-1)
+  if (stale === undefined || stale === 'ok') return stale === 'ok'
+  throw new HostError('BAD_REQUEST', `stale is ${JSON.stringify(stale)}: allowed is ok`)
+}
+
+function refuseStale(table: TableEntry, partition: number): void {
+  if (table.isServing(partition)) return
+  throw new HostError(
+    'RECOVERING',
+    `partition ${partition} of the table "${table.name}" is being rebuilt from the log: try again, or take what is there with ?stale=ok`,
+    { function: table.function, partition },
+  )
+}
+
+function refuseStaleTable(table: TableEntry): void {
+  for (let partition = 0; partition < table.partitions; partition++) refuseStale(table, partition)
+}
+
+function readKeys(body: unknown, max: number): string[] {
+  const keys = typeof body === 'object' && body !== null && 'keys' in body ? body.keys : undefined
+  const isRight = Array.isArray(keys) && keys.every((key): key is string => typeof key === 'string')
+  if (!isRight)
+    throw new HostError('BAD_REQUEST', 'the body has to be { "keys": ["…"] }, keys being strings')
+  if (keys.length <= max) return keys
+  throw new HostError(
+    'BAD_REQUEST',
+    `${keys.length} keys are asked for, allowed are ${max} (limits.maxPageLimit)`,
+  )
+}
+
+const keyNotFound = (table: string, key: Buffer): HostError =>
+  new HostError(
+    'KEY_NOT_FOUND',
+    `the table "${table}" has no value for the key ${JSON.stringify(key.toString('utf8'))}`,
+  )
