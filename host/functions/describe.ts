@@ -2,6 +2,7 @@
 import type { AnyCodec, CodecKind } from '../../sdk/codec.js'
 import type { ProcessorDefinition } from '../../sdk/define.js'
 import { HostError } from '../errors.js'
+import { nearest } from '../nearest.js'
 import type { EdgeDescription, FunctionDescription, FunctionOptions } from './description.js'
 
 /** `at` is a path into the definition, like `inputs.clicks`; empty for the definition itself. */
@@ -292,27 +293,6 @@ const listed = (names: readonly string[]): string =>
   names.length === 0 ? 'none' : names.join(', ')
 
 function hint(word: string, known: readonly string[]): string {
-  const [near] = known
-    .map((name) => ({ name, changes: changesBetween(word.toLowerCase(), name.toLowerCase()) }))
-    .filter(({ name, changes }) => changes <= Math.max(1, Math.floor(name.length / 3)))
-    .sort((one, other) => one.changes - other.changes)
-  return near === undefined ? '' : `; did you mean ${near.name}?`
-}
-
-/** Letters added, left out, replaced, or changed places with their neighbour. */
-function changesBetween(one: string, other: string): number {
-  let before: number[] = []
-  let above = Array.from({ length: other.length + 1 }, (_, n) => n)
-  for (let row = 0; row < one.length; row++) {
-    const line = [row + 1]
-    for (let n = 0; n < other.length; n++) {
-      const replaced = (above[n] ?? 0) + (one[row] === other[n] ? 0 : 1)
-      const isSwapped = row > 0 && n > 0 && one[row] === other[n - 1] && one[row - 1] === other[n]
-      const swapped = isSwapped ? (before[n - 1] ?? 0) + 1 : replaced
-      line.push(Math.min(replaced, swapped, (above[n + 1] ?? 0) + 1, (line[n] ?? 0) + 1))
-    }
-    before = above
-    above = line
-  }
-  return above.at(-1) ?? 0
+  const near = nearest(word, known)
+  return near === undefined ? '' : `; did you mean ${near}?`
 }

@@ -36,7 +36,7 @@ export class Probe implements AsyncDisposable {
 
   /**
    * Loads and describes. Rejects with LOAD_FAILED (threw, or ended its thread), LOAD_TIMEOUT, or BAD_DEFINITION. Details have
-   * `file`, `line`, `column` and `frame`, and `stack` or `problems`.
+   * `inputs`; `file`, `line`, `column` and `frame`, as far as they are known; `stack` or `problems`.
    */
   async probe(
     bundle: Bundle,
@@ -125,19 +125,8 @@ function descriptionOf(
       return outcome.description
     case 'refused':
       throw refusal(bundle, outcome.error, outcome.definedAt)
-    case 'threw': {
-      const { message } = outcome.error
-      const mapped = mapStack(outcome.error.stack ?? message, bundle)
-      throw new HostError(
-        'LOAD_FAILED',
-        `${name} failed to load: ${outcome.error.name}: ${message}${place(mapped)}`,
-        {
-          function: name,
-          details: mapped,
-          cause: fromPlainError(outcome.error, 'LOAD_FAILED'),
-        },
-      )
-    }
+    case 'threw':
+      throw thrownAtLoad(bundle, outcome.error)
     case 'exited':
       if (isStopping)
         throw new HostError('STOPPING', `${name} was not loaded: the probe was stopped`, {
@@ -146,26 +135,51 @@ function descriptionOf(
       throw new HostError(
         'LOAD_FAILED',
         `${name} ended its thread while it was loaded (exit code ${outcome.exitCode}): take process.exit out of the file`,
-        { function: name, details: { file: bundle.file } },
+        { function: name, details: { file: bundle.file, inputs: bundle.inputs } },
       )
     case 'late':
       throw new HostError(
         'LOAD_TIMEOUT',
         `${name} was not loaded within ${loadMs} ms: look for a loop that does not end, or long work outside the handlers`,
-        { function: name, details: { file: bundle.file } },
+        { function: name, details: { file: bundle.file, inputs: bundle.inputs } },
       )
   }
+}
+
+function thrownAtLoad(bundle: Bundle, error: PlainError): HostError {
+  const { name, inputs } = bundle
+  const mapped = mapStack(error.stack ?? error.message, bundle)
+  const failure = new HostError(
+    'LOAD_FAILED',
+    `${name} failed to load: ${error.name}: ${error.message}${written(mapped)}`,
+    { function: name, details: { ...mapped, inputs }, cause: fromPlainError(error, 'LOAD_FAILED') },
+  )
+  return withStack(failure, error.stack)
 }
 
 function refusal(bundle: Bundle, error: PlainError, definedAt: string | undefined): HostError {
   const mapped = definedAt === undefined ? exportIn(bundle) : mapStack(definedAt, bundle)
   const { file, line, column, frame } = mapped
-  const problems = fromPlainError(error).details
-  return fromPlainError({
+  const place = { file, line, column, frame }
+  const problems = problemsIn(error.details).map((problem) => ({ ...problem, ...place }))
+  const failure = fromPlainError({
     ...error,
-    message: error.message + place(mapped),
-    details: { ...(typeof problems === 'object' ? problems : {}), file, line, column, frame },
+    message: error.message + written(mapped),
+    details: { ...place, problems, inputs: bundle.inputs },
   })
+  return withStack(failure, definedAt)
+}
+
+/** Unmapped, as all that a thread reports: who shows it maps it. The host's own frames would tell nobody anything. */
+function withStack(failure: HostError, stack: string | undefined): HostError {
+  const frames = stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? []
+  failure.stack = [`HostError: ${failure.message}`, ...frames].join('\n')
+  return failure
+}
+
+function problemsIn(details: unknown): readonly object[] {
+  const hasProblems = typeof details === 'object' && details !== null && 'problems' in details
+  return hasProblems && Array.isArray(details.problems) ? details.problems : []
 }
 
 /** Where the default export is, or should be. */
@@ -181,6 +195,6 @@ function exportIn(bundle: Bundle): Omit<MappedStack, 'stack'> {
   return { file: bundle.file, line, column: 1, frame: codeFrame(source, line, 1) }
 }
 
-function place({ file, line, column }: Omit<MappedStack, 'stack'>): string {
+function written({ file, line, column }: Omit<MappedStack, 'stack'>): string {
   return file === undefined || line === undefined ? '' : ` (${file}:${line}:${column})`
 }
