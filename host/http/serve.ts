@@ -11,10 +11,17 @@ export interface Listener extends AsyncDisposable {
   readonly url: string
 }
 
+export interface ListenOptions {
+  readonly host: string
+  readonly port: number
+  /** How long requests in flight may take to end once it stops; then their connections are cut. */
+  readonly graceMs?: number
+}
+
 /** Throws PORT_IN_USE, CANNOT_LISTEN. Disposing takes no new connections and lets requests in flight end. */
 export async function listen(
   app: Pick<HttpApp, 'fetch'>,
-  { host, port }: { readonly host: string; readonly port: number },
+  { host, port, graceMs = 3000 }: ListenOptions,
 ): Promise<Listener> {
   const server = createAdaptorServer({ fetch: app.fetch })
   if (!(server instanceof Server)) throw new TypeError('an HTTP/1.1 server was expected')
@@ -29,20 +36,23 @@ export async function listen(
   const name = host.includes(':') ? `[${host}]` : host
   return {
     url: `http://${name}:${taken}`,
-    [Symbol.asyncDispose]: () => close(server),
+    [Symbol.asyncDispose]: () => close(server, graceMs),
   }
 }
 
-async function close(server: Server): Promise<void> {
+async function close(server: Server, graceMs: number): Promise<void> {
   if (!server.listening) return
   const closed = once(server, 'close')
   // A connection is kept alive after its last answer: each end of one lets go of those that are idle by then.
   const closeIdle = () => void setImmediate(() => server.closeIdleConnections())
   subscribe('http.server.response.finish', closeIdle)
+  // A client that does not read its answer must not hold up the stop.
+  const cut = setTimeout(() => server.closeAllConnections(), graceMs)
   try {
     server.close()
     await closed
   } finally {
+    clearTimeout(cut)
     unsubscribe('http.server.response.finish', closeIdle)
   }
 }
