@@ -1,0 +1,76 @@
+// A small HTTP client with one kept connection: fetch alone would cost more than what is measured.
+import { Agent, request } from 'node:http'
+
+export interface Answer {
+  readonly status: number
+  readonly body: string
+}
+
+export class Client implements Disposable {
+  readonly #url: string
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
+
+  constructor(url: string) {
+    this.#url = url
+  }
+
+  send(method: string, path: string, body?: string, type = 'application/json'): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const headers = body === undefined ? {} : { 'content-type': type }
+      const outgoing = request(this.#url + path, { method, agent: this.#agent, headers })
+      outgoing.on('error', reject)
+      outgoing.on('response', (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('error', reject)
+        response.on('end', () => {
+          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() })
+        })
+      })
+      outgoing.end(body)
+    })
+  }
+
+  /** Refuses any answer but a good one. */
+  async ask<Body>(method: string, path: string, body?: string, type?: string): Promise<Body> {
+    const answer = await this.send(method, path, body, type)
+    if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${answer.body}`)
+    return JSON.parse(answer.body)
+  }
+
+  async emit(stream: string, key: string, value: object): Promise<string> {
+    const path = `/emitters/${stream}/${encodeURIComponent(key)}`
+    return (await this.ask<{ token: string }>('POST', path, JSON.stringify(value))).token
+  }
+
+  /** Answered as soon as the table reflects the token; asks again when the host gave up waiting or is not ready. */
+  async reflects(table: string, token: string): Promise<void> {
+    const path = `/views/${table}?limit=1&timeoutMs=60000&after=${encodeURIComponent(token)}`
+    for (;;) {
+      const { status, body } = await this.send('GET', path)
+      if (status === 200) return
+      if (status !== 503 && status !== 504) throw new Error(`GET ${path}: ${status} ${body}`)
+    }
+  }
+
+  /** Every key of a table with its value. */
+  async table<Value>(table: string): Promise<Map<string, Value>> {
+    const entries = new Map<string, Value>()
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const from: string = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`
+      const page: Page<Value> = await this.ask('GET', `/views/${table}?limit=10000${from}`)
+      for (const { key, value } of page.entries) entries.set(key, value)
+      cursor = page.cursor
+    }
+    return entries
+  }
+
+  [Symbol.dispose](): void {
+    this.#agent.destroy()
+  }
+}
+
+interface Page<Value> {
+  readonly entries: readonly { readonly key: string; readonly value: Value }[]
+  readonly cursor: string | null
+}

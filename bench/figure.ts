@@ -1,0 +1,38 @@
+// What a figure of the bench is: samples of one interleaved series of runs, and those of the peer that ran in between.
+
+export interface BenchOptions {
+  readonly events: number
+  readonly runs: number
+  /** Temporary; removed at the end. */
+  readonly folder: string
+  /** Says what goes on, for whoever waits. */
+  say(message: string): void
+}
+
+export interface Result {
+  readonly name: string
+  readonly unit: string
+  /** One for each run. */
+  readonly samples: readonly number[]
+  /** Ran in turns with it: sample by sample, what the machine did besides hits both. */
+  readonly peer?: { readonly name: string; readonly samples: readonly number[] }
+}
+
+export interface Figure {
+  readonly name: string
+  measure(options: BenchOptions): Promise<readonly Result[]>
+}
+
+export const median = (samples: readonly number[]): number => percentile(samples, 0.5)
+
+/** The sample below which `share` of all lie; not interpolated. */
+export function percentile(samples: readonly number[], share: number): number {
+  const sorted = [...samples].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
+}
+
+/** The median of the ratios of each run, not the ratio of the medians. */
+export function ratio({ samples, peer }: Result): number | undefined {
+  if (peer === undefined) return undefined
+  return median(samples.map((sample, run) => sample / (peer.samples[run] ?? Number.NaN)))
+}
