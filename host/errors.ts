@@ -119,7 +119,11 @@ export function toPlainError(thrown: unknown): PlainError {
   if (!(thrown instanceof Error)) {
     // An error of another vm realm or thread is no instance of ours, yet has a message.
     if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) {
-      const { name, message, stack } = thrown as { name?: unknown; message: unknown; stack?: unknown }
+      const { name, message, stack } = thrown as {
+        name?: unknown
+        message: unknown
+        stack?: unknown
+      }
       return {
         name: typeof name === 'string' ? name : 'Error',
         message: String(message),

@@ -11,8 +11,8 @@ import { createApp } from './http/app.js'
 import { createGate } from './http/gate.js'
 import { listen } from './http/serve.js'
 import { Stack } from './lifecycle.js'
-import type { Logger } from './logger.js'
 import { openEmbeddedLog } from './log/embedded/log.js'
+import type { Logger } from './logger.js'
 
 export interface HostOptions {
   readonly config: Config

@@ -1,14 +1,17 @@
 // What HTTP may know of the functions: names, edges, codecs, states, positions; never user code.
-import type { TableView } from '../tables/view.js'
+
 import type { CodecKind } from '../../sdk/codec.js'
 import type { PlainError } from '../errors.js'
+import type { TableView } from '../tables/view.js'
 import type { Bundle, FunctionDescription } from './description.js'
 
 /** Names one codec of one version of a function, for the gate. */
 export interface CodecRef {
   readonly function: string
   readonly version: string
-  readonly edge: { readonly kind: 'input' | 'output'; readonly stream: string } | { readonly kind: 'table' }
+  readonly edge:
+    | { readonly kind: 'input' | 'output'; readonly stream: string }
+    | { readonly kind: 'table' }
   readonly codec: CodecKind
 }
 
@@ -31,7 +34,14 @@ export interface TableEntry {
 }
 
 export type FunctionState =
-  | 'loading' | 'joining' | 'recovering' | 'running' | 'draining' | 'stopped' | 'paused' | 'halted'
+  | 'loading'
+  | 'joining'
+  | 'recovering'
+  | 'running'
+  | 'draining'
+  | 'stopped'
+  | 'paused'
+  | 'halted'
 
 /** The last failure as shown to people: stack of user frames only, source-mapped, with a code frame. */
 export interface ShownError {

@@ -1,7 +1,7 @@
 // One function as the main thread has it: its membership, its worker, its table for reading, and its state.
 import { HostError, toPlainError } from '../errors.js'
-import type { Logger } from '../logger.js'
 import type { Assignment, Log, Membership } from '../log/log.js'
+import type { Logger } from '../logger.js'
 import { backoffMs } from '../processor/clock.js'
 import type { Edges } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
@@ -309,4 +309,3 @@ export function describe(error: ShownError): string {
   const frame = error.frame === undefined ? '' : `\n${error.frame}`
   return `${error.code}: ${error.message}${place}${frame}`
 }
-

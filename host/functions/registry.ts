@@ -2,8 +2,8 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asHostError, HostError, toPlainError } from '../errors.js'
-import type { Logger } from '../logger.js'
 import type { Log } from '../log/log.js'
+import type { Logger } from '../logger.js'
 import { bundleFunction, functionName, isFunctionFile } from './bundle.js'
 import type { ShownError } from './catalog.js'
 import { Cell, describe } from './cell.js'
@@ -96,7 +96,8 @@ export class Registry implements AsyncDisposable {
     this.#isStopped = true
     await this.#watch?.[Symbol.asyncDispose]()
     await Promise.all(this.#queues.values())
-    await Promise.all([...this.#entries.values()].map((entry) => entry.cell?.[Symbol.asyncDispose]()))
+    const cells = [...this.#entries.values()].flatMap(({ cell }) => cell ?? [])
+    await Promise.all(cells.map((cell) => cell[Symbol.asyncDispose]()))
     await this.#probe[Symbol.asyncDispose]()
   }
 
@@ -179,7 +180,8 @@ export class Registry implements AsyncDisposable {
       const failure = asHostError(error, 'LOAD_FAILED')
       if (file !== undefined) this.#watch?.setInputs(file, inputsOf(failure) ?? [file])
       entry.error = showError(toPlainError(failure), bundle)
-      const goesOn = entry.cell === undefined ? 'not running' : `version ${entry.cell.bundle.version} goes on`
+      const goesOn =
+        entry.cell === undefined ? 'not running' : `version ${entry.cell.bundle.version} goes on`
       logger.error(`${goesOn}: the save was refused\n${describe(entry.error)}`)
     }
     this.#changed()
@@ -247,4 +249,3 @@ function inputsOf(error: HostError): readonly string[] | undefined {
   if (typeof details !== 'object' || details === null || !('inputs' in details)) return undefined
   return Array.isArray(details.inputs) ? details.inputs : undefined
 }
-

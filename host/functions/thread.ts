@@ -1,10 +1,14 @@
 // The main thread's hold on one function's worker: starts it, speaks to it, and notices when it dies.
 import { Worker } from 'node:worker_threads'
-import { type HostError, fromPlainError, HostError as Failure } from '../errors.js'
+import { HostError as Failure, fromPlainError, type HostError } from '../errors.js'
 import type { SharedLog } from '../log/log.js'
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js'
 
-type Request = ToWorker extends infer Each ? (Each extends ToWorker ? Omit<Each, 'id'> : never) : never
+type Request = ToWorker extends infer Each
+  ? Each extends ToWorker
+    ? Omit<Each, 'id'>
+    : never
+  : never
 
 export interface ThreadOptions {
   readonly start: Omit<WorkerStart, 'log'>

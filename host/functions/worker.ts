@@ -1,8 +1,8 @@
 // A function's thread: loads the user's bundle and runs the function's tasks over it, on orders of the main thread.
-import { parentPort, type MessagePort, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { asHostError, toPlainError } from '../errors.js'
-import { attachLog } from '../log/open.js'
 import type { Log } from '../log/log.js'
+import { attachLog } from '../log/open.js'
 import { systemClock } from '../processor/clock.js'
 import type { Attempt, UserLog } from '../processor/context.js'
 import { Group, type HaltReason } from '../processor/group.js'
@@ -11,7 +11,14 @@ import { Progress } from '../processor/progress.js'
 import { openLevelStore } from '../tables/level.js'
 import type { TableStore } from '../tables/store.js'
 import { type LoadedBundle, loadBundle } from './load.js'
-import type { FromWorker, LogLevel, RecordPlace, ToWorker, Version, WorkerStart } from './messages.js'
+import type {
+  FromWorker,
+  LogLevel,
+  RecordPlace,
+  ToWorker,
+  Version,
+  WorkerStart,
+} from './messages.js'
 
 interface Loaded {
   readonly bundle: LoadedBundle
@@ -51,7 +58,8 @@ class FunctionThread {
         recovering: (partition) => this.#say({ kind: 'recovering', partition }),
         running: (partition) => this.#say({ kind: 'running', partition }),
         fenced: (partition) => this.#say({ kind: 'fenced', partition }),
-        halted: (reason) => this.#say({ kind: 'halted', error: reason.error, place: placeOf(reason) }),
+        halted: (reason) =>
+          this.#say({ kind: 'halted', error: reason.error, place: placeOf(reason) }),
         skipped: (failure) =>
           this.#say({ kind: 'skipped', error: failure.error, place: placeOf(failure) }),
         warned: (message, fields) => this.#write('warn', message, fields),
