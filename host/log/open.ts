@@ -5,6 +5,6 @@ import type { Log, LogDescription } from './log.js'
 export async function attachLog(description: LogDescription): Promise<Log> {
   switch (description.kind) {
     case 'embedded':
-      return await attachEmbeddedLog(description)
+      return attachEmbeddedLog(description)
   }
 }

@@ -1,6 +1,7 @@
 // The log as one thread sees it: its own handle to read, and a line to the log thread for all that changes.
 import type { MessagePort } from 'node:worker_threads'
 import { HostError } from '../../errors.js'
+import { AssignedReader } from '../assigned-reader.js'
 import type {
   JoinOptions,
   Log,
@@ -22,10 +23,10 @@ import type { Database } from './database.js'
 import { type Description, describeLine } from './description.js'
 import { Directory } from './directory.js'
 import type { Answer, Question, TopicRow } from './messages.js'
-import { EmbeddedReader } from './reader.js'
 import { findByTime } from './search.js'
 import { Sender } from './sender.js'
 import { SharedEnds } from './shared-ends.js'
+import { EmbeddedSource, type Seat } from './source.js'
 import { EmbeddedWriter } from './writer.js'
 
 const READ_BYTES = 1024 * 1024
@@ -38,7 +39,7 @@ export class EmbeddedLog implements Log {
   readonly #connection: Connection
   readonly #directory: Directory
   readonly #sender: Sender
-  readonly #readers = new Set<EmbeddedReader>()
+  readonly #readers = new Set<AssignedReader<Seat>>()
   readonly #endThread: () => Promise<void>
   #closing: Promise<void> | undefined
 
@@ -123,16 +124,11 @@ export class EmbeddedLog implements Log {
 
   reader(options: { readonly maxBytes?: number } = {}): LogReader {
     this.#check()
-    const reader = new EmbeddedReader(
-      {
-        database: this.#database,
-        directory: this.#directory,
-        ends: this.#ends,
-        bell: this.#bell,
-        check: () => this.#check(),
-        closed: (closed) => this.#readers.delete(closed),
-      },
-      options.maxBytes ?? READ_BYTES,
+    const source = new EmbeddedSource(this.#database, this.#directory, this.#ends, this.#bell, () =>
+      this.#check(),
+    )
+    const reader = new AssignedReader(source, options.maxBytes ?? READ_BYTES, (gone) =>
+      this.#readers.delete(gone),
     )
     this.#readers.add(reader)
     return reader
@@ -146,7 +142,7 @@ export class EmbeddedLog implements Log {
   }
 
   async join(options: JoinOptions): Promise<Membership> {
-    return await joinAlone(options, await this.describe(options.topics))
+    return joinAlone(options, await this.describe(options.topics))
   }
 
   share(): SharedLog {

@@ -55,7 +55,7 @@ export class Connection {
     const problem = this.problem()
     if (problem !== undefined) throw problem
     const id = this.#nextId++
-    return await new Promise((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
       this.#port.postMessage({ ...question, id }, transferred(question))
     })

@@ -47,7 +47,7 @@ export class Sender {
       // Removed by another thread since we learnt its number; made anew perhaps. Nothing was written.
       this.#directory.forget(records)
       this.#directory.forget(positions)
-      return await this.#send(records, positions, make, admit)
+      return this.#send(records, positions, make, admit)
     }
   }
 

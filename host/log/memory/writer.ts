@@ -1,0 +1,64 @@
+// The memory log's writer: every way in which a commit can end, asked for or by seed.
+import { HostError } from '../../errors.js'
+import {
+  type Commit,
+  type CommitOutcome,
+  type LogWriter,
+  type Position,
+  partitionKey,
+} from '../log.js'
+import type { Outcome } from './faults.js'
+
+export interface MemoryWriterParts {
+  readonly begin: () => Promise<void>
+  readonly end: () => Promise<void>
+  readonly isFenced: () => boolean
+  readonly outcome: () => Outcome | undefined
+  /** All or, by throwing, nothing; returns the records' offsets. */
+  readonly write: (commit: Commit) => readonly number[]
+}
+
+export class MemoryWriter implements LogWriter {
+  readonly positions: readonly Position[]
+  readonly #parts: MemoryWriterParts
+  /** After an unknown outcome as well: who goes on without opening anew is fenced, as by a broker. */
+  #isClosed = false
+
+  constructor(positions: readonly Position[], parts: MemoryWriterParts) {
+    this.positions = positions
+    this.#parts = parts
+  }
+
+  async commit(commit: Commit): Promise<CommitOutcome> {
+    if (this.#isClosed) return { kind: 'fenced' }
+    try {
+      await this.#parts.begin()
+      if (this.#parts.isFenced()) return { kind: 'fenced' }
+      const outcome = this.#parts.outcome()
+      if (outcome?.kind === 'failed') {
+        return { kind: 'failed', cause: simulated('nothing was written') }
+      }
+      const offsets =
+        outcome === undefined || outcome.written ? this.#parts.write(commit) : undefined
+      await this.#parts.end()
+      if (outcome !== undefined || offsets === undefined) {
+        this.#isClosed = true
+        return { kind: 'unknown', cause: simulated('the answer was lost') }
+      }
+      const next = new Map<string, number>()
+      commit.records.forEach(({ topic, partition }, i) => {
+        next.set(partitionKey(topic, partition), (offsets[i] ?? 0) + 1)
+      })
+      return { kind: 'committed', next }
+    } catch (thrown) {
+      return { kind: 'failed', cause: thrown instanceof Error ? thrown : new Error(String(thrown)) }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
+  }
+}
+
+const simulated = (what: string): HostError =>
+  new HostError('LOG_FAILED', `the memory log was told to fail this commit: ${what}`)
