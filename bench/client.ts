@@ -1,5 +1,6 @@
 // A small HTTP client with one kept connection: fetch alone would cost more than what is measured.
 import { Agent, request } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
 
 export interface Answer {
   readonly status: number
@@ -50,6 +51,7 @@ export class Client implements Disposable {
       const { status, body } = await this.send('GET', path)
       if (status === 200) return
       if (status !== 503 && status !== 504) throw new Error(`GET ${path}: ${status} ${body}`)
+      await pause(5)
     }
   }
 

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const main = fileURLToPath(new URL('../host/main.js', import.meta.url))
@@ -20,6 +21,8 @@ export interface HostProcess extends AsyncDisposable {
   /** Times of `performance.now()`. */
   readonly spawnedAt: number
   readonly listeningAt: number
+  /** Resolves when every function has recovered its table. */
+  ready(): Promise<void>
   /** `kill -9` of the host and of all that it started; resolves when it is gone. */
   kill(): Promise<void>
 }
@@ -59,6 +62,9 @@ export async function startHostProcess(options: HostProcessOptions): Promise<Hos
     pid,
     spawnedAt,
     listeningAt: performance.now(),
+    async ready() {
+      while (!(await fetch(`${url}/readyz`)).ok) await pause(5)
+    },
     kill: () => signal('SIGKILL'),
     [Symbol.asyncDispose]: () => signal('SIGTERM'),
   }

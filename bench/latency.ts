@@ -12,6 +12,7 @@ export const latency: Figure = {
   async measure({ runs, folder, say }) {
     const root = await makeProject(join(folder, 'latency'), { 'click-count': countFunction() })
     await using host = await startHostProcess({ root, data: join(folder, 'latency-data') })
+    await host.ready()
     using client = new Client(host.url)
     const counts = new Map<string, number>()
     const once = async (n: number): Promise<number> => {

@@ -92,8 +92,9 @@ function asJson(results: readonly Result[], options: { events: number; runs: num
   }
 }
 
-const rounded = (value: number): string =>
-  value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(2)
+function rounded(value: number): string {
+  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(2)
+}
 
 function positive(text: string): number {
   const value = Number(text)

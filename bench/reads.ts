@@ -18,6 +18,7 @@ export const reads: Figure = {
   async measure({ runs, folder, say }) {
     const root = await makeProject(join(folder, 'reads'), { 'click-count': countFunction() })
     await using host = await startHostProcess({ root, data: join(folder, 'reads-data') })
+    await host.ready()
     await using peer = await startPlainServer()
     const idleMb = await residentMb(host.pid)
     await fill(host.url)

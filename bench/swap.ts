@@ -14,6 +14,7 @@ export const swap: Figure = {
     const root = await makeProject(join(folder, 'swap'), { 'click-count': text(0) })
     const data = join(folder, 'swap-data')
     await using host = await startHostProcess({ command: 'dev', root, data })
+    await host.ready()
     using client = new Client(host.url)
     /** Which version has handled a record that is emitted now. */
     const running = async (): Promise<number> => {

@@ -1,4 +1,5 @@
 // The little of the host's HTTP interface that the example uses.
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Flight } from './dataset.js'
 
 /** What both functions keep. */
@@ -54,6 +55,12 @@ export class Client {
 
   async #fetch<Body>(path: string, init: RequestInit = {}): Promise<Body> {
     const response = await fetch(this.#url + path, { ...init, signal: this.#signal })
+    if (response.status === 503 && init.method === undefined) {
+      // Just started, it still reads its tables from the log; it says when to come again.
+      const seconds = Number(response.headers.get('retry-after') ?? 1)
+      await pause(seconds * 1000, undefined, { signal: this.#signal })
+      return await this.#fetch(path, init)
+    }
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
     return JSON.parse(await response.text())
   }

@@ -103,6 +103,7 @@ t.test('in a calm run all figures are those of the file', async (t) => {
   await using host = await startHostProcess({ root, data })
   const tokens: string[] = []
   for (const batch of batches) tokens.push(await emit(host, batch))
+  await host.ready()
   for (const name of functions) {
     const found = await table(host, name, tokens)
     const right = expected(name)
@@ -144,6 +145,7 @@ t.test('so they are after a hot swap and a kill -9 with both functions behind', 
   await edit(root, 'route-delays', { slowMs: 0 })
   await using host = await startHostProcess({ command: 'dev', root, data })
   for (const batch of batches.slice(killed)) tokens.push(await emit(host, batch))
+  await host.ready()
 
   for (const name of functions) {
     const found = await table(host, name, tokens)
