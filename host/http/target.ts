@@ -33,8 +33,12 @@ export function segment(path: string, nth: number): string {
   return end < 0 ? path.slice(start) : path.slice(start, end)
 }
 
+/** ASCII without a percent sign stands for itself: most keys and all names of tables do. */
+const plain = /^[!-$&-~]*$/
+
 /** The bytes that a segment stands for, UTF-8 ensured. Throws BAD_KEY. */
 export function decodeBytes(escaped: string, what = 'the key'): Buffer {
+  if (plain.test(escaped)) return Buffer.from(escaped, 'latin1')
   const bytes = percentDecode(escaped, what)
   if (isUtf8(bytes)) return bytes
   throw new HostError(
@@ -44,7 +48,7 @@ export function decodeBytes(escaped: string, what = 'the key'): Buffer {
 }
 
 export const decodeText = (escaped: string, what?: string): string =>
-  decodeBytes(escaped, what).toString('utf8')
+  plain.test(escaped) ? escaped : decodeBytes(escaped, what).toString('utf8')
 
 function percentDecode(escaped: string, what: string): Buffer {
   const latin = Buffer.from(escaped, 'latin1')

@@ -24,6 +24,8 @@ import type { WaitingRoom } from './waiting.js'
 
 const waitParameters = ['after', 'timeoutMs', 'stale']
 const listParameters = ['prefix', 'from', 'to', 'limit', 'cursor']
+/** Up to here a value is sent as a string. */
+const shortBytes = 16_384
 const binaryType = { 'content-type': 'application/octet-stream' } as const
 
 export function viewRoutes(
@@ -169,10 +171,9 @@ function bytesAnswer(
   // Hono makes HEAD of GET, and drops the body: its length would be lost with it.
   const headers =
     c.req.method === 'HEAD' ? { ...type, 'content-length': String(value.length) } : type
-  return new Response(
-    new Uint8Array(value.buffer as ArrayBuffer, value.byteOffset, value.byteLength),
-    { headers },
-  )
+  // Node sends a string in one piece with the headers, and bytes in a second one, which costs more than decoding a few.
+  const isShortText = type === jsonType && value.length <= shortBytes
+  return new Response(isShortText ? value.toString('utf8') : value, { headers })
 }
 
 const isStaleOk = (query: ReadonlyMap<string, readonly string[]>): boolean => {
