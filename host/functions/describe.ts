@@ -74,14 +74,15 @@ function describe(
   unknownFields('', given, fields, report)
 
   const inputs = edges('inputs', given.inputs ?? {}, topicOf, report)
-  if (inputs.length === 0 && isObject(given.inputs ?? {})) {
+  const areInputsKnown = isPlain(given.inputs ?? {})
+  if (inputs.length === 0 && areInputsKnown) {
     report('inputs', 'at least one stream is needed, such as inputs: { clicks: json() }')
   }
   const outputs = edges('outputs', given.outputs ?? {}, topicOf, report)
   const table = edge('table', given.table, name, `${own}-table`, report)
   const loop = edge('loop', given.loop, `${name}-loop`, `${own}-loop`, report)
   ownTopics([...inputs.map(at('inputs')), ...outputs.map(at('outputs'))], { table, loop }, report)
-  handlers(given, inputs, loop !== null, report)
+  if (areInputsKnown) handlers(given, inputs, loop !== null, report)
 
   return {
     name,

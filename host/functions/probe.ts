@@ -152,7 +152,11 @@ function thrownAtLoad(bundle: Bundle, error: PlainError): HostError {
   const failure = new HostError(
     'LOAD_FAILED',
     `${name} failed to load: ${error.name}: ${error.message}${written(mapped)}`,
-    { function: name, details: { ...mapped, inputs }, cause: fromPlainError(error, 'LOAD_FAILED') },
+    {
+      function: name,
+      details: { file: bundle.file, ...mapped, inputs },
+      cause: fromPlainError(error, 'LOAD_FAILED'),
+    },
   )
   return withStack(failure, error.stack)
 }

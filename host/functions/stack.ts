@@ -98,9 +98,10 @@ function placeOf(map: TraceMap, line: number, column: number): Place | undefined
   }
 }
 
-// Not trace-mapping's own resolved names: they are URLs, and a path may hold a `#` or a `?`.
+// esbuild writes paths percent-encoded. Not trace-mapping's resolved names: those are URLs, in which a `#` is no letter.
 function absolute(map: TraceMap, source: string): string {
-  return isAbsolute(source) ? source : resolve(map.sourceRoot ?? '/', source)
+  const path = decodeURIComponent(source)
+  return isAbsolute(path) ? path : resolve(map.sourceRoot ?? '/', path)
 }
 
 const isDependency = (file: string): boolean => file.includes(`${sep}node_modules${sep}`)

@@ -1,0 +1,356 @@
+// The probe: what a file is, or everything that is wrong with it, and never any harm to the host.
+import { spawn } from 'node:child_process'
+import { bytes, defineProcessor, int64, json, string } from 'millrace'
+import t, { type Test } from 'tap'
+import { z } from 'zod'
+import { describeDefinition } from '#host/functions/describe.js'
+import { Probe, type ProbeOptions } from '#host/functions/probe.js'
+import { createProject, rejection } from './project.js'
+
+const noop = () => undefined
+const inputs = { clicks: string }
+const on = { clicks: noop }
+
+/** As from a JavaScript file, where no compiler has looked. */
+const define = (fields: unknown): unknown => Reflect.apply(defineProcessor, undefined, [fields])
+const describe = (definition: unknown, namespace = '') =>
+  describeDefinition(definition, { name: 'click-count', namespace })
+
+async function problemsOf(
+  definition: unknown,
+  namespace = '',
+): Promise<{ at: string; message: string }[]> {
+  const error = await rejection(async () => describe(definition, namespace))
+  if (error.code !== 'BAD_DEFINITION') throw error
+  return Object(error.details).problems
+}
+
+function createProbe(t: Test, options?: ProbeOptions): Probe {
+  const probe = new Probe(options)
+  t.teardown(() => probe[Symbol.asyncDispose]())
+  return probe
+}
+
+void t.test('a definition is described with its topics, codecs and defaults', async (t) => {
+  const own = { encode: () => new Uint8Array(), decode: () => 1, kind: 'json' }
+  const full = defineProcessor({
+    inputs: { clicks: json<string>(), 'a.b_c-D': own, z: json(z.string()) },
+    table: int64,
+    outputs: { pages: string },
+    loop: bytes,
+    on: { clicks() {}, 'a.b_c-D'() {}, z() {} },
+    onLoop() {},
+    onError: 'skip',
+    retry: { attempts: 1 },
+    tombstones: 'decode',
+  })
+  t.strictSame(describe(full, 'shop.'), {
+    name: 'click-count',
+    group: 'shop.click-count',
+    inputs: [
+      { stream: 'clicks', topic: 'shop.clicks', codec: 'json' },
+      { stream: 'a.b_c-D', topic: 'shop.a.b_c-D', codec: 'custom' },
+      { stream: 'z', topic: 'shop.z', codec: 'schema' },
+    ],
+    outputs: [{ stream: 'pages', topic: 'shop.pages', codec: 'string' }],
+    table: { stream: 'click-count', topic: 'shop.click-count-table', codec: 'int64' },
+    loop: { stream: 'click-count-loop', topic: 'shop.click-count-loop', codec: 'bytes' },
+    options: { onError: 'skip', retry: { attempts: 1, backoffMs: 100 }, tombstones: 'decode' },
+  })
+  t.match(describe(define({ inputs, on })), {
+    outputs: [],
+    table: null,
+    loop: null,
+    options: { onError: 'halt', retry: { attempts: 3, backoffMs: 100 }, tombstones: 'ignore' },
+  })
+})
+
+void t.test('a definition is frozen and keeps what it was given', async (t) => {
+  const given = { inputs, on }
+  const definition = defineProcessor(given)
+  t.equal(definition.inputs, inputs)
+  t.ok(Object.isFrozen(definition))
+  t.notOk(Object.isFrozen(given))
+  t.throws(() => define(undefined), { name: 'TypeError' })
+  t.throws(() => define('clicks'), { name: 'TypeError' })
+})
+
+const wrong: [what: string, fields: Record<string, unknown>, at: string, message: RegExp][] = [
+  ['no inputs', { on: {} }, 'inputs', /at least one stream/],
+  ['empty inputs', { inputs: {}, on: {} }, 'inputs', /at least one stream/],
+  [
+    'inputs that are a list',
+    { inputs: ['clicks'], on },
+    'inputs',
+    /an object of codecs.*not an array/,
+  ],
+  ['inputs that are a codec', { inputs: string, on }, 'inputs', /an object of codecs/],
+  [
+    'an input without a codec',
+    { inputs: { clicks: 'json' }, on },
+    'inputs.clicks',
+    /codec is needed.*not "json"/,
+  ],
+  ['a codec that was not called', { inputs: { clicks: json }, on }, 'inputs.clicks', /json\(\)/],
+  [
+    'half a codec',
+    { inputs: { clicks: { encode: noop } }, on },
+    'inputs.clicks',
+    /encode and decode/,
+  ],
+  [
+    'a bad stream name',
+    { inputs: { 'a b': string }, on: { 'a b': noop } },
+    'inputs.a b',
+    /letters, digits/,
+  ],
+  ['a stream named ..', { inputs: { '..': string }, on: { '..': noop } }, 'inputs...', /neither/],
+  ['no handlers', { inputs }, 'on.clicks', /has no handler/],
+  ['handlers that are a function', { inputs, on: noop }, 'on', /an object of handlers/],
+  [
+    'a missing handler',
+    { inputs: { clicks: string, views: string }, on },
+    'on.views',
+    /has no handler/,
+  ],
+  [
+    'a handler that is none',
+    { inputs, on: { clicks: 7 } },
+    'on.clicks',
+    /a function is needed, not 7/,
+  ],
+  [
+    'a handler for no input',
+    { inputs, on: { clicks: noop, clikcs: noop } },
+    'on.clikcs',
+    /did you mean clicks/,
+  ],
+  [
+    'an inherited handler',
+    { inputs: { toString: string }, on: {} },
+    'on.toString',
+    /has no handler/,
+  ],
+  ['a table that is no codec', { inputs, on, table: {} }, 'table', /codec is needed/],
+  ['a table that is null', { inputs, on, table: null }, 'table', /codec is needed.*not null/],
+  ['an output that is no codec', { inputs, on, outputs: { a: 1 } }, 'outputs.a', /codec is needed/],
+  ['a loop without onLoop', { inputs, on, loop: string }, 'onLoop', /needs its handler/],
+  ['onLoop without a loop', { inputs, on, onLoop: noop }, 'onLoop', /no loop/],
+  [
+    'onLoop that is none',
+    { inputs, on, loop: string, onLoop: 'f' },
+    'onLoop',
+    /a function is needed/,
+  ],
+  [
+    'an unknown option',
+    { inputs, on, tabel: string },
+    'tabel',
+    /no such option; did you mean table\?/,
+  ],
+  [
+    'another unknown option',
+    { inputs, on, whatever: 1 },
+    'whatever',
+    /no such option; options are inputs, /,
+  ],
+  [
+    'an unknown onError',
+    { inputs, on, onError: 'skpi' },
+    'onError',
+    /halt, skip.*"skpi"; did you mean skip/,
+  ],
+  [
+    'an unknown tombstones',
+    { inputs, on, tombstones: true },
+    'tombstones',
+    /ignore, process, decode.*true/,
+  ],
+  ['a retry that is a number', { inputs, on, retry: 3 }, 'retry', /attempts: 3/],
+  ['no attempt at all', { inputs, on, retry: { attempts: 0 } }, 'retry.attempts', /from 1 to/],
+  ['a broken attempt', { inputs, on, retry: { attempts: 1.5 } }, 'retry.attempts', /whole number/],
+  ['a negative wait', { inputs, on, retry: { backoffMs: -1 } }, 'retry.backoffMs', /from 0 to/],
+  [
+    'an unknown field of retry',
+    { inputs, on, retry: { attempt: 1 } },
+    'retry.attempt',
+    /did you mean attempts/,
+  ],
+  [
+    'its own table as output',
+    { inputs, on, table: string, outputs: { 'click-count-table': string } },
+    'outputs.click-count-table',
+    /own table/,
+  ],
+  [
+    'its own table as input',
+    { inputs: { 'click-count-table': string }, on: { 'click-count-table': noop }, table: string },
+    'inputs.click-count-table',
+    /own table/,
+  ],
+  [
+    'its own loop as output',
+    { inputs, on, loop: string, onLoop: noop, outputs: { 'click-count-loop': string } },
+    'outputs.click-count-loop',
+    /own loop/,
+  ],
+]
+for (const [what, fields, at, message] of wrong) {
+  void t.test(`${what} is refused, with the place in the definition`, async (t) => {
+    const problems = await problemsOf(define(fields))
+    t.match(problems, [{ at, message }])
+    t.equal(problems.length, 1)
+  })
+}
+
+void t.test('a topic too long for a log is refused', async (t) => {
+  const [problem] = await problemsOf(define({ inputs, on, table: string }), 'n'.repeat(245))
+  t.match(problem, { at: 'inputs.clicks', message: /249 are allowed/ })
+})
+
+void t.test('all problems are told at once', async (t) => {
+  const problems = await problemsOf(
+    define({ inputs: { a: 1, b: string }, on: { c: 2 }, onError: 7, x: 1 }),
+  )
+  t.same(problems.map(({ at }) => at).sort(), ['inputs.a', 'on.a', 'on.b', 'on.c', 'onError', 'x'])
+})
+
+void t.test('what defineProcessor did not make is refused', async (t) => {
+  const others: [unknown, RegExp][] = [
+    [undefined, /no default export/],
+    [{ inputs, on }, /an object, which defineProcessor did not make/],
+    [noop, /the function noop/],
+    [null, /null/],
+  ]
+  for (const [definition, message] of others)
+    t.match(await problemsOf(definition), [{ at: '', message }])
+})
+
+const good = `import { defineProcessor, json } from 'millrace'
+export default defineProcessor({ inputs: { clicks: json() }, on: { clicks() {} } })
+`
+
+void t.test('a good file is described, one after another and at once', async (t) => {
+  const { bundle } = createProject(t)
+  const probe = createProbe(t)
+  const built = await bundle('click-count.ts', good)
+  const expected = { name: 'click-count', inputs: [{ topic: 'ns.clicks', codec: 'json' }] }
+  t.match(await probe.probe(built, { namespace: 'ns.' }), expected)
+  t.match(await probe.probe(built, { namespace: 'ns.' }), expected)
+  const both = [probe.probe(built, { namespace: '' }), probe.probe(built, { namespace: 'ns.' })]
+  t.match(await Promise.all(both), [{ group: 'click-count' }, expected])
+})
+
+const failing: [what: string, text: string, code: string, place: object, message: RegExp][] = [
+  [
+    'a throw',
+    `const a: string = 'x'\n\nthrow new RangeError('no ' + a)`,
+    'LOAD_FAILED',
+    { line: 3, column: 7, stack: /^RangeError: no x\n {4}at .*a\.ts:3:7\)?$/ },
+    /failed to load: RangeError: no x \(.*a\.ts:3:7\)/,
+  ],
+  ['a throw of what is no error', `throw 'text'`, 'LOAD_FAILED', {}, /text/],
+  [
+    'a rejection nobody handles',
+    `\nvoid Promise.reject(new Error('alone'))\n${good}`,
+    'LOAD_FAILED',
+    { line: 2 },
+    /alone/,
+  ],
+  ['process.exit', `process.exit(3)`, 'LOAD_FAILED', {}, /ended its thread.*exit code 3/],
+  [
+    'a wrong definition',
+    `import { defineProcessor } from 'millrace'\nconst d =\n  defineProcessor({ on: {} } as never)\nexport default d`,
+    'BAD_DEFINITION',
+    { line: 3, column: 3, problems: [{ at: 'inputs', line: 3 }] },
+    /inputs: at least one.*a\.ts:3:3\)/,
+  ],
+  [
+    'no default export',
+    `\nexport const a = 1`,
+    'BAD_DEFINITION',
+    { line: 1, column: 1 },
+    /no default export/,
+  ],
+  [
+    'another default export',
+    `const d = { inputs: {} }\nexport default d`,
+    'BAD_DEFINITION',
+    { line: 2, column: 1 },
+    /did not make/,
+  ],
+  [
+    'a wrong call of the SDK',
+    `import { json } from 'millrace'\nexport default json({} as never)`,
+    'LOAD_FAILED',
+    { line: 2, column: 16 },
+    /Standard Schema/,
+  ],
+]
+for (const [what, text, code, place, message] of failing) {
+  void t.test(`${what} is told with the place in the source`, async (t) => {
+    const { bundle, path } = createProject(t)
+    const probe = createProbe(t)
+    const built = await bundle('a.ts', text)
+    const error = await rejection(() => probe.probe(built, { namespace: '' }))
+    t.match(error, { code, function: 'a' })
+    t.match(error.message, message)
+    t.match(error.details, {
+      file: path('functions/a.ts'),
+      ...place,
+      inputs: [path('functions/a.ts')],
+    })
+    if ('line' in place) t.match(error.details, { frame: `> ${place.line} |` })
+    const next = await bundle('b.ts', good)
+    t.match(
+      await probe.probe(next, { namespace: '' }),
+      { name: 'b' },
+      'the next one is not affected',
+    )
+  })
+}
+
+void t.test('a file that never finishes loading is given up', async (t) => {
+  const { bundle } = createProject(t)
+  const probe = createProbe(t, { loadMs: 200 })
+  const built = await bundle('a.ts', 'for (;;) {}')
+  const error = await rejection(() => probe.probe(built, { namespace: '' }))
+  t.match(error, { code: 'LOAD_TIMEOUT', function: 'a', message: /within 200 ms/ })
+  t.match(await probe.probe(await bundle('b.ts', good), { namespace: '' }), { name: 'b' })
+})
+
+void t.test('stopping ends what is under way, and what comes later', async (t) => {
+  const { bundle } = createProject(t)
+  const probe = new Probe()
+  const endless = await bundle('a.ts', 'for (;;) {}')
+  const waiting = rejection(() => probe.probe(endless, { namespace: '' }))
+  await probe[Symbol.asyncDispose]()
+  t.match(await waiting, { code: 'STOPPING' })
+  t.match(await rejection(() => probe.probe(endless, { namespace: '' })), { code: 'STOPPING' })
+  await probe[Symbol.asyncDispose]()
+})
+
+void t.test(
+  'what the file prints while it loads is seen, and nothing keeps the process',
+  async (t) => {
+    const { bundle, write } = createProject(t)
+    const built = await bundle(
+      'a.ts',
+      `console.log('to stdout'); console.error('to stderr'); setInterval(() => {}, 1e6)\n${good}`,
+    )
+    const script = await write(
+      'probe.mjs',
+      `import { Probe } from ${JSON.stringify(import.meta.resolve('#host/functions/probe.js'))}
+     const probe = new Probe()
+     await probe.probe(${JSON.stringify(built)}, { namespace: '' })
+     await probe[Symbol.asyncDispose]()`,
+    )
+    const child = spawn(process.execPath, [script])
+    let stdout = ''
+    let stderr = ''
+    child.stdout.on('data', (data) => (stdout += data))
+    child.stderr.on('data', (data) => (stderr += data))
+    const code = await new Promise((resolve) => child.on('close', resolve))
+    t.match({ code, stdout, stderr }, { code: 0, stdout: 'to stdout\n', stderr: 'to stderr\n' })
+  },
+)

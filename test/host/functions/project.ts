@@ -1,0 +1,43 @@
+// A project's folder with function files, for the tests of this room.
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Test } from 'tap'
+import { HostError } from '#host/errors.js'
+import { bundleFunction, functionName } from '#host/functions/bundle.js'
+import type { Bundle } from '#host/functions/description.js'
+
+export interface Project {
+  readonly root: string
+  path(name: string): string
+  /** Writes a file in one step, and makes the folders that lead to it. */
+  write(name: string, text: string): Promise<string>
+  /** Writes `functions/NAME` and bundles it. */
+  bundle(name: string, text: string): Promise<Bundle>
+}
+
+export function createProject(t: Test): Project {
+  const root = t.testdir({ functions: {}, lib: {} })
+  const path = (name: string) => join(root, name)
+  const write = async (name: string, text: string) => {
+    await mkdir(dirname(path(name)), { recursive: true })
+    await writeFile(path('.written'), text)
+    await rename(path('.written'), path(name))
+    return path(name)
+  }
+  const bundle = async (name: string, text: string) => {
+    const file = await write(`functions/${name}`, text)
+    return await bundleFunction({ file, name: functionName(file), root })
+  }
+  return { root, path, write, bundle }
+}
+
+/** The HostError that `work` rejects with; fails if it rejects with another, or not at all. */
+export async function rejection(work: () => Promise<unknown>): Promise<HostError> {
+  try {
+    await work()
+  } catch (error) {
+    if (error instanceof HostError) return error
+    throw error
+  }
+  throw new Error('it did not reject')
+}
