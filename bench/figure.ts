@@ -23,7 +23,11 @@ export interface Figure {
   measure(options: BenchOptions): Promise<readonly Result[]>
 }
 
-export const median = (samples: readonly number[]): number => percentile(samples, 0.5)
+export function median(samples: readonly number[]): number {
+  const sorted = [...samples].sort((a, b) => a - b)
+  const [lower, upper] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]]
+  return ((lower ?? Number.NaN) + (upper ?? Number.NaN)) / 2
+}
 
 /** The sample below which `share` of all lie; not interpolated. */
 export function percentile(samples: readonly number[], share: number): number {
