@@ -3,7 +3,10 @@ import tseslint from 'typescript-eslint'
 
 /** Rooms in the order in which they may import: each only what stands before it. */
 const rooms = [
-  { files: 'host/{errors,logger,metrics,lifecycle}.ts', forbidden: ['log', 'tables', 'processor', 'functions', 'http'] },
+  {
+    files: 'host/{errors,logger,metrics,lifecycle}.ts',
+    forbidden: ['log', 'tables', 'processor', 'functions', 'http'],
+  },
   { files: 'host/log/**', forbidden: ['tables', 'processor', 'functions', 'http'] },
   { files: 'host/tables/**', forbidden: ['processor', 'functions', 'http'] },
   { files: 'host/processor/**', forbidden: ['functions', 'http'] },
@@ -20,8 +23,14 @@ const narrow = [
 
 const roomsOnly = (forbidden) => ({
   patterns: [
-    { group: forbidden.map((room) => `**/${room}/**`), message: 'Imports point one way: see ARCHITECTURE.md.' },
-    { group: ['**/host.js', '**/main.js'], message: 'The composition imports the rooms, not the reverse.' },
+    {
+      group: forbidden.map((room) => `**/${room}/**`),
+      message: 'Imports point one way: see ARCHITECTURE.md.',
+    },
+    {
+      group: ['**/host.js', '**/main.js'],
+      message: 'The composition imports the rooms, not the reverse.',
+    },
   ],
 })
 
@@ -39,7 +48,10 @@ export default tseslint.config(
       '@typescript-eslint/no-misused-promises': 'error',
       '@typescript-eslint/await-thenable': 'error',
       '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
     },
   },
   // tap runs subtests one after another by itself.
@@ -48,14 +60,21 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/no-floating-promises': [
         'error',
-        { allowForKnownSafePromises: [{ from: 'package', name: 'PromiseWithSubtest', package: '@tapjs/core' }] },
+        {
+          allowForKnownSafePromises: [
+            { from: 'package', name: 'PromiseWithSubtest', package: '@tapjs/core' },
+          ],
+        },
       ],
     },
   },
   {
     files: ['host/**/*.ts'],
     rules: {
-      'no-restricted-imports': ['error', { paths: narrow.map(({ name }) => ({ name, message: 'One room imports this package.' })) }],
+      'no-restricted-imports': [
+        'error',
+        { paths: narrow.map(({ name }) => ({ name, message: 'One room imports this package.' })) },
+      ],
     },
   },
   ...narrow.map(({ name, allowed }) => ({
@@ -63,13 +82,32 @@ export default tseslint.config(
     rules: {
       'no-restricted-imports': [
         'error',
-        { paths: narrow.filter((other) => other.name !== name).map((other) => ({ name: other.name, message: 'One room imports this package.' })) },
+        {
+          paths: narrow
+            .filter((other) => other.name !== name)
+            .map((other) => ({ name: other.name, message: 'One room imports this package.' })),
+        },
       ],
     },
   })),
-  ...rooms.map(({ files, forbidden }) => ({ files: [files], rules: { '@typescript-eslint/no-restricted-imports': ['error', roomsOnly(forbidden)] } })),
+  ...rooms.map(({ files, forbidden }) => ({
+    files: [files],
+    rules: { '@typescript-eslint/no-restricted-imports': ['error', roomsOnly(forbidden)] },
+  })),
   {
     files: ['sdk/**'],
-    rules: { '@typescript-eslint/no-restricted-imports': ['error', { patterns: [{ group: ['../*', '**/host/**', '!@standard-schema/spec'], message: 'The SDK imports nothing outside itself.' }] }] },
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              group: ['../*', '**/host/**', '!@standard-schema/spec'],
+              message: 'The SDK imports nothing outside itself.',
+            },
+          ],
+        },
+      ],
+    },
   },
 )

@@ -265,8 +265,8 @@ class Memory implements MemoryLog {
   }
 
   #write(records: readonly RecordToAppend[]): number[] {
-    const touched = new Set(records.map((record) => this.#partition(record)))
-    for (const partition of touched) this.#disturb(partition)
+    const touched = new Map(records.map((record) => [this.#partition(record), record.topic]))
+    for (const [partition, topic] of touched) this.#disturb(partition, topic)
     return records.map((record) => {
       const partition = this.#partition(record)
       if (this.#random.happens(this.#faults.gaps)) partition.skip(this.#random.upTo(3))
@@ -274,10 +274,12 @@ class Memory implements MemoryLog {
     })
   }
 
-  #disturb(partition: MemoryPartition): void {
+  #disturb(partition: MemoryPartition, topic: string): void {
     if (this.#random.happens(this.#faults.emptyBatches)) {
       partition.addEmptyBatch(this.#random.upTo(3))
     }
+    // A changelog has one writer, and opening a writer ends what the one before had left open.
+    if (this.#topics.get(topic)?.kind === 'table') return
     if (!this.#random.happens(this.#faults.openTransactions)) return
     const abort = partition.hold()
     void this.#turns.pass(this.#random.upTo(MOST_TURNS)).then(() => {

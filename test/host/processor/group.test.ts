@@ -1,0 +1,460 @@
+// Tasks against the memory log with everything that may happen to them, against an independent account of what was emitted.
+
+import { json, string } from 'millrace'
+import t from 'tap'
+import type { MemoryFaults } from '#host/log/memory/log.js'
+import { Random } from '#host/log/memory/random.js'
+import type { RunnableDefinition } from '#host/processor/program.js'
+import { createMemoryStore } from '#host/tables/memory.js'
+import { until } from '../../support/until.js'
+import { edges, Harness, type HarnessOptions, jsonOf, options, partitions } from './harness.js'
+
+interface Sum {
+  count: number
+  sum: number
+}
+
+/** Sums the numbers of each key, and emits each sum with what led to it. */
+const sum = (wait?: () => Promise<void> | undefined): RunnableDefinition => ({
+  inputs: { numbers: json<number>() },
+  outputs: { sums: json() },
+  table: json<Sum>(),
+  on: {
+    numbers(ctx, value) {
+      const state = (ctx.get() ?? { count: 0, sum: 0 }) as Sum
+      state.count += 1
+      state.sum += Number(value)
+      ctx.set(state)
+      ctx.emit('sums', ctx.key, { key: ctx.key, offset: ctx.offset, sum: state.sum })
+      return wait?.()
+    },
+  },
+})
+
+async function harness(given: HarnessOptions): Promise<Harness> {
+  const made = new Harness(given)
+  t.teardown(() => made.end())
+  await made.prepare()
+  return made
+}
+
+const rough: MemoryFaults = {
+  gaps: 0.2,
+  markers: 0.5,
+  emptyBatches: 0.1,
+  openTransactions: 0.1,
+  delays: 0.5,
+  failed: 0.1,
+  unknown: 0.1,
+}
+
+for (const kind of ['sync', 'async'] as const) {
+  t.test(`a ${kind} handler counts each record once, whatever log and thread do`, async (t) => {
+    for (let seed = 1; seed <= 40; seed += 1) {
+      const random = new Random(seed)
+      const pause = () =>
+        random.happens(0.5) ? new Promise<void>((resolve) => setImmediate(resolve)) : undefined
+      const definition = sum(kind === 'async' ? async () => pause() : undefined)
+      const h = await harness({ seed, faults: rough, definition })
+      const expected = new Map<string, Sum>()
+      await h.start()
+      for (let step = 0; step < 150; step += 1) {
+        const key = `key-${random.upTo(6)}`
+        const state = expected.get(key) ?? { count: 0, sum: 0 }
+        expected.set(key, { count: state.count + 1, sum: state.sum + step })
+        await h.emit('numbers', key, step)
+        const fate = random.upTo(100)
+        if (fate <= 6) {
+          await (random.happens(0.5) ? h.crash() : h.kill())
+          if (random.happens(0.3)) h.store = createMemoryStore()
+          await h.start()
+        } else if (fate <= 11) await h.group.swap(h.program())
+        else if (fate <= 14) {
+          await h.drain()
+          await h.start()
+        }
+      }
+      await h.settled()
+      const outputs = new Map<string, number[]>()
+      for (const record of h.records('sums')) {
+        const list = outputs.get(String(record.key)) ?? []
+        list.push((jsonOf(record) as Sum).sum)
+        outputs.set(String(record.key), list)
+      }
+      const inputs = h.records('numbers')
+      for (const [key, state] of expected) {
+        const sums: number[] = []
+        for (const record of inputs) {
+          if (String(record.key) === key) sums.push((sums.at(-1) ?? 0) + Number(jsonOf(record)))
+        }
+        if (h.value(key) === undefined || JSON.stringify(h.value(key)) !== JSON.stringify(state)) {
+          t.same(h.value(key), state, `seed ${seed}: the table of ${key}`)
+        }
+        if (JSON.stringify(outputs.get(key)) !== JSON.stringify(sums)) {
+          t.same(outputs.get(key), sums, `seed ${seed}: the outputs of ${key}`)
+        }
+      }
+      t.strictSame(h.changelog(), expected, `seed ${seed}: the changelog`)
+      t.same(h.halts, [], `seed ${seed}: nothing halted`)
+      await h.end()
+    }
+  })
+}
+
+t.test(
+  'a commit of unknown outcome is taken from the log: written or not, it counts once',
+  async (t) => {
+    for (const written of [true, false]) {
+      const h = await harness({ definition: sum() })
+      await h.start()
+      await h.emit('numbers', 'a', 1)
+      await h.settled()
+      h.log.failNext('unknown', { written })
+      await h.emit('numbers', 'a', 2)
+      await h.settled()
+      t.same(h.value('a'), { count: 2, sum: 3 })
+      t.same(
+        h
+          .records('sums')
+          .map(jsonOf)
+          .map((each) => (each as Sum).sum),
+        [1, 3],
+      )
+      t.match(h.warnings, [/how a flush ended is not known/])
+    }
+  },
+)
+
+t.test('a failed commit is tried again, byte for byte', async (t) => {
+  const h = await harness({ definition: sum() })
+  await h.start()
+  for (let i = 0; i < 3; i += 1) h.log.failNext('failed')
+  await h.emit('numbers', 'a', 5)
+  await h.settled()
+  t.same(h.value('a'), { count: 1, sum: 5 })
+  t.equal(h.records('sums').length, 1)
+  t.equal(h.warnings.length, 3)
+})
+
+t.test('another owner fences the task: it stops and writes nothing more', async (t) => {
+  const h = await harness({ definition: sum() })
+  await h.start()
+  await h.emit('numbers', 'a', 1)
+  await h.settled()
+  for (let partition = 0; partition < partitions; partition += 1) {
+    await h.log.openWriter('sum', partition)
+  }
+  await h.emit('numbers', 'a', 2)
+  await until('it is fenced', () => h.states.some((state) => state.startsWith('fenced')))
+  t.same(h.value('a'), { count: 1, sum: 1 })
+  t.equal(h.records('sums').length, 1)
+})
+
+t.test('a store that refuses a batch publishes nothing until it is stored', async (t) => {
+  const h = await harness({ definition: sum() })
+  const inner = h.store
+  let refuse = 0
+  h.store = {
+    partition(number) {
+      const partition = inner.partition(number)
+      return {
+        ...partition,
+        get: (key) => partition.get(key),
+        meta: () => partition.meta(),
+        wipe: () => partition.wipe(),
+        range: (bounds) => partition.range(bounds),
+        async write(changes, meta) {
+          if (refuse > 0) {
+            refuse -= 1
+            throw new Error('the disk is slow today')
+          }
+          await partition.write(changes, meta)
+        },
+      }
+    },
+    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+  }
+  await h.start()
+  await h.emit('numbers', 'a', 1)
+  await h.settled()
+  refuse = 3
+  await h.emit('numbers', 'a', 2)
+  await until('it was refused', () => h.warnings.length > 0)
+  t.same(h.value('a'), { count: 1, sum: 1 })
+  await h.settled()
+  t.same(h.value('a'), { count: 2, sum: 3 })
+  t.equal(h.records('sums').length, 2, 'the commit is not made again')
+})
+
+t.test(
+  'several inputs are taken by timestamp, ties in declared order, the same in every replay',
+  async (t) => {
+    const two = {
+      ...edges,
+      inputs: [
+        { stream: 'left', topic: 'left' },
+        { stream: 'right', topic: 'right' },
+      ],
+    }
+    const note = (ctx: { get(): unknown; set(value: unknown): void }, value: unknown) =>
+      ctx.set([...((ctx.get() ?? []) as unknown[]), value])
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const h = await harness({
+        seed,
+        faults: { delays: 0.5, gaps: 0.2 },
+        edges: two,
+        definition: {
+          inputs: { left: json(), right: json() },
+          outputs: { sums: json() },
+          table: json(),
+          on: { left: note, right: note },
+        },
+      })
+      await h.emit('right', 'a', 'r10', { timestamp: 10 })
+      await h.emit('right', 'a', 'r20', { timestamp: 20 })
+      await h.emit('left', 'a', 'l05', { timestamp: 5 })
+      await h.emit('left', 'a', 'l10', { timestamp: 10 })
+      await h.emit('left', 'a', 'l30', { timestamp: 30 })
+      await h.start()
+      await h.settled()
+      t.same(h.value('a'), ['l05', 'l10', 'r10', 'r20', 'l30'])
+      await h.end()
+    }
+  },
+)
+
+t.test('a ctx that outlives its record throws, and changes nothing', async (t) => {
+  let kept:
+    | { get(): unknown; set(value: unknown): void; emit(...args: unknown[]): void }
+    | undefined
+  const h = await harness({
+    definition: {
+      ...sum(),
+      on: {
+        numbers(ctx) {
+          kept = ctx as unknown as typeof kept
+          ctx.set({ count: 1, sum: 0 })
+        },
+      },
+    },
+  })
+  await h.start()
+  await h.emit('numbers', 'a', 1)
+  await h.settled()
+  t.throws(() => kept?.set({ count: 99, sum: 99 }), { code: 'MISUSED_CONTEXT' })
+  t.throws(() => kept?.get(), { code: 'MISUSED_CONTEXT' })
+  t.throws(() => kept?.emit('sums', 'a', 1), { code: 'MISUSED_CONTEXT' })
+  t.same(h.value('a'), { count: 1, sum: 0 })
+})
+
+t.test('misuse of ctx names what was wrong', async (t) => {
+  const uses: [
+    use: (ctx: Parameters<RunnableDefinition['on'][string]>[0]) => void,
+    message: RegExp,
+  ][] = [
+    [(ctx) => ctx.emit('nowhere', 'k', 1), /"nowhere".*not in this function's outputs.*sums/],
+    [(ctx) => ctx.emit('sums', 'k', 1, { partition: 7 }), /partition 7 does not exist/],
+    [(ctx) => ctx.emit('sums', 'k', 1, { timestamp: -1 }), /timestamp -1/],
+    [(ctx) => ctx.emit('sums', 7 as unknown as string, 1), /key is no string/],
+    [(ctx) => ctx.set(null), /use ctx\.delete\(\)/],
+    [(ctx) => ctx.set(undefined), /use ctx\.delete\(\)/],
+    [(ctx) => ctx.loopback('k', 1), /declares no loop/],
+    [(ctx) => ctx.fail('enough'), /enough/],
+  ]
+  for (const [use, message] of uses) {
+    const h = await harness({
+      options: { ...options, onError: 'skip', retry: { attempts: 1, backoffMs: 1 } },
+      definition: { ...sum(), on: { numbers: (ctx) => use(ctx) } },
+    })
+    await h.start()
+    await h.emit('numbers', 'a', 1)
+    await h.settled()
+    t.match(h.skips, [{ error: { message }, key: 'a', stream: 'numbers', attempts: 1 }])
+    await h.end()
+  }
+})
+
+t.test(
+  'a record that does not decode is not retried; halted, it waits for a codec that can read it',
+  async (t) => {
+    let decoded = 0
+    const strict = {
+      encode: (value: unknown) => Buffer.from(JSON.stringify(value)),
+      decode(bytes: Uint8Array): unknown {
+        decoded += 1
+        const value: unknown = JSON.parse(Buffer.from(bytes).toString())
+        if (value === 13) throw new Error('unlucky')
+        return value
+      },
+    }
+    const h = await harness({ definition: { ...sum(), inputs: { numbers: strict } } })
+    await h.start()
+    await h.emit('numbers', 'a', 1)
+    await h.emit('numbers', 'a', 13)
+    await h.emit('numbers', 'a', 2)
+    await until('it halts', () => h.halts.length > 0)
+    t.match(h.halts, [
+      {
+        error: { code: 'UNDECODABLE', message: /does not decode: unlucky/ },
+        attempts: 1,
+        key: 'a',
+      },
+    ])
+    t.equal(decoded, 2)
+    h.group.resume()
+    await until('it halts again', () => h.halts.length > 1)
+    await h.group.swap(h.program(sum()))
+    await h.settled()
+    t.same(h.value('a'), { count: 3, sum: 16 })
+  },
+)
+
+t.test('tombstones are dropped, handed over as null, or decoded, as the option says', async (t) => {
+  for (const [tombstones, expected] of [
+    ['ignore', ['x']],
+    ['process', ['x', null]],
+    ['decode', ['x', '']],
+  ] as const) {
+    const h = await harness({
+      options: { ...options, tombstones },
+      definition: {
+        inputs: { numbers: string },
+        outputs: { sums: json() },
+        table: json(),
+        on: { numbers: (ctx, value) => ctx.set([...((ctx.get() ?? []) as unknown[]), value]) },
+      },
+    })
+    await h.start()
+    await h.emit('numbers', 'a', 'unused', { value: Buffer.from('x') })
+    await h.emit('numbers', 'a', null)
+    await h.settled()
+    t.same(h.value('a'), expected, tombstones)
+    await h.end()
+  }
+})
+
+t.test('delete removes the key from table and changelog, and reads see it at once', async (t) => {
+  const h = await harness({
+    definition: {
+      ...sum(),
+      on: {
+        numbers(ctx, value) {
+          if (value === 0) ctx.delete()
+          else ctx.set({ count: 1, sum: Number(value) })
+          ctx.emit('sums', ctx.key, { seen: ctx.get() ?? 'nothing' })
+        },
+      },
+    },
+  })
+  await h.start()
+  await h.emit('numbers', 'a', 4)
+  await h.emit('numbers', 'a', 0)
+  await h.settled()
+  t.equal(h.value('a'), undefined)
+  t.equal(h.changelog().size, 0)
+  t.same(h.records('sums').map(jsonOf), [{ seen: { count: 1, sum: 4 } }, { seen: 'nothing' }])
+})
+
+t.test('pause stops at a record boundary with everything stored, resume goes on', async (t) => {
+  const h = await harness({ definition: sum() })
+  await h.start()
+  await h.emit('numbers', 'a', 1)
+  await h.settled()
+  await h.group.pause()
+  await h.emit('numbers', 'a', 2)
+  t.same(h.value('a'), { count: 1, sum: 1 })
+  h.group.resume()
+  await h.settled()
+  t.same(h.value('a'), { count: 2, sum: 3 })
+})
+
+t.test(
+  'a handler that never resolves is given up by a swap, its record goes to the new version',
+  async (t) => {
+    let aborted = false
+    const h = await harness({
+      attemptGraceMs: 10,
+      definition: {
+        ...sum(),
+        on: {
+          numbers(ctx) {
+            ctx.signal.addEventListener('abort', () => {
+              aborted = true
+            })
+            ctx.set({ count: 99, sum: 99 })
+            return new Promise(() => {})
+          },
+        },
+      },
+    })
+    await h.start()
+    await h.emit('numbers', 'a', 7)
+    await until('the attempt is under way', () => h.progress.position(0, 0) >= 0 && !h.group.isIdle)
+    await h.group.swap(h.program(sum()))
+    await h.settled()
+    t.ok(aborted)
+    t.same(h.value('a'), { count: 1, sum: 7 })
+  },
+)
+
+t.test('effects above flush.maxBytes are flushed without waiting for the interval', async (t) => {
+  const h = await harness({
+    flush: { intervalMs: 3_600_000, maxIntervalMs: 3_600_000, maxBytes: 2_000 },
+    definition: {
+      ...sum(),
+      on: { numbers: (ctx, value) => ctx.set({ count: 1, sum: value, pad: 'x'.repeat(500) }) },
+    },
+  })
+  for (let i = 0; i < 40; i += 1) await h.emit('numbers', `key-${i}`, i)
+  await h.start()
+  await h.settled()
+  t.equal(h.changelog().size, 40)
+  t.same(h.value('key-39'), { count: 1, sum: 39, pad: 'x'.repeat(500) })
+})
+
+t.test(
+  'positions that the log has lost are taken from table or changelog; without any it halts',
+  async (t) => {
+    const h = await harness({ definition: sum() })
+    await h.start()
+    await h.emit('numbers', 'a', 1)
+    await h.emit('numbers', 'b', 2)
+    await h.settled()
+    await h.drain()
+    const forgetful = () => {
+      const { log } = h
+      const openWriter = log.openWriter.bind(log)
+      log.openWriter = async (group, partition) => {
+        const writer = await openWriter(group, partition)
+        return Object.defineProperty(writer, 'positions', { value: [] })
+      }
+    }
+    forgetful()
+    await h.start()
+    await h.emit('numbers', 'a', 3)
+    await h.settled()
+    t.same(h.value('a'), { count: 2, sum: 4 }, 'from the table')
+    await h.drain()
+    h.store = createMemoryStore()
+    await h.start()
+    await h.emit('numbers', 'a', 3)
+    await h.settled()
+    t.same(h.value('a'), { count: 3, sum: 7 }, 'from the changelog')
+    t.same(h.halts, [])
+  },
+)
+
+t.test('an input made anew halts, it is not read as if nothing had happened', async (t) => {
+  const h = await harness({ definition: sum() })
+  await h.start()
+  await h.emit('numbers', 'a', 1)
+  await h.settled()
+  await h.drain()
+  await h.log.remove(['numbers'])
+  await h.prepare()
+  await h.emit('numbers', 'a', 1)
+  await h.start()
+  await until('it halts', () => h.halts.length > 0)
+  t.match(h.halts[0], { error: { code: 'INPUT_LOST', message: /deleted and made anew/ } })
+  t.same(h.value('a'), { count: 1, sum: 1 })
+})
