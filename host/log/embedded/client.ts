@@ -40,17 +40,13 @@ export class EmbeddedLog implements Log {
   readonly #directory: Directory
   readonly #sender: Sender
   readonly #readers = new Set<AssignedReader<Seat>>()
-  readonly #endThread: () => Promise<void>
+  readonly #end: () => Promise<void>
   #closing: Promise<void> | undefined
 
-  /** Owns the database's handle from here on, and closes it after `endThread`. */
-  constructor(
-    description: Description,
-    database: Database,
-    endThread: () => Promise<void> = async () => {},
-  ) {
+  /** `end` closes the database's handle when nothing of this thread uses it any more. */
+  constructor(description: Description, database: Database, end: () => Promise<void>) {
     this.#description = description
-    this.#endThread = endThread
+    this.#end = end
     this.#database = database
     this.#ends = new SharedEnds(description.memory)
     this.#bell = new Bell(this.#ends)
@@ -159,8 +155,7 @@ export class EmbeddedLog implements Log {
   async #close(): Promise<void> {
     for (const reader of [...this.#readers]) await reader[Symbol.asyncDispose]()
     await this.#connection.close()
-    await this.#endThread()
-    await this.#database.close()
+    await this.#end()
   }
 
   #check(): void {

@@ -1,5 +1,6 @@
 // Opens the log's database, and says in the host's words why it cannot be opened.
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import { HostError } from '../../errors.js'
@@ -7,12 +8,11 @@ import { LAYOUT, layoutKey } from './layout.js'
 
 export type Database = ClassicLevel<Buffer, Buffer>
 
-const encodings = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const
-
-/** A handle of this thread. The first handle of a process has to be closed last. */
+/** A further handle, in any thread. */
 export async function openHandle(path: string): Promise<Database> {
   const database: Database = new ClassicLevel(path, {
-    ...encodings,
+    keyEncoding: 'buffer',
+    valueEncoding: 'buffer',
     multithreading: true,
     cacheSize: 16 * 1024 * 1024,
     // A flush of a busy function is some hundred kilobytes: fewer, larger tables cost less compaction.
@@ -22,32 +22,67 @@ export async function openHandle(path: string): Promise<Database> {
   return database
 }
 
-/**
- * Sees to it that nobody has the log open, this process included, and that its layout is ours. Handles with
- * `multithreading` alone would let one process open a log twice.
- */
-export async function claim(path: string): Promise<void> {
+/** The first handle of the process, which has to be closed last, by `closeOwned`: its end unlocks the folder. */
+export async function openOwned(path: string): Promise<Database> {
   try {
     await mkdir(path, { recursive: true })
   } catch (cause) {
     throw notWritable(path, cause)
   }
-  const database: Database = new ClassicLevel(path, encodings)
-  await open(database, path)
+  const database = await openHandle(path)
+  let isOurs = false
   try {
-    const layout = await database.get(layoutKey)
-    if (layout === undefined) {
-      const [first] = await database.keys({ limit: 1 }).all()
-      if (first !== undefined) throw foreign(path, 'something else')
-      await database.put(layoutKey, Buffer.from(LAYOUT))
-    } else if (layout.toString() !== LAYOUT) {
-      throw foreign(path, `'${layout.toString('utf8', 0, 40)}'`)
-    }
-    await writeFile(ownerFile(path), `${process.pid}\n`)
+    own(path)
+    isOurs = true
+    await checkLayout(path, database)
+    return database
+  } catch (thrown) {
+    if (isOurs) await closeOwned(path, database)
+    else await database.close()
+    throw thrown
+  }
+}
+
+export async function closeOwned(path: string, database: Database): Promise<void> {
+  await database.close()
+  if (readOwner(path) === owner()) rmSync(ownerFile(path), { force: true })
+}
+
+/**
+ * LevelDB keeps other processes out, but lets this one open the folder as often as it likes. Trying it without `multithreading`
+ * would drop the lock: POSIX takes a process's lock away with any descriptor of the file that the process closes.
+ */
+function own(path: string): void {
+  // Synchronous: of two opens at the same time one has to see the other.
+  if (readOwner(path) === owner()) throw locked(path)
+  try {
+    writeFileSync(ownerFile(path), owner())
   } catch (cause) {
-    throw cause instanceof HostError ? cause : notWritable(path, cause)
-  } finally {
-    await database.close()
+    throw notWritable(path, cause)
+  }
+}
+
+/** In a container every start may have the same pid. */
+const owner = (): string => `${process.pid} ${performance.timeOrigin}`
+
+const ownerFile = (path: string): string => join(path, 'owner.pid')
+
+function readOwner(path: string): string | undefined {
+  try {
+    return readFileSync(ownerFile(path), 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+async function checkLayout(path: string, database: Database): Promise<void> {
+  const layout = await database.get(layoutKey)
+  if (layout === undefined) {
+    const [first] = await database.keys({ limit: 1 }).all()
+    if (first !== undefined) throw foreign(path, 'something else')
+    await database.put(layoutKey, Buffer.from(LAYOUT))
+  } else if (layout.toString() !== LAYOUT) {
+    throw foreign(path, `'${layout.toString('utf8', 0, 40)}'`)
   }
 }
 
@@ -57,7 +92,7 @@ async function open(database: Database, path: string): Promise<void> {
   } catch (thrown) {
     const cause = thrown instanceof Error ? (thrown.cause ?? thrown) : thrown
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-    if (code === 'LEVEL_LOCKED') throw await locked(path, cause)
+    if (code === 'LEVEL_LOCKED') throw locked(path, cause)
     if (code === 'LEVEL_CORRUPTION') {
       throw new HostError(
         'LOG_FAILED',
@@ -69,16 +104,12 @@ async function open(database: Database, path: string): Promise<void> {
   }
 }
 
-const ownerFile = (path: string): string => join(path, 'owner.pid')
-
-async function locked(path: string, cause: unknown): Promise<HostError> {
-  const owner = await readFile(ownerFile(path), 'utf8').then(
-    (pid) => ` by process ${pid.trim()}`,
-    () => '',
-  )
+function locked(path: string, cause?: unknown): HostError {
+  const [pid] = readOwner(path)?.split(' ') ?? []
+  const by = pid === undefined ? '' : ` by process ${pid}`
   return new HostError(
     'DATA_LOCKED',
-    `the log in ${path} is in use${owner}: stop that process, or choose another data folder`,
+    `the log in ${path} is in use${by}: stop that process, or choose another data folder`,
     { cause },
   )
 }

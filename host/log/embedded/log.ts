@@ -5,7 +5,7 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import { asHostError, fromPlainError, HostError } from '../../errors.js'
 import type { Log, LogDescription } from '../log.js'
 import { EmbeddedLog } from './client.js'
-import { claim, openHandle } from './database.js'
+import { closeOwned, openHandle, openOwned } from './database.js'
 import { readDescription } from './description.js'
 import type { Control, Report, ThreadData } from './messages.js'
 import { SharedEnds } from './shared-ends.js'
@@ -32,8 +32,7 @@ export interface EmbeddedLogOptions {
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   // Handles find each other by the literal path: two spellings would be two databases in one folder.
   const path = resolve(options.path)
-  await claim(path)
-  const database = await openHandle(path)
+  const database = await openOwned(path)
   const ends = SharedEnds.create(options.maxPartitions ?? 16_384)
   const { port1, port2 } = new MessageChannel()
   const data: ThreadData = {
@@ -53,7 +52,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
     leaderEpoch = await started(thread)
   } catch (thrown) {
     await exited
-    await database.close()
+    await closeOwned(path, database)
     throw thrown
   }
   let isOver = false
@@ -83,6 +82,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
       const close: Control = { kind: 'close' }
       thread.postMessage(close)
       await exited
+      await closeOwned(path, database)
     },
   )
 }
@@ -90,7 +90,8 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
 /** Opens the log in another thread of the process, from what `share()` returned. */
 export async function attachEmbeddedLog(description: LogDescription): Promise<Log> {
   const line = readDescription(description)
-  return new EmbeddedLog(line, await openHandle(line.path))
+  const database = await openHandle(line.path)
+  return new EmbeddedLog(line, database, async () => database.close())
 }
 
 async function started(thread: Worker): Promise<number> {

@@ -1,7 +1,7 @@
 // The log thread's entry: opens its handle, serves the ports it is given, and ends when it is told to or when a write fails.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import { asHostError, toPlainError } from '../../errors.js'
-import { openHandle } from './database.js'
+import { asHostError, HostError, toPlainError } from '../../errors.js'
+import { type Database, openHandle } from './database.js'
 import { LogService } from './log-service.js'
 import type { Control, Report, ThreadData } from './messages.js'
 import { Positions } from './positions.js'
@@ -12,8 +12,16 @@ async function run(parent: MessagePort, { path, memory, sync, port }: ThreadData
   const ends = new SharedEnds(memory)
   const report = (message: Report): void => parent.postMessage(message)
   const database = await openHandle(path)
-  const topics = await Topics.load(database, ends, sync)
-  const positions = await Positions.load(database)
+  const loaded = await load(database, ends, sync).catch(async (thrown: unknown) => {
+    // A thread that ends without it leaves the folder locked.
+    await database.close()
+    return asHostError(thrown, 'LOG_FAILED')
+  })
+  if (loaded instanceof HostError) {
+    report({ kind: 'failed', error: toPlainError(loaded) })
+    return
+  }
+  const { topics, positions } = loaded
   const end = async (state: 'failed' | 'closed'): Promise<void> => {
     // Before the ports close: a client that loses its port asks for the reason.
     ends.end(state)
@@ -31,6 +39,15 @@ async function run(parent: MessagePort, { path, memory, sync, port }: ThreadData
   await service.finishRemovals()
   service.serve(port)
   report({ kind: 'ready', leaderEpoch: topics.leaderEpoch })
+}
+
+async function load(
+  database: Database,
+  ends: SharedEnds,
+  sync: boolean,
+): Promise<{ topics: Topics; positions: Positions }> {
+  const topics = await Topics.load(database, ends, sync)
+  return { topics, positions: await Positions.load(database) }
 }
 
 if (parentPort !== null) await run(parentPort, workerData)

@@ -1,0 +1,382 @@
+// The embedded log: what every log does, and what only a folder, threads and killed processes can show.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { Worker } from 'node:worker_threads'
+import { ClassicLevel } from 'classic-level'
+import t, { type Test } from 'tap'
+import { type EmbeddedLogOptions, openEmbeddedLog } from '#host/log/embedded/log.js'
+import type { Log } from '#host/log/log.js'
+import { from, logConformance, readUntil, record, take, total, values } from './conformance.js'
+
+async function open(
+  t: Test,
+  path: string,
+  options: Partial<EmbeddedLogOptions> = {},
+): Promise<Log> {
+  const log = await openEmbeddedLog({
+    path,
+    onFailure: (error) => t.fail('the log has failed', { error: error.message }),
+    ...options,
+  })
+  t.teardown(async () => log[Symbol.asyncDispose]())
+  return log
+}
+
+const close = async (log: Log): Promise<void> => log[Symbol.asyncDispose]()
+
+logConformance(t, 'embedded', async (t) => ({ log: await open(t, t.testdir()) }))
+logConformance(t, 'embedded, sync', async (t) => ({
+  log: await open(t, t.testdir(), { sync: true }),
+}))
+
+void t.test('a log that is opened again has all it had, in a new epoch', async (t) => {
+  const path = t.testdir()
+  const log = await open(t, path)
+  await log.ensure([
+    { name: 'clicks', kind: 'stream', partitions: 2 },
+    { name: 'counts', kind: 'table', partitions: 1 },
+  ])
+  await log.append([record('clicks', 0, 'a'), record('clicks', 0, 'b'), record('clicks', 1, 'c')])
+  const writer = await log.openWriter('g', 0)
+  await writer.commit({ records: [record('counts', 0, '1')], positions: [from('clicks', 0, 2)] })
+  const before = await log.describe(['clicks', 'counts'])
+  await close(log)
+
+  const again = await open(t, path)
+  const after = await again.describe(['clicks', 'counts'])
+  for (const [name, topic] of before) {
+    const partitions = topic.partitions.map((one) => ({ ...one, leaderEpoch: 2 }))
+    t.same(after.get(name), { ...topic, partitions })
+  }
+  t.same(await again.committed('g'), [from('clicks', 0, 2)])
+  t.same(values(await take(again, from('clicks', 0, 0), 2)), ['a', 'b'])
+  t.same(await again.append([record('clicks', 0, 'd')]), [2])
+  t.same(values(await take(again, from('clicks', 0, 1), 2)), ['b', 'd'])
+  const at = { topic: 'clicks', partition: 0 }
+  t.same(await again.endOfEpoch(at, 1), { leaderEpoch: 1, end: 2 })
+  t.same(await again.endOfEpoch(at, 2), { leaderEpoch: 2, end: 3 })
+  await close(again)
+
+  const third = await open(t, path)
+  t.same(await third.endOfEpoch(at, 1), { leaderEpoch: 1, end: 2 })
+  t.same(await third.endOfEpoch(at, 9), { leaderEpoch: 3, end: 3 })
+})
+
+void t.test(
+  'a topic that is removed leaves nothing, also when its removal was cut short',
+  async (t) => {
+    const path = t.testdir()
+    const log = await open(t, path)
+    const topic = { name: 'clicks', kind: 'stream', partitions: 1 } as const
+    await log.ensure([topic])
+    await log.append([record('clicks', 0, 'a')])
+    await log.remove(['clicks'])
+    await close(log)
+    const bytes = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const
+    const database = new ClassicLevel<Buffer, Buffer>(path, bytes)
+    const entries = { gte: Buffer.of(0x10), lt: Buffer.of(0x11) }
+    t.same(await database.keys(entries).all(), [])
+    // As a crash right after the removal leaves it: the topic's number is doomed, its entries are there.
+    const entry = Buffer.concat([Buffer.of(0x10), Buffer.from([0, 0, 0, 1]), Buffer.alloc(12)])
+    await database.batch([
+      { type: 'put', key: Buffer.of(0x05, 0, 0, 0, 1), value: Buffer.alloc(0) },
+      { type: 'put', key: entry, value: Buffer.alloc(12) },
+    ])
+    await database.close()
+    const again = await open(t, path)
+    await again.ensure([topic])
+    await again.append([record('clicks', 0, 'b')])
+    t.same(values(await take(again, from('clicks', 0, 0), 1)), ['b'])
+    await close(again)
+    await database.open()
+    t.equal((await database.keys(entries).all()).length, 1)
+    t.equal(await database.get(Buffer.of(0x05, 0, 0, 0, 1)), undefined)
+    await database.close()
+  },
+)
+
+void t.test('one folder has one owner, whichever way it is spelled', async (t) => {
+  const path = `${t.testdir()}/log`
+  await open(t, path)
+  const locked = { code: 'DATA_LOCKED', message: new RegExp(`process ${process.pid}`) }
+  await t.rejects(open(t, path), locked)
+  await t.rejects(open(t, `${path}/../${path.split('/').at(-1)}/`), locked)
+  const child = appender(t, path, 1)
+  const [code] = await once(child.process, 'exit')
+  t.equal(code, 1)
+  t.match(child.errors(), /DATA_LOCKED/, 'another process still finds it locked')
+})
+
+void t.test('a folder that is no log of ours is left alone', async (t) => {
+  const path = t.testdir({ file: 'text' })
+  await t.rejects(open(t, `${path}/file`), { code: 'DATA_NOT_WRITABLE' })
+  const foreign = new ClassicLevel(`${path}/foreign`)
+  await foreign.put('a', 'b')
+  await foreign.close()
+  await t.rejects(open(t, `${path}/foreign`), { code: 'DATA_LAYOUT' })
+  const log = await open(t, `${path}/newer`)
+  await close(log)
+  const bytes = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const
+  const newer = new ClassicLevel<Buffer, Buffer>(`${path}/newer`, bytes)
+  await newer.put(Buffer.from('\0layout'), Buffer.from('millrace log 99'))
+  await newer.close()
+  await t.rejects(open(t, `${path}/newer`), { code: 'DATA_LAYOUT', message: /millrace log 99/ })
+})
+
+void t.test('appends are refused when too much waits, commits are not', async (t) => {
+  const log = await open(t, t.testdir(), { maxQueuedBytes: 200_000 })
+  await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
+  const writer = await log.openWriter('g', 0)
+  const some = [record('clicks', 0, 'x'.repeat(40_000))]
+  await log.append(some)
+  // All in one turn: the log thread's answers cannot come in between.
+  const appends = Array.from({ length: 20 }, async () => log.append(some))
+  const commit = writer.commit({ records: some, positions: [] })
+  const ends = await Promise.allSettled(appends)
+  const refused = ends.filter(({ status }) => status === 'rejected')
+  t.ok(refused.length > 0 && refused.length < 20)
+  for (const end of refused) t.match(end, { reason: { code: 'OVERLOADED', retryable: true } })
+  t.equal((await commit).kind, 'committed')
+  t.equal((await log.append(some)).length, 1, 'and room is made again')
+})
+
+void t.test('a partition limit is named when it is reached, and removal makes room', async (t) => {
+  const path = t.testdir()
+  const log = await open(t, path, { maxPartitions: 4 })
+  const spec = (name: string, partitions: number) => ({ name, kind: 'stream', partitions }) as const
+  await log.ensure([spec('a', 3)])
+  await t.rejects(log.ensure([spec('b', 2)]), { code: 'BAD_CONFIG' })
+  await log.append([record('a', 0, 'a')])
+  await using reader = log.reader()
+  reader.assign([from('a', 0, 0)])
+  t.equal(total(await readUntil(reader, (found) => total(found) > 0)), 1)
+  await log.remove(['a'])
+  await log.ensure([spec('b', 4)])
+  await t.rejects(reader.next(), { code: 'UNKNOWN_TOPIC' }, 'its slot is another topic’s now')
+  await close(log)
+  await t.rejects(open(t, path, { maxPartitions: 3 }), { code: 'BAD_CONFIG' })
+  await open(t, path, { maxPartitions: 4 })
+})
+
+void t.test('another thread reads, appends, commits and is woken through share()', async (t) => {
+  const log = await open(t, t.testdir())
+  await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 2 }])
+  const { description, transfer } = log.share()
+  const code = `
+    import { parentPort, workerData } from 'node:worker_threads'
+    const { attachLog } = await import(workerData.open)
+    const log = await attachLog(workerData.description)
+    const writer = await log.openWriter('g', 1)
+    const reader = log.reader()
+    reader.assign([{ topic: 'clicks', partition: 0, offset: 0 }])
+    for (let seen = 0; seen < 50; ) {
+      for (const { records, next } of await reader.next()) {
+        seen += records.length
+        await writer.commit({
+          records: records.map(({ value, timestamp }) => ({ topic: 'clicks', partition: 1, key: null, value, timestamp })),
+          positions: [{ topic: 'clicks', partition: 1, offset: next }],
+        })
+      }
+    }
+    await log.append([{ topic: 'clicks', partition: 1, key: null, value: Buffer.from('end'), timestamp: 1 }])
+    const further = log.share()
+    const closed = await attachLog(further.description)
+    await closed[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+    parentPort.postMessage('closed')`
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), {
+    workerData: { open: import.meta.resolve('#host/log/open.js'), description },
+    transferList: transfer,
+  })
+  const closed = once(worker, 'message')
+  const failed = once(worker, 'error').then(([error]) => Promise.reject(error))
+  await using reader = log.reader()
+  reader.assign([from('clicks', 1, 0)])
+  for (let i = 0; i < 50; i++) {
+    await log.append([record('clicks', 0, `${i}`)])
+    const read = await Promise.race([readUntil(reader, (found) => total(found) === 1), failed])
+    t.same(values([...read.values()].flat()), [`${i}`])
+  }
+  const last = await readUntil(reader, (found) => total(found) === 1)
+  t.same(values([...last.values()].flat()), ['end'])
+  t.same(await Promise.race([closed, failed]), ['closed'])
+  await once(worker, 'exit')
+  t.same(await log.committed('g'), [from('clicks', 1, 50)])
+})
+
+void t.test('a thread that ends without closing leaves the log whole', async (t) => {
+  const log = await open(t, t.testdir())
+  await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
+  for (let i = 0; i < 3; i++) {
+    const { description, transfer } = log.share()
+    const code = `
+      import { workerData } from 'node:worker_threads'
+      const { attachLog } = await import(workerData.open)
+      const log = await attachLog(workerData.description)
+      const reader = log.reader()
+      reader.assign([{ topic: 'clicks', partition: 0, offset: 0 }])
+      const value = Buffer.alloc(1000)
+      for (;;) await Promise.all([reader.next(), log.append([{ topic: 'clicks', partition: 0, key: null, value, timestamp: 1 }])])`
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), {
+      workerData: { open: import.meta.resolve('#host/log/open.js'), description },
+      transferList: transfer,
+    })
+    const end = (await log.describe(['clicks'])).get('clicks')?.partitions[0]?.stableEnd ?? 0
+    t.ok((await take(log, from('clicks', 0, end), 20)).length >= 20)
+    await worker.terminate()
+  }
+  const [offset = -1] = await log.append([record('clicks', 0, 'after')])
+  t.same(values(await take(log, from('clicks', 0, offset), 1)), ['after'])
+})
+
+void t.test('a log that cannot write fails for good, and says so to everyone', async (t) => {
+  const path = `${t.testdir()}/log`
+  const failures: unknown[] = []
+  const log = await open(t, path, { onFailure: (error) => failures.push(error) })
+  await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
+  const writer = await log.openWriter('g', 0)
+  await using reader = log.reader()
+  reader.assign([from('clicks', 0, 0)])
+  // Without its folder LevelDB fails at the next file that it wants to begin.
+  await rm(path, { recursive: true })
+  await writeFile(path, '')
+  const value = Buffer.alloc(4_000_000)
+  const kinds: string[] = []
+  while (kinds.at(-1) !== 'unknown' && kinds.length < 30) {
+    const records = [record('clicks', 0, null, { value })]
+    kinds.push((await writer.commit({ records, positions: [] })).kind)
+  }
+  t.equal(kinds.at(-1), 'unknown')
+  const failed = { code: 'LOG_FAILED' }
+  t.match(await writer.commit({ records: [], positions: [] }), { kind: 'failed', cause: failed })
+  await t.rejects(log.append([record('clicks', 0, 'x')]), failed)
+  await t.rejects(reader.next(), failed)
+  await close(log)
+  t.match(failures, [failed])
+  t.equal(failures.length, 1)
+})
+
+interface Child {
+  readonly process: ChildProcess
+  /** The lines that it wrote. */
+  readonly lines: () => readonly string[]
+  readonly until: (count: number) => Promise<void>
+  readonly errors: () => string
+}
+
+/** A process that appends and commits as fast as it can and writes what was acknowledged. */
+function appender(t: Test, path: string, seed: number): Child {
+  const code = `
+    import { openEmbeddedLog } from ${JSON.stringify(import.meta.resolve('#host/log/embedded/log.js'))}
+    const [path, seed] = process.argv.slice(2)
+    const log = await openEmbeddedLog({ path, onFailure: (error) => { throw error } })
+    await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 4 }, { name: 'counts', kind: 'table', partitions: 2 }])
+    const to = (topic, partition, value) => ({ topic, partition, key: null, timestamp: 1, value: Buffer.from(value) })
+    const append = async (lane) => {
+      for (let i = 0; ; i++) {
+        // Over all partitions, of many sizes: whole or not at all.
+        const id = seed + '-' + lane + '-' + i
+        const pad = '.'.repeat((i * 37 * seed) % 3000)
+        await log.append([0, 1, 2, 3].map((partition) => to('clicks', partition, id + ' ' + pad)), { atomic: true })
+        process.stdout.write('append ' + id + '\\n')
+      }
+    }
+    const commit = async (partition) => {
+      const writer = await log.openWriter('g', partition)
+      for (let done = writer.positions[0]?.offset ?? 0; ; done++) {
+        const outcome = await writer.commit({
+          records: [to('counts', partition, String(done)), to('clicks', 0, seed + '-c' + partition + '-' + done + ' ')],
+          positions: [{ topic: 'clicks', partition, offset: done + 1 }],
+        })
+        if (outcome.kind !== 'committed') throw outcome.cause
+        process.stdout.write('commit ' + partition + ' ' + (done + 1) + '\\n')
+      }
+    }
+    await Promise.all([append(0), append(1), append(2), commit(0), commit(1)])`
+  const file = `${path}.mjs`
+  writeFileSync(file, code)
+  const child = spawn(process.execPath, [file, path, `${seed}`], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const lines: string[] = []
+  let errors = ''
+  child.stderr.on('data', (chunk) => {
+    errors += chunk
+  })
+  const reader = createInterface(child.stdout)
+  reader.on('line', (line) => lines.push(line))
+  return {
+    process: child,
+    lines: () => lines,
+    errors: () => errors,
+    until: async (count) => {
+      while (lines.length < count) {
+        await Promise.race([
+          once(reader, 'line'),
+          once(child, 'exit').then(() => Promise.reject(new Error(errors))),
+        ])
+      }
+    },
+  }
+}
+
+void t.test('what was acknowledged survives kill -9, whole', { timeout: 200_000 }, async (t) => {
+  const path = `${t.testdir()}/log`
+  const acknowledged = new Set<string>()
+  const committed = [0, 0]
+  for (let seed = 1; seed <= 10; seed++) {
+    const child = appender(t, path, seed)
+    await child.until(200 + ((seed * 7919) % 800))
+    const ended = once(child.process, 'close')
+    child.process.kill('SIGKILL')
+    await ended
+    // A line that the kill has cut was written after its acknowledgement, too; only its end is missing.
+    for (const line of child.lines()) {
+      const [kind, id = '', offset = ''] = line.split(' ')
+      if (kind === 'append') acknowledged.add(id)
+      else if (kind === 'commit' && offset !== '') {
+        committed[Number(id)] = Math.max(committed[Number(id)] ?? 0, Number(offset))
+      }
+    }
+  }
+  const log = await open(t, path)
+  const clicks = (await log.describe(['clicks'])).get('clicks')
+  const found: string[][] = []
+  for (const { partition, stableEnd } of clicks?.partitions ?? []) {
+    const records = await take(log, from('clicks', partition, 0), stableEnd)
+    t.ok(
+      records.every(({ offset }, i) => offset === i),
+      'offsets have no holes',
+    )
+    found.push(values(records).map((value) => value?.split(' ')[0] ?? ''))
+  }
+  const appended = found.map((ids) => ids.filter((id) => !id.includes('-c')).sort())
+  t.same(appended[1], appended[0], 'each batch is in every partition or in none')
+  t.same(appended[2], appended[0])
+  t.same(appended[3], appended[0])
+  t.equal(new Set(appended[0]).size, appended[0]?.length, 'and there once')
+  const there = new Set(appended[0])
+  t.ok(acknowledged.size > 1000)
+  t.same(
+    [...acknowledged].filter((id) => !there.has(id)),
+    [],
+    'every acknowledged append is there',
+  )
+  for (const partition of [0, 1]) {
+    const position = (await log.committed('g')).find((one) => one.partition === partition)
+    const offset = position?.offset ?? 0
+    t.ok(offset >= (committed[partition] ?? 0), 'no acknowledged commit is lost')
+    const counts = values(await take(log, from('counts', partition, 0), offset))
+    t.same(
+      counts,
+      Array.from({ length: offset }, (_, i) => `${i}`),
+      'positions agree with the records that were committed with them',
+    )
+    const copies = found[0]?.filter((id) => id.includes(`-c${partition}-`)) ?? []
+    t.equal(copies.length, offset)
+  }
+})
