@@ -58,6 +58,7 @@ class Watcher implements FunctionsWatch {
   #others: Map<string, string> = new Map()
   #timer: NodeJS.Timeout | undefined
   #scan: Promise<void> = Promise.resolve()
+  #isStarted = false
   #isClosed = false
 
   constructor(options: WatchOptions) {
@@ -83,6 +84,9 @@ class Watcher implements FunctionsWatch {
     await this.#watchFolders()
     await ready
     this.#functions = await this.#functionFiles()
+    this.#isStarted = true
+    // For what changed while these were read.
+    this.#look()
   }
 
   setInputs(file: string, inputs: readonly string[]): void {
@@ -108,7 +112,7 @@ class Watcher implements FunctionsWatch {
   }
 
   #look(): void {
-    if (this.#isClosed || this.#timer !== undefined) return
+    if (!this.#isStarted || this.#isClosed || this.#timer !== undefined) return
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       this.#enqueue(() => this.#compare())
