@@ -1,6 +1,7 @@
 // The types of a definition: what compiles, and what must not; `tsc` is the test, and the test makes sure that it is asked.
 
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type } from 'arktype'
 import {
   bytes,
@@ -183,7 +184,7 @@ function wrongUses(): unknown[] {
 }
 
 void t.test('the compiler is asked about this file, strictly', async (t) => {
-  const root = join(import.meta.dirname, '../../..')
+  const root = dirname(fileURLToPath(import.meta.resolve('millrace/package.json')))
   const config = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
   const project = ts.parseJsonConfigFileContent(config.config, ts.sys, root)
   t.ok(project.fileNames.includes(join(root, 'test/sdk/types.test.ts')))
