@@ -1,8 +1,60 @@
-// Writes host.config.schema.json from the configuration's schema; run it after a change of host/config-schema.ts.
-import { writeFile } from 'node:fs/promises'
+// Writes host.config.schema.json and docs/configuration.md from the configuration's schema; run it after a change of
+// host/config-schema.ts. With --check: writes nothing, and fails if they are behind.
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import './build.mjs'
 
 const { configJsonSchema } = await import('../dist/host/config-schema.js')
-const file = join(import.meta.dirname, '..', 'host.config.schema.json')
-await writeFile(file, `${JSON.stringify(configJsonSchema(), null, 2)}\n`)
+const { environmentName } = await import('../dist/host/config.js')
+const schema = configJsonSchema()
+
+const shown = (value) => (value === undefined ? '' : `\`${JSON.stringify(value)}\``)
+const rows = (properties, path = []) =>
+  Object.entries(properties)
+    .filter(([name]) => name !== '$schema')
+    .flatMap(([name, field]) => {
+      const at = [...path, name]
+      if (field.properties !== undefined) return rows(field.properties, at)
+      const allowed =
+        field.enum === undefined ? '' : ` One of ${field.enum.map((one) => `\`${one}\``).join(', ')}.`
+      return [
+        `| \`${at.join('.')}\` | ${shown(field.default ?? field.const)} | \`${environmentName(at)}\` | ${field.description ?? ''}${allowed} |`,
+      ]
+    })
+
+const page = `# Configuration
+
+\`host.config.json\` beside \`functions/\`. Every field is optional. An environment variable wins over the file, a flag over both; arrays are
+written as JSON in a variable. An unknown field or a bad value ends the host with exit code 78, the field, what was found, and what is allowed.
+
+| field | default | environment | what |
+|---|---|---|---|
+${rows(schema.properties).join('\n')}
+
+Flags of \`dev\` and \`start\`: \`--root\`, \`--port\`, \`--host\`, \`--data\`, \`--log\`, \`--log-level\`; \`start\` also takes \`--watch\`.
+
+## Tokens
+
+\`http.tokens\` names tokens whose secrets come from the environment alone:
+
+\`\`\`json
+{ "http": { "tokens": [{ "name": "shop", "env": "SHOP_TOKEN", "scopes": ["emit"], "names": ["click*"] }] } }
+\`\`\`
+
+\`Authorization: Bearer SECRET\`, 16 characters or more. Scopes: \`emit\` writes to streams, \`read\` reads tables, functions and topology, \`admin\` operates
+functions. \`names\` are patterns of the streams, tables and functions that the token is good for. \`/healthz\` and \`/readyz\` need none. With no token
+configured, whoever reaches the port may do everything; so a host without tokens listens on loopback addresses only.
+`
+
+const outputs = [
+  ['host.config.schema.json', `${JSON.stringify(schema, null, 2)}\n`],
+  ['docs/configuration.md', page],
+]
+for (const [name, text] of outputs) {
+  const file = join(import.meta.dirname, '..', name)
+  if (!process.argv.includes('--check')) await writeFile(file, text)
+  else if ((await readFile(file, 'utf8')) !== text) {
+    console.error(`${name} is behind host/config-schema.ts: run node scripts/config-schema.mjs`)
+    process.exitCode = 1
+  }
+}
