@@ -166,9 +166,11 @@ export class Cell implements AsyncDisposable {
     this.progress.notify()
   }
 
-  /** A save that did not load: shown until one does, while the running version goes on. */
-  showError(error: ShownError | null): void {
-    this.#error = error
+  /** The same code with another source map. */
+  remap(bundle: Bundle): void {
+    this.#bundle = bundle
+    const known = this.#bundles.findIndex(({ version }) => version === bundle.version)
+    if (known !== -1) this.#bundles[known] = bundle
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

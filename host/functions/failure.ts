@@ -13,7 +13,8 @@ export function showError(
 ): ShownError {
   const mapped =
     error.stack === undefined || bundle === undefined ? undefined : mapStack(error.stack, bundle)
-  const location = mapped ?? locationOf(error.details)
+  // Thrown by the host on the user's account (no default export, say): the place is in the details.
+  const location = mapped?.file === undefined ? locationOf(error.details) : mapped
   return {
     code: error.code ?? 'HANDLER_FAILED',
     message: error.message,

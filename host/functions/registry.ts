@@ -189,7 +189,11 @@ export class Registry implements AsyncDisposable {
 
   async #run(entry: Entry, bundle: Bundle, logger: Logger): Promise<void> {
     const { cell } = entry
-    if (cell?.bundle.version === bundle.version && cell.bundle.file === bundle.file) return
+    if (cell?.bundle.version === bundle.version && cell.bundle.file === bundle.file) {
+      // Only comments or layout changed: the code runs on, its lines lie elsewhere.
+      cell.remap(bundle)
+      return
+    }
     const { log, namespace, partitions } = this.#options
     const description = await this.#probe.probe(bundle, { namespace })
     const edges = await prepareTopics(log, description, partitions)

@@ -319,3 +319,17 @@ t.test('a thread that ends is started anew, and nothing is lost', async (t) => {
   host.save('mortal.ts', count())
   t.same(await host.view('mortal', 'ada', token), { count: 3 })
 })
+
+t.test(
+  'a save that only moves lines runs on, and errors point to where they are now',
+  async (t) => {
+    const fragile = count(1, `if (click.page === '/bad') ctx.fail('no such page')`)
+    const host = await testHost(t, { functions: { 'fragile.ts': fragile } })
+    const { version } = await host.untilStatus('fragile', 'running')
+    host.save('fragile.ts', `// one\n// two\n${fragile}`)
+    host.save('other.ts', count())
+    await host.untilStatus('other', 'running')
+    await host.emit('clicks', 'ada', { page: '/bad' })
+    t.match(await host.untilStatus('fragile', 'halted'), { version, swaps: 0, error: { line: 10 } })
+  },
+)
