@@ -1,5 +1,4 @@
 // Opens the embedded log: claims the folder, starts the log thread, and stops all of it in the reverse order.
-import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { asHostError, fromPlainError, HostError } from '../../errors.js'
@@ -46,7 +45,8 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
     workerData: data,
     transferList: [port2],
   })
-  const exited = once(thread, 'exit')
+  // Not by events.once: that rejects with an error that nobody may be waiting for yet.
+  const exited = new Promise<void>((done) => thread.once('exit', () => done()))
   let leaderEpoch: number
   try {
     leaderEpoch = await started(thread)
@@ -97,7 +97,8 @@ export async function attachEmbeddedLog(description: LogDescription): Promise<Lo
 async function started(thread: Worker): Promise<number> {
   const report = await new Promise<Report>((found, failed) => {
     thread.once('message', found)
-    thread.once('error', failed)
+    thread.once('error', (cause) => failed(logFailed(cause)))
+    thread.once('exit', (code) => failed(logFailed(new Error(`its thread ended with ${code}`))))
   })
   if (report.kind === 'ready') return report.leaderEpoch
   throw fromPlainError(report.error, 'LOG_FAILED')
