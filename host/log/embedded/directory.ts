@@ -41,10 +41,6 @@ export class Directory {
     return missing.size === 0 ? undefined : this.fetch([...missing])
   }
 
-  forget(topics: Iterable<{ readonly topic: string }>): void {
-    for (const { topic } of topics) this.#rows.delete(topic)
-  }
-
   /** Of a topic that was learnt; throws UNKNOWN_TOPIC. */
   place(topic: string, partition: number): Place {
     const row = this.#rows.get(topic)

@@ -3,7 +3,8 @@ import type { Header, LogRecord, RecordToAppend } from '../log.js'
 import { recordTooLarge } from '../problems.js'
 
 // An entry:  count u32, newest timestamp f64, then the records.
-// A record:  key length u32, value length u32, timestamp f64, headers u16, (name length u16, name, value length u32, value)…, key, value.
+// A record:  key length u32, value length u32, timestamp f64, headers u16, then for each header: name
+//            length u16, name, value length u32, value; then key, value.
 // A request: sections u32, then for each: topic u32, partition u32, bytes u32; then their entries, in that order.
 export const ENTRY_HEADER_BYTES = 12
 const RECORD_BYTES = 18

@@ -44,9 +44,7 @@ export class Sender {
       return await this.#send(records, positions, make, admit)
     } catch (thrown) {
       if (!(thrown instanceof HostError) || thrown.code !== 'UNKNOWN_TOPIC') throw thrown
-      // Removed by another thread since we learnt its number; made anew perhaps. Nothing was written.
-      this.#directory.forget(records)
-      this.#directory.forget(positions)
+      // Removed since we learnt its number, and made anew perhaps: nothing was written, and we learn it again.
       return this.#send(records, positions, make, admit)
     }
   }
@@ -58,7 +56,7 @@ export class Sender {
     admit: (bytes: number) => void,
   ): Promise<Sent | 'fenced'> {
     // No await when nothing is missing: two appends of one caller keep their order.
-    const learning = this.#directory.learn(records) ?? undefined
+    const learning = this.#directory.learn(records)
     if (learning !== undefined) await learning
     const learningPositions = this.#directory.learn(positions)
     if (learningPositions !== undefined) await learningPositions

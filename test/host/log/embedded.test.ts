@@ -98,6 +98,21 @@ void t.test(
   },
 )
 
+void t.test('an append that meets a removal goes to the topic that was made anew', async (t) => {
+  const log = await open(t, t.testdir())
+  const topic = { name: 'clicks', kind: 'stream', partitions: 1 } as const
+  await log.ensure([topic])
+  await log.append([record('clicks', 0, 'old')])
+  // In one turn: when the append is packed, this thread knows the old topic only.
+  const [, , offsets] = await Promise.all([
+    log.remove(['clicks']),
+    log.ensure([topic]),
+    log.append([record('clicks', 0, 'new')]),
+  ])
+  t.same(offsets, [0])
+  t.same(values(await take(log, from('clicks', 0, 0), 1)), ['new'])
+})
+
 void t.test('one folder has one owner, whichever way it is spelled', async (t) => {
   const path = `${t.testdir()}/log`
   await open(t, path)

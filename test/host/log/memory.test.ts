@@ -67,6 +67,20 @@ void t.test('faults leave gaps, hold back the stable end, and let it go', async 
   t.equal((await take(log, from('clicks', 0, 0), 20)).length, 20)
 })
 
+void t.test('markers take offsets behind commits and atomic appends only', async (t) => {
+  const log = await memory(t, { faults: { markers: 1 } })
+  const one = [record('clicks', 0, 'x')]
+  t.same(await log.append(one), [0])
+  t.same(await log.append(one, { atomic: true }), [1])
+  t.same(await log.append(one), [3])
+  const writer = await log.openWriter('g', 0)
+  t.same(await writer.commit({ records: one, positions: [] }), {
+    kind: 'committed',
+    next: new Map([['clicks/0', 5]]),
+  })
+  t.same(await log.append(one), [6])
+})
+
 void t.test('commits that are tried again as the port says happen once', async (t) => {
   for (const seed of [1, 2, 3]) {
     const log = await memory(t, { seed, faults: { ...all, failed: 0.3, unknown: 0.3 } })
