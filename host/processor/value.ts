@@ -1,8 +1,12 @@
 // A codec as the hot path uses it: values are kept as immutable snapshots, so that what user code does to an object later changes nothing.
 import type { Codec, CodecKind, TextCodec } from '../../sdk/codec.js'
+import { Flat } from './flat.js'
 
-/** Text for the codecs that are text, bytes for the others. Bytes of text become UTF-8 only in a flush. */
-export type Snapshot = string | Buffer
+/**
+ * Text for the codecs that are text, bytes for the others; `Flat` for JSON objects that a copy stands for as well as their text
+ * does. Text is made of it, and bytes of that, only in a flush.
+ */
+export type Snapshot = string | Buffer | Flat
 
 export interface ValueCodec {
   /** Throws what the codec throws. */
@@ -12,18 +16,28 @@ export interface ValueCodec {
 }
 
 export function valueCodec(codec: Codec<unknown> & { readonly kind?: CodecKind }): ValueCodec {
-  return isTextCodec(codec) ? textValues(codec) : byteValues(codec)
+  if (!isTextCodec(codec)) return byteValues(codec)
+  // A schema may change what it reads, so that only its own decoding will do.
+  return codec.kind === 'json' ? jsonValues(codec) : textValues(codec)
 }
 
 export function snapshotBytes(snapshot: Snapshot): Buffer {
-  return typeof snapshot === 'string' ? Buffer.from(snapshot) : snapshot
+  if (typeof snapshot === 'string') return Buffer.from(snapshot)
+  return snapshot instanceof Flat ? Buffer.from(snapshot.toText()) : snapshot
+}
+
+function jsonValues(codec: TextCodec<unknown>): ValueCodec {
+  return {
+    snapshot: (value) => Flat.of(value) ?? codec.encodeText(value),
+    revive: (snapshot) =>
+      snapshot instanceof Flat ? snapshot.copy() : codec.decodeText(textOf(snapshot)),
+  }
 }
 
 function textValues(codec: TextCodec<unknown>): ValueCodec {
   return {
     snapshot: (value) => codec.encodeText(value),
-    revive: (snapshot) =>
-      codec.decodeText(typeof snapshot === 'string' ? snapshot : snapshot.toString('utf8')),
+    revive: (snapshot) => codec.decodeText(textOf(snapshot)),
   }
 }
 
@@ -33,6 +47,17 @@ function byteValues(codec: Codec<unknown>): ValueCodec {
     snapshot: (value) => Buffer.from(codec.encode(value)),
     revive: (snapshot) => codec.decode(Uint8Array.from(snapshotBytes(snapshot))),
   }
+}
+
+const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Throws for bytes that are no UTF-8. */
+function textOf(snapshot: Snapshot): string {
+  if (typeof snapshot === 'string') return snapshot
+  if (snapshot instanceof Flat) return snapshot.toText()
+  const text = snapshot.toString('utf8')
+  // Node puts U+FFFD for what is no UTF-8. Few texts have one, and only these are looked at again: the strict decoder is slow.
+  return text.includes('\uFFFD') ? strictDecoder.decode(snapshot) : text
 }
 
 function isTextCodec(codec: Codec<unknown>): codec is TextCodec<unknown> {
