@@ -46,7 +46,7 @@ t.test('a JSON value comes back as through its text, whatever it is', async (t) 
     t.strictSame(
       codec.revive(snapshotBytes(snapshot)),
       JSON.parse(Buffer.from(text).toString()),
-      text,
+      `value ${index}`,
     )
   }
 })
@@ -60,7 +60,7 @@ t.test('what is done to a value afterwards, or to what was read, changes nothing
     const read = codec.revive(snapshot) as Record<string, unknown>
     read.count = 77
     delete read.name
-    t.equal(JSON.stringify(codec.revive(snapshot)), `value ${index}`)
+    t.equal(JSON.stringify(codec.revive(snapshot)), text)
   }
   const buffer = new Uint8Array([1, 2, 3])
   const raw = valueCodec(bytes)
