@@ -1,0 +1,271 @@
+// The HTTP side on a memory log and memory tables, with a catalog whose positions the test moves by hand.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { type Config, loadConfig } from '#host/config.js'
+import { bundleFunction } from '#host/functions/bundle.js'
+import type {
+  Catalog,
+  CodecRef,
+  FunctionState,
+  FunctionStatus,
+  StreamEntry,
+  TableEntry,
+} from '#host/functions/catalog.js'
+import type { Bundle, EdgeDescription, FunctionDescription } from '#host/functions/description.js'
+import { createApp } from '#host/http/app.js'
+import type { HttpApp } from '#host/http/deps.js'
+import { createGate, type Gate, type GateOptions } from '#host/http/gate.js'
+import { createMemoryLog, type MemoryLog } from '#host/log/memory/log.js'
+import { partitionOf } from '#host/log/partitioner.js'
+import { createLogger, type Logger } from '#host/logger.js'
+import { createMemoryStore } from '#host/tables/memory.js'
+import type { Change, PartitionMeta } from '#host/tables/store.js'
+import { createTableView } from '#host/tables/view.js'
+
+export const partitions = 4
+
+const meta: PartitionMeta = {
+  layout: 1,
+  changelog: { topic: 't', topicId: 'i', leaderEpoch: 0, next: 0 },
+  appliedAt: 0,
+  inputs: [],
+}
+
+export interface FakeFunction {
+  readonly name: string
+  readonly inputs: readonly string[]
+  readonly outputs?: readonly string[]
+  readonly state?: FunctionState
+}
+
+export class FakeCatalog implements Catalog {
+  readonly streams = new Map<string, StreamEntry>()
+  readonly tables = new Map<string, TableEntry>()
+  readonly bundles = new Map<string, Bundle>()
+  fakes: FakeFunction[] = []
+  /** `function topic/partition` to position. */
+  readonly positions = new Map<string, number>()
+  /** Partitions that recover. */
+  readonly recovering = new Set<number>()
+  readonly log: MemoryLog
+  /** How often somebody has registered for a change. */
+  waits = 0
+  #waiting: (() => void)[] = []
+
+  constructor(log: MemoryLog) {
+    this.log = log
+  }
+
+  stream(name: string) {
+    return this.streams.get(name)
+  }
+  table(name: string) {
+    return this.tables.get(name)
+  }
+  bundle(name: string) {
+    return this.bundles.get(name)
+  }
+  descriptions(): FunctionDescription[] {
+    const edge = (stream: string): EdgeDescription => ({ stream, topic: stream, codec: 'json' })
+    return this.fakes.map(({ name, inputs, outputs = [] }) => ({
+      name,
+      group: name,
+      inputs: inputs.map(edge),
+      outputs: outputs.map(edge),
+      table: edge(name),
+      loop: null,
+      options: { onError: 'halt', retry: { attempts: 1, backoffMs: 1 }, tombstones: 'ignore' },
+    }))
+  }
+  states() {
+    return new Map(this.fakes.map(({ name, state = 'running' }) => [name, state]))
+  }
+  async functions(): Promise<FunctionStatus[]> {
+    return this.fakes.map(({ name, state = 'running' }) => ({
+      name,
+      file: `/${name}.ts`,
+      state,
+      version: 'v1',
+      partitions: [],
+      lag: 0,
+      rates: { recordsPerSecond: 0 },
+      records: 0,
+      swaps: 0,
+      error: null,
+    }))
+  }
+  async function(name: string) {
+    return (await this.functions()).find((status) => status.name === name)
+  }
+  topology() {
+    const named = (names: Iterable<string>) => [...names].map((name) => ({ name, partitions }))
+    return {
+      functions: this.fakes.map(({ name, inputs, outputs = [] }) => ({
+        name,
+        state: 'running' as const,
+        inputs,
+        outputs,
+        table: name,
+        loop: false,
+      })),
+      streams: named(this.streams.keys()),
+      tables: named(this.tables.keys()),
+      edges: this.fakes.map(({ name }) => ({ from: `function:${name}`, to: `table:${name}` })),
+    }
+  }
+  position(name: string, topic: string, partition: number) {
+    return this.positions.get(`${name} ${topic}/${partition}`) ?? 0
+  }
+  changed() {
+    this.waits++
+    return new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+  async ends(topic: string) {
+    const info = (await this.log.describe([topic])).get(topic)
+    return info?.partitions.map(({ stableEnd }) => stableEnd) ?? []
+  }
+
+  /** Moves a position and tells those who wait. */
+  move(name: string, topic: string, partition: number, position: number) {
+    this.positions.set(`${name} ${topic}/${partition}`, position)
+    this.announce()
+  }
+  /** To the ends of the topic. */
+  async catchUp(name: string, topic: string) {
+    for (const [partition, end] of (await this.ends(topic)).entries()) {
+      this.positions.set(`${name} ${topic}/${partition}`, end)
+    }
+    this.announce()
+  }
+  announce() {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+}
+
+export interface Fixture {
+  readonly app: HttpApp
+  readonly catalog: FakeCatalog
+  readonly log: MemoryLog
+  readonly gate: Gate
+  readonly config: Config
+  readonly logger: Logger
+  readonly lines: string[]
+  readonly stopping: AbortController
+  stream(name: string, ...codecs: readonly Partial<CodecRef>[]): Promise<void>
+  table(
+    name: string,
+    codec: Partial<CodecRef>,
+    values?: Readonly<Record<string, string | Buffer>>,
+  ): Promise<void>
+  /** Bundles a function file for the gate. */
+  file(name: string, source: string): Promise<Bundle>
+  /** All records of a topic by offset, partition by partition. */
+  records(topic: string): { key: string | undefined; value: string | null; headers: string[] }[]
+}
+
+export interface FixtureOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly gate?: (options: GateOptions) => Gate
+}
+
+export function createFixture(
+  t: Test,
+  { env = {}, gate: wrap = createGate }: FixtureOptions = {},
+): Fixture {
+  const root = t.testdir({})
+  const config = loadConfig({ root, env })
+  const log = createMemoryLog()
+  const catalog = new FakeCatalog(log)
+  const lines: string[] = []
+  const logger = createLogger({
+    level: 'info',
+    format: 'json',
+    stream: { write: (text) => lines.push(text) },
+  })
+  const gate = wrap({
+    bundle: (name) => catalog.bundle(name),
+    gateMs: config.limits.gateMs,
+    loadMs: config.limits.loadMs,
+    maxWaiting: config.limits.maxWaiting,
+    logger,
+  })
+  const stopping = new AbortController()
+  t.teardown(async () => {
+    await gate[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+  const ref = (stream: string, codec: Partial<CodecRef>): CodecRef => ({
+    function: 'f',
+    version: 'v1',
+    edge: { kind: 'input', stream },
+    codec: 'json',
+    ...codec,
+  })
+  return {
+    app: createApp({ catalog, log, gate, config, logger, stopping: stopping.signal }),
+    catalog,
+    log,
+    gate,
+    config,
+    logger,
+    lines,
+    stopping,
+    async stream(name, ...codecs) {
+      await log.ensure([{ name, kind: 'stream', partitions }])
+      catalog.streams.set(name, {
+        name,
+        topic: name,
+        partitions,
+        codecs: (codecs.length === 0 ? [{}] : codecs).map((codec) => ref(name, codec)),
+      })
+    },
+    async table(name, codec, values = {}) {
+      const store = createMemoryStore()
+      const changes = new Map<number, Change[]>()
+      for (const [text, value] of Object.entries(values)) {
+        const key = Buffer.from(text)
+        const partition = partitionOf(key, partitions)
+        changes.set(partition, [...(changes.get(partition) ?? []), [key, Buffer.from(value)]])
+      }
+      for (const [partition, list] of changes) await store.partition(partition).write(list, meta)
+      catalog.tables.set(name, {
+        name,
+        function: name,
+        partitions,
+        codec: { ...ref(name, codec), function: name, edge: { kind: 'table' }, ...codec },
+        view: createTableView(store, partitions),
+        isServing: (partition) => !catalog.recovering.has(partition),
+      })
+    },
+    async file(name, source) {
+      mkdirSync(join(root, 'functions'), { recursive: true })
+      const file = join(root, 'functions', `${name}.ts`)
+      writeFileSync(file, source)
+      const bundle = await bundleFunction({ file, name, root })
+      catalog.bundles.set(name, bundle)
+      return bundle
+    },
+    records: (topic) =>
+      Array.from({ length: partitions }, (_, partition) => log.records(topic, partition))
+        .flat()
+        .map(({ key, value, headers }) => ({
+          key: key?.toString(),
+          value: value === null ? null : value.toString(),
+          headers: headers.map(([name, text]) => `${name}=${text.toString()}`),
+        })),
+  }
+}
+
+/** What an answer says, for matching. */
+export async function said(response: Response | Promise<Response>) {
+  const { status, headers } = await response
+  const text = await (await response).text()
+  const isJson = headers.get('content-type') === 'application/json'
+  return {
+    status,
+    headers,
+    text,
+    body: isJson && text !== '' ? (JSON.parse(text) as unknown) : undefined,
+  }
+}
