@@ -1,0 +1,283 @@
+// The configuration: where each setting comes from, and that nothing misspelt goes unnoticed.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { type ConfigSources, loadConfig } from '#host/config.js'
+import { configJsonSchema } from '#host/config-schema.js'
+import { HostError } from '#host/errors.js'
+import { findJsonFault, memberText } from '#host/json-scan.js'
+import { nearest } from '#host/nearest.js'
+
+const rootOf = (t: Test, file?: unknown): string =>
+  t.testdir(
+    file === undefined
+      ? {}
+      : { 'host.config.json': typeof file === 'string' ? file : JSON.stringify(file) },
+  )
+
+/** The error of a configuration that is refused. */
+function refusal(sources: ConfigSources): HostError {
+  try {
+    loadConfig(sources)
+  } catch (error) {
+    if (error instanceof HostError) return error
+    throw error
+  }
+  throw new Error('nothing was refused')
+}
+
+t.test('without a file everything has its default, and folders are absolute', (t) => {
+  const root = rootOf(t)
+  const config = loadConfig({ root })
+  t.match(config, {
+    root,
+    namespace: '',
+    functions: join(root, 'functions'),
+    data: join(root, '.millrace'),
+    http: { host: '127.0.0.1', port: 7420, tokens: [] },
+    log: { kind: 'embedded', partitions: 4, sync: false },
+    flush: { intervalMs: 100, maxIntervalMs: 1000, maxBytes: 16_777_216 },
+    cache: { maxBytes: 67_108_864 },
+    limits: { maxBodyBytes: 8_388_608, maxKeyBytes: 4096, maxLines: 100_000, stopMs: 10_000 },
+    logging: { level: 'info', format: 'auto' },
+  })
+  t.ok(
+    Object.isFrozen(config) && Object.isFrozen(config.http) && Object.isFrozen(config.http.tokens),
+  )
+  t.end()
+})
+
+t.test('flags win over the environment, the environment over the file', (t) => {
+  const root = rootOf(t, {
+    $schema: './x.json',
+    http: { port: 1 },
+    data: 'd',
+    log: { partitions: 8 },
+  })
+  const env = { MILLRACE_HTTP_PORT: '2', MILLRACE_LOG_SYNC: 'true', MILLRACE_DATA: '/abs' }
+  t.match(loadConfig({ root }), {
+    http: { port: 1 },
+    data: join(root, 'd'),
+    log: { partitions: 8 },
+  })
+  t.match(loadConfig({ root, env }), {
+    http: { port: 2 },
+    data: '/abs',
+    log: { partitions: 8, sync: true },
+  })
+  t.match(loadConfig({ root, env, flags: { port: '3', logLevel: 'debug' } }), {
+    http: { port: 3 },
+    logging: { level: 'debug' },
+  })
+  t.match(
+    loadConfig({ root, env: { MILLRACE_HTTP_PORT: '' } }),
+    { http: { port: 1 } },
+    'an empty variable is none',
+  )
+  t.end()
+})
+
+t.test('what is wrong is named with its source, what was found and what is allowed', (t) => {
+  const cases: [
+    file: unknown,
+    env: Record<string, string>,
+    flags: ConfigSources['flags'],
+    message: RegExp,
+  ][] = [
+    [
+      { http: { prot: 1 } },
+      {},
+      {},
+      /http\.prot \(.*host\.config\.json\): no such field; did you mean "port"\?/,
+    ],
+    [{ zzzzzz: 1 }, {}, {}, /zzzzzz .*: no such field; known are .*namespace/],
+    [
+      { http: { port: '80' } },
+      {},
+      {},
+      /http\.port .*: found "80"; allowed is a value of type number/,
+    ],
+    [
+      { http: 5 },
+      { MILLRACE_HTTP_PORT: '1' },
+      {},
+      /http .*: found 5; allowed is a value of type object/,
+    ],
+    [{ namespace: 'a/b' }, {}, {}, /namespace .*: found "a\/b"; may have letters/],
+    [
+      {},
+      { MILLRACE_HTTP_PORT: '99999' },
+      {},
+      /http\.port \(MILLRACE_HTTP_PORT\): found 99999; the most .* 65535/,
+    ],
+    [{}, { MILLRACE_HTTP_PORT: 'x' }, {}, /http\.port \(MILLRACE_HTTP_PORT\): found "x"/],
+    [{}, { MILLRACE_LOG_SYNC: 'maybe' }, {}, /log\.sync \(MILLRACE_LOG_SYNC\): found "maybe"/],
+    [
+      {},
+      { MILLRACE_HTTP_TOKENS: '[' },
+      {},
+      /http\.tokens \(MILLRACE_HTTP_TOKENS\): not JSON at character 2/,
+    ],
+    [
+      {},
+      { MILLRACE_HTP_PORT: '1' },
+      {},
+      /MILLRACE_HTP_PORT \(environment\): .*did you mean MILLRACE_HTTP_PORT\?/,
+    ],
+    [{}, {}, { port: '1.5' }, /http\.port \(--port\): found 1\.5; allowed is a whole number/],
+    [
+      {},
+      {},
+      { logLevel: 'inof' },
+      /logging\.level \(--log-level\): found "inof"; .*did you mean "info"\?/,
+    ],
+    [
+      { http: { tokens: [{ name: 'a', env: 'X', scopes: ['reed'] }] } },
+      {},
+      {},
+      /http\.tokens\.0\.scopes\.0 .*did you mean "read"/,
+    ],
+    [
+      { http: { tokens: [{ nme: 'a', env: 'X', scopes: ['read'] }] } },
+      {},
+      {},
+      /http\.tokens\.0\.nme .*did you mean "name"/,
+    ],
+    ['[]', {}, {}, /found \[\], allowed is an object/],
+    ['{\n  "http": {,}\n}', {}, {}, /host\.config\.json:2:12: not JSON: ","/],
+    [{ log: { kind: 'kafka', brokers: [] } }, {}, {}, /log\.kind .*embedded log only/],
+    [
+      {},
+      {},
+      { log: 'kafka://127.0.0.1:9092' },
+      /log\.kind \(--log\): found "kafka:.*embedded log only/,
+    ],
+  ]
+  for (const [file, env, flags = {}, message] of cases) {
+    t.match(
+      refusal({ root: rootOf(t, file), env, flags }),
+      { code: 'BAD_CONFIG', message },
+      String(message),
+    )
+  }
+  t.end()
+})
+
+t.test('all problems are listed at once', (t) => {
+  const { message } = refusal({
+    root: rootOf(t, { http: { port: -1 }, flush: { intervalMs: 0 }, nope: 1 }),
+  })
+  for (const path of ['http.port', 'flush.intervalMs', 'nope']) t.match(message, path)
+  t.end()
+})
+
+t.test('variables that Kubernetes makes of a service of the same name are no mistake', (t) => {
+  const env = {
+    MILLRACE_SERVICE_HOST: '10.0.0.1',
+    MILLRACE_PORT: 'tcp://10.0.0.1:80',
+    MILLRACE_PORT_80_TCP_ADDR: '10.0.0.1',
+  }
+  t.match(loadConfig({ root: rootOf(t), env }), { http: { port: 7420 } })
+  t.end()
+})
+
+t.test('secrets come from the environment only, and are not kept', (t) => {
+  const secret = 'a-secret-of-some-length'
+  const token = { name: 'ci', env: 'MILLRACE_CI_TOKEN', scopes: ['emit'], names: ['click-*'] }
+  const root = rootOf(t, { http: { tokens: [token] } })
+  const config = loadConfig({ root, env: { MILLRACE_CI_TOKEN: secret } })
+  t.match(config.http.tokens, [
+    { name: 'ci', scopes: ['emit'], names: ['click-*'], hash: /^[0-9a-f]{64}$/ },
+  ])
+  t.notMatch(JSON.stringify(config), secret)
+  for (const [value, message] of [
+    [undefined, /MILLRACE_CI_TOKEN is not set/],
+    ['', /is not set or empty/],
+    ['short', /has 5 characters; a secret needs 16/],
+  ] as const) {
+    t.match(refusal({ root, env: { MILLRACE_CI_TOKEN: value } }), { code: 'BAD_CONFIG', message })
+  }
+  const twice = rootOf(t, { http: { tokens: [token, { ...token, name: 'other' }] } })
+  t.match(refusal({ root: twice, env: { MILLRACE_CI_TOKEN: secret } }), {
+    message: /same secret as token "ci"/,
+  })
+  t.end()
+})
+
+t.test('an address that others can reach needs a token', (t) => {
+  const root = rootOf(t)
+  for (const host of ['0.0.0.0', '::', '192.168.0.1', 'example.org']) {
+    t.match(refusal({ root, flags: { host } }), { code: 'TOKENS_REQUIRED' }, host)
+  }
+  for (const host of ['127.0.0.1', '127.8.8.8', '::1', 'localhost']) {
+    t.equal(loadConfig({ root, flags: { host } }).http.host, host)
+  }
+  const tokens = JSON.stringify([{ name: 'a', env: 'A', scopes: ['read'] }])
+  const env = { MILLRACE_HTTP_TOKENS: tokens, A: '0123456789abcdef' }
+  t.equal(loadConfig({ root, env, flags: { host: '0.0.0.0' } }).http.host, '0.0.0.0')
+  t.end()
+})
+
+t.test('host.config.schema.json is current (else: node scripts/config-schema.mjs)', (t) => {
+  const committed: unknown = JSON.parse(
+    readFileSync(join(process.cwd(), 'host.config.schema.json'), 'utf8'),
+  )
+  t.same(committed, JSON.parse(JSON.stringify(configJsonSchema())))
+  t.end()
+})
+
+t.test('a fault in JSON is found wherever JSON.parse finds one, and nowhere else', (t) => {
+  const texts = [
+    '{}',
+    '[]',
+    ' [1, -2.5e+3, "\\u00e9\\n", true, null, {"a":{"b":[]}}] ',
+    '"\u2028"',
+    '0',
+    '{"a":}',
+    '{"a":1,}',
+    '[1 2]',
+    '[,]',
+    'nul',
+    '"a\nb"',
+    '',
+    '{"a":"\\x"}',
+    '1 2',
+    '01',
+    '-',
+    '1.',
+    '{a:1}',
+    '{"a":1',
+    '{"a"}',
+    "'a'",
+    '[1]]',
+    '"\\u12"',
+    '"',
+    '\u00a01',
+  ]
+  for (const [index, text] of texts.entries()) {
+    let isRight = true
+    try {
+      JSON.parse(text)
+    } catch {
+      isRight = false
+    }
+    t.equal(findJsonFault(text) === undefined, isRight, `text ${index}`)
+  }
+  t.match(findJsonFault('{\n "a": [1,\n  x]}'), { line: 3, column: 3, position: 14 })
+  t.match(findJsonFault('['.repeat(100_000)), { position: 100_000 }, 'depth is no danger')
+  t.equal(
+    memberText('{"a":{"value":1}, "value" : 12345678901234567890 }', 'value'),
+    '12345678901234567890',
+  )
+  t.equal(memberText('{"value":1,"val\\u0075e":[2]}', 'value'), '[2]', 'the last one counts')
+  t.equal(memberText('[]', 'value'), undefined)
+  t.end()
+})
+
+t.test('a hint is given for near names only', (t) => {
+  t.equal(nearest('prot', ['port', 'host']), 'port')
+  t.equal(nearest('partitons', ['partitions', 'sync']), 'partitions')
+  t.equal(nearest('x', ['port', 'host']), undefined)
+  t.equal(nearest('anything', ['port']), undefined)
+  t.end()
+})
