@@ -156,11 +156,8 @@ export class Cell implements AsyncDisposable {
     this.#description = description
     this.#edges = edges
     this.#swaps += 1
-    this.#isHalted = false
-    this.#error = null
-    for (const [partition, state] of this.#partitions) {
-      if (state === 'halted') this.#partitions.set(partition, 'running')
-    }
+    // The new version may have halted in its turn before this answer came.
+    if (!this.#isHalted) this.#error = null
     // It had died, or never started: the new version is what it waited for.
     if (this.#worker === undefined && this.#phase === 'active') this.#launch()
     this.progress.notify()
@@ -238,6 +235,13 @@ export class Cell implements AsyncDisposable {
       case 'fenced':
         this.#partitions.delete(message.partition)
         logger.warn('another owner took a partition over', { partition: message.partition })
+        break
+      case 'resumed':
+        this.#isHalted = false
+        this.#error = null
+        for (const [partition, state] of this.#partitions) {
+          if (state === 'halted') this.#partitions.set(partition, 'running')
+        }
         break
       case 'halted': {
         this.#isHalted = true

@@ -51,6 +51,7 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 export type FromWorker =
   | { readonly kind: 'reply'; readonly id: number; readonly error?: PlainError }
   | { readonly kind: 'recovering' | 'running' | 'fenced'; readonly partition: number }
+  | { readonly kind: 'resumed' }
   | { readonly kind: 'halted' | 'skipped'; readonly error: PlainError; readonly place: RecordPlace }
   /** The bundle did not load, or the log or store did not open: the worker ends after it. */
   | { readonly kind: 'unstartable'; readonly error: PlainError }

@@ -58,6 +58,7 @@ class FunctionThread {
         recovering: (partition) => this.#say({ kind: 'recovering', partition }),
         running: (partition) => this.#say({ kind: 'running', partition }),
         fenced: (partition) => this.#say({ kind: 'fenced', partition }),
+        resumed: () => this.#say({ kind: 'resumed' }),
         halted: (reason) =>
           this.#say({ kind: 'halted', error: reason.error, place: placeOf(reason) }),
         skipped: (failure) =>

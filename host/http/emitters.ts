@@ -50,12 +50,11 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
     stream: StreamEntry,
     key: Buffer,
     value: Buffer | null,
-    status: number,
   ) => {
     const partition = partitionOf(key, stream.partitions)
     const record = { topic: stream.topic, partition, key, value, ...recordHeaders(c) }
     const { offsets, token } = await append(stream, [record])
-    return json({ stream: stream.name, partition, offset: offsets[0], token }, status)
+    return json({ stream: stream.name, partition, offset: offsets[0], token }, 201)
   }
 
   app.post('/emitters/:stream/:key', async (c) => {
@@ -65,7 +64,7 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
     const body = await readBody(c, maxBodyBytes)
     const given = givenBody(body, c.req.header('content-type'))
     const [value] = await encodeAll([given], stream.codecs, gate)
-    if (value instanceof Uint8Array) return emitOne(c, stream, key, value, 201)
+    if (value instanceof Uint8Array) return emitOne(c, stream, key, value)
     const problems = value?.problems ?? []
     const text = problems.map(({ path, message }) =>
       path === '' ? message : `${path}: ${message}`,
@@ -77,7 +76,7 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
     )
   })
 
-  app.delete('/emitters/:stream/:key', (c) => emitOne(c, streamOf(c), keyOf(c), null, 200))
+  app.delete('/emitters/:stream/:key', (c) => emitOne(c, streamOf(c), keyOf(c), null))
 
   app.post('/emitters/:stream', async (c) => {
     const stream = streamOf(c)

@@ -14,8 +14,13 @@ import { type FlushLimits, Task } from './task.js'
 export interface GroupEvents {
   recovering(partition: number): void
   running(partition: number): void
-  /** The function stops: at a record (then with its place), or because a partition cannot be opened. */
+  /**
+   * The function has stopped: at a record (then with its place), or because a partition cannot be opened. What lies before it is
+   * flushed and stored.
+   */
   halted(failure: HaltReason): void
+  /** It is about to go on. */
+  resumed(): void
   skipped(failure: RecordFailure): void
   /** Another owner writes this partition: its task has ended. */
   fenced(partition: number): void
@@ -56,7 +61,8 @@ export class Group implements AsyncDisposable {
   readonly #abort = new AbortController()
   #program: Program
   #holds = 0
-  #isHalted = false
+  /** Settles when everything is held; undefined: not halted. */
+  #halted: Promise<void> | undefined
   #isPaused = false
   #isStopped = false
   #reading: Promise<void> | undefined
@@ -72,7 +78,7 @@ export class Group implements AsyncDisposable {
   }
 
   get isHalted(): boolean {
-    return this.#isHalted
+    return this.#halted !== undefined
   }
 
   /** Everything that is known to be in the log is handled and stored, and no partition is being opened. */
@@ -143,16 +149,21 @@ export class Group implements AsyncDisposable {
     for (const { task } of this.#tasks.values()) task.release()
   }
 
+  /** Holds every task before it returns: the record must not be taken up again. */
   #halt(reason: HaltReason): void {
-    this.#options.events.halted(reason)
-    if (this.#isHalted) return
-    this.#isHalted = true
-    void this.#holdAll()
+    if (this.#halted !== undefined) return
+    const halt = this.#holdAll()
+    this.#halted = halt
+    void halt.then(() => {
+      // Undone meanwhile: nobody has to know.
+      if (this.#halted === halt && !this.#isStopped) this.#options.events.halted(reason)
+    })
   }
 
   #unhalt(): void {
-    if (!this.#isHalted) return
-    this.#isHalted = false
+    if (this.#halted === undefined) return
+    this.#halted = undefined
+    this.#options.events.resumed()
     this.#releaseAll()
     for (const partition of this.#unopened) void this.#openSoon(partition)
     this.#unopened.clear()

@@ -103,6 +103,7 @@ export class Harness {
         running: (partition) => this.states.push(`running ${partition}`),
         fenced: (partition) => this.states.push(`fenced ${partition}`),
         halted: (reason) => this.halts.push(reason),
+        resumed: () => this.states.push('resumed'),
         skipped: (failure) => this.skips.push(failure),
         warned: (message) => this.warnings.push(message),
         log: () => {
