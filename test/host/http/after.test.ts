@@ -132,6 +132,21 @@ t.test('every path counts, and circles end', async (t) => {
   t.match(await answer, { status: 200 })
 })
 
+t.test('what the table leads back to is not waited for', async (t) => {
+  const fixture = createFixture(t)
+  for (const name of ['clicks', 'routes', 'back']) await fixture.stream(name)
+  await fixture.table('totals', { codec: 'json' }, { ada: '1' })
+  fixture.catalog.fakes = [
+    { name: 'split', inputs: ['clicks', 'back'], outputs: ['routes'] },
+    { name: 'totals', inputs: ['routes', 'clicks'], outputs: ['back'] },
+  ]
+  const token = await emit(fixture, 'clicks')
+  await append(fixture, 'back')
+  await fixture.catalog.catchUp('split', 'clicks')
+  await fixture.catalog.catchUp('totals', 'clicks')
+  t.match(await app(fixture, `/views/totals/ada?after=${token}`), { status: 200 })
+})
+
 t.test('a wait that takes too long says who is behind, where and in which state', async (t) => {
   const fixture = await oneHop(t)
   fixture.catalog.fakes = [{ name: 'counts', inputs: ['clicks'], state: 'halted' }]
@@ -179,6 +194,9 @@ t.test('garbled tokens are refused', async (t) => {
   const fixture = await oneHop(t)
   const token = encodeToken({ stream: 'clicks', topicId: 'x', offsets: new Map([[0, 1]]) })
   t.same(decodeToken(token).offsets, new Map([[0, 1]]))
+  t.match(await app(fixture, `/views/counts/ada?after=${await emit(fixture, 'clicks')}!`), {
+    body: { error: { code: 'BAD_TOKEN', message: /is no token/ } },
+  })
   const wrong = [
     '',
     'x',
@@ -210,6 +228,24 @@ t.test('several tokens are waited for together', async (t) => {
   await settle()
   t.notOk(state.isDone)
   fixture.catalog.move('counts', 'clicks', at, 1000)
+  t.match(await answer, { status: 200 })
+})
+
+t.test('of two tokens of one partition the later counts, whichever comes last', async (t) => {
+  const fixture = await oneHop(t)
+  const first = await emit(fixture, 'clicks')
+  const second = await emit(fixture, 'clicks')
+  const { state, answer } = ask(fixture, `/views/counts/ada?after=${second}&after=${first}`)
+  await settle()
+  fixture.catalog.move(
+    'counts',
+    'clicks',
+    partition,
+    (decodeToken(first).offsets.get(partition) ?? 0) + 1,
+  )
+  await settle()
+  t.notOk(state.isDone)
+  await fixture.catalog.catchUp('counts', 'clicks')
   t.match(await answer, { status: 200 })
 })
 
