@@ -96,12 +96,14 @@ t.test(
     const answered = once(batch, 'response') as Promise<[IncomingMessage]>
     batch.write('{"key":"a","value":1}\nno JSON\n')
     const [response] = await answered
+    const port = response.socket.localPort
     t.match([response.statusCode, await text(response)], [400, /line 2/])
     batch.end('{"key":"b","value":1}\n')
     const [next] = (await once(get(new URL('/healthz', url), { agent }), 'response')) as [
       IncomingMessage,
     ]
     t.equal(next.statusCode, 200)
+    t.equal(next.socket.localPort, port, 'it is the same connection')
     next.resume()
   },
 )
