@@ -220,7 +220,7 @@ t.test('DELETE writes a tombstone', async (t) => {
   const { app, stream, records } = createFixture(t)
   await stream('clicks')
   t.match(await said(app.request('/emitters/clicks/ada', { method: 'DELETE' })), {
-    status: 200,
+    status: 201,
     body: { token: String },
   })
   t.same(records('clicks'), [{ key: 'ada', value: null, headers: [] }])
