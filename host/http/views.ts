@@ -6,6 +6,7 @@ import type { Gatekeeper } from './access.js'
 import { waitUntilReflected } from './after.js'
 import { errorAnswer, jsonText, jsonType, notFound } from './answer.js'
 import { readBody, toText } from './body.js'
+import { clientOf } from './client.js'
 import type { HttpApp, HttpContext, HttpDeps } from './deps.js'
 import { parse } from './given.js'
 import { listAnswer } from './list.js'
@@ -56,7 +57,8 @@ export function viewRoutes(
     const timeoutMs = readCount(query, 'timeoutMs', limits.maxWaitTimeoutMs) ?? limits.waitTimeoutMs
     const tokens = query.get('after')?.map(decodeToken)
     if (tokens === undefined) return
-    using wait = room.enter({ timeoutMs, client: c.req.raw.signal })
+    using client = clientOf(c)
+    using wait = room.enter({ timeoutMs, client: client.signal })
     const goal = { table: table.name, function: table.function, partition }
     await waitUntilReflected(deps, tokens, goal, wait)
   }
