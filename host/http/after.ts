@@ -1,6 +1,6 @@
 // Waits until a table reflects the records of a token, over as many functions as lie between stream and table.
 import { HostError } from '../errors.js'
-import type { Catalog } from '../functions/catalog.js'
+import type { Catalog, TableEntry } from '../functions/catalog.js'
 import type { FunctionDescription } from '../functions/description.js'
 import type { Log } from '../log/log.js'
 import type { Token } from './token.js'
@@ -47,6 +47,30 @@ export async function waitUntilReflected(
     await Promise.all(here.map((name) => reached(catalog, goal, name, needs, wait)))
     needs = await wait.for(endsBehind(catalog, goal, here))
   }
+}
+
+/**
+ * Resolves when what is stored may be shown: a position is there as soon as a thread starts, the table only when it is recovered.
+ * Also when the time is up: the read itself then says what is the matter.
+ */
+export async function waitUntilServing(catalog: Catalog, goal: Goal, wait: Wait): Promise<void> {
+  while (true) {
+    // Before the check: a change between the two would be missed.
+    const changed = catalog.changed(goal.function)
+    const table = catalog.table(goal.table)
+    if (table === undefined || serves(table, goal.partition)) return
+    try {
+      await wait.for(changed)
+    } catch (error) {
+      if (error instanceof HostError && error.code === 'WAIT_TIMEOUT') return
+      throw error
+    }
+  }
+}
+
+function serves(table: TableEntry, partition: number | undefined): boolean {
+  if (partition !== undefined) return table.isServing(partition)
+  return Array.from({ length: table.partitions }).every((_, each) => table.isServing(each))
 }
 
 async function needsOf(

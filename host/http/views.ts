@@ -3,7 +3,7 @@ import { HostError } from '../errors.js'
 import type { TableEntry } from '../functions/catalog.js'
 import { partitionOf } from '../log/partitioner.js'
 import type { Gatekeeper } from './access.js'
-import { waitUntilReflected } from './after.js'
+import { waitUntilReflected, waitUntilServing } from './after.js'
 import { errorAnswer, jsonText, jsonType, notFound } from './answer.js'
 import { readBody, toText } from './body.js'
 import { clientOf } from './client.js'
@@ -53,14 +53,17 @@ export function viewRoutes(
     table: TableEntry,
     query: ReadonlyMap<string, string[]>,
     partition?: number,
-  ) => {
+  ): Promise<TableEntry> => {
     const timeoutMs = readCount(query, 'timeoutMs', limits.maxWaitTimeoutMs) ?? limits.waitTimeoutMs
     const tokens = query.get('after')?.map(decodeToken)
-    if (tokens === undefined) return
+    if (tokens === undefined) return table
     using client = clientOf(c)
     using wait = room.enter({ timeoutMs, client: client.signal })
     const goal = { table: table.name, function: table.function, partition }
     await waitUntilReflected(deps, tokens, goal, wait)
+    if (!isStaleOk(query)) await waitUntilServing(catalog, goal, wait)
+    // Looked up anew: the function may have been started afresh meanwhile, and its store with it.
+    return tableOf(c)
   }
 
   // Neither async nor behind middleware: both would cost a good part of what a read costs.
@@ -85,17 +88,17 @@ export function viewRoutes(
     target: string,
   ) => {
     const query = readQuery(target, waitParameters)
-    await waitFor(c, table, query, partition)
-    if (!isStaleOk(query)) refuseStale(table, partition)
-    return valueAnswer(deps, c, table, key, partition)
+    const current = await waitFor(c, table, query, partition)
+    if (!isStaleOk(query)) refuseStale(current, partition)
+    return valueAnswer(deps, c, current, key, partition)
   }
 
   app.get('/views/:table', async (c) => {
-    const table = tableOf(c)
+    const found = tableOf(c)
     const query = readQuery(requestTarget(c.req.raw, c.env), [...waitParameters, ...listParameters])
     const isLines = /\bapplication\/(x-)?ndjson\b/i.test(c.req.header('accept') ?? '')
     const limit = readCount(query, 'limit', isLines ? Number.MAX_SAFE_INTEGER : limits.maxPageLimit)
-    await waitFor(c, table, query)
+    const table = await waitFor(c, found, query)
     if (!isStaleOk(query)) refuseStaleTable(table)
     return listAnswer(
       c,
@@ -107,11 +110,11 @@ export function viewRoutes(
   })
 
   app.post('/views/:table', async (c) => {
-    const table = tableOf(c)
+    const asked = tableOf(c)
     const query = readQuery(requestTarget(c.req.raw, c.env), waitParameters)
     const body = toText(await readBody(c, limits.maxBodyBytes), 'the body')
     const keys = readKeys(parse(body).value, limits.maxPageLimit)
-    await waitFor(c, table, query)
+    const table = await waitFor(c, asked, query)
     const found: { name: string; value: Buffer }[] = []
     const missing: string[] = []
     for (const name of new Set(keys)) {

@@ -261,9 +261,26 @@ export default defineProcessor({
       body: { error: { code: 'WAIT_TIMEOUT', message: /stuck/ } },
     })
     const waiting = host.get(`/views/stuck/ada?after=${token}`).catch(() => ({ status: 503 }))
-  await host.stop()
-  t.match(await waiting, { status: 503 }, 'the wait ends with the host')
-  await host.start()
+    await host.stop()
+    t.match(await waiting, { status: 503 }, 'the wait ends with the host')
+    await host.start()
     t.match((await host.status('stuck'))?.lag, 1, 'the record is still to be handled')
   },
 )
+
+t.test('a read with a token waits for the table to be recovered, too', async (t) => {
+  const counter = `
+import { defineProcessor, json } from 'millrace'
+export default defineProcessor({
+  inputs: { events: json() }, table: json<number>(),
+  on: { events: (ctx) => ctx.set((ctx.get() ?? 0) + 1) },
+})`
+  const host = await testHost(t, { functions: { 'counter.ts': counter }, watch: false })
+  const token = await host.emit('events', 'ada', 1)
+  await host.view('counter', 'ada', token)
+  for (let i = 0; i < 5; i += 1) {
+    await host.stop()
+    await host.start()
+    t.equal(await host.view('counter', 'ada', token), 1, 'asked at once, and not answered 503')
+  }
+})
