@@ -114,31 +114,30 @@ export interface PlainError {
   readonly cause?: PlainError
 }
 
-/** Packs any thrown value for another thread. */
-export function toPlainError(thrown: unknown): PlainError {
-  if (!(thrown instanceof Error)) {
-    // An error of another vm realm or thread is no instance of ours, yet has a message.
-    if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) {
-      const { name, message, stack } = thrown as {
-        name?: unknown
-        message: unknown
-        stack?: unknown
-      }
-      return {
-        name: typeof name === 'string' ? name : 'Error',
-        message: String(message),
-        ...(typeof stack === 'string' ? { stack } : {}),
-      }
-    }
+// Deeper chains are cut: somebody's `cause` may lead back to itself.
+const maxCauses = 8
+
+/** Packs any thrown value for another thread. Never throws, whatever user code has thrown. */
+export function toPlainError(thrown: unknown, causes = maxCauses): PlainError {
+  try {
+    return plain(thrown, causes)
+  } catch {
+    return { name: 'Error', message: 'a value was thrown that cannot be shown' }
+  }
+}
+
+function plain(thrown: unknown, causes: number): PlainError {
+  // An error of another vm realm or thread is no instance of ours, yet has a message.
+  if (typeof thrown !== 'object' || thrown === null || !('message' in thrown)) {
     return { name: 'Error', message: `a value that is no error was thrown: ${String(thrown)}` }
   }
-  const host = thrown instanceof HostError ? thrown : undefined
+  const { name, message, stack, cause } = thrown as Record<string, unknown>
   return {
-    name: thrown.name,
-    message: thrown.message,
-    ...(thrown.stack === undefined ? {} : { stack: thrown.stack }),
-    ...(host === undefined ? {} : pick(host)),
-    ...(thrown.cause === undefined ? {} : { cause: toPlainError(thrown.cause) }),
+    name: typeof name === 'string' ? name : 'Error',
+    message: String(message),
+    ...(typeof stack === 'string' ? { stack } : {}),
+    ...(thrown instanceof HostError ? pick(thrown) : {}),
+    ...(cause === undefined || causes === 0 ? {} : { cause: toPlainError(cause, causes - 1) }),
   }
 }
 
@@ -159,8 +158,7 @@ export function isErrorCode(code: unknown): code is ErrorCode {
 /** Any thrown value as a HostError: ours stay as they are, others become the cause of one. */
 export function asHostError(thrown: unknown, code: ErrorCode = 'INTERNAL'): HostError {
   if (thrown instanceof HostError) return thrown
-  const message = thrown instanceof Error ? thrown.message : String(thrown)
-  return new HostError(code, message, { cause: thrown })
+  return new HostError(code, toPlainError(thrown, 0).message, { cause: thrown })
 }
 
 function pick(from: Omit<PlainError, 'cause'>): Omit<ErrorContext, 'cause'> & { code?: string } {

@@ -61,6 +61,7 @@ export async function startHost({ config, watch, logger }: HostOptions): Promise
       settings: {
         flush: config.flush,
         cacheBytes: config.cache.maxBytes,
+        maxRecordBytes,
         // Half of what a drain has, so that the flush after a given-up attempt has the other half.
         attemptGraceMs: config.limits.drainMs / 2,
         tombstoneRetentionMs,

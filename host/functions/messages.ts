@@ -15,6 +15,7 @@ export interface Version {
 export interface WorkerSettings {
   readonly flush: FlushLimits
   readonly cacheBytes: number
+  readonly maxRecordBytes: number
   readonly attemptGraceMs: number
   readonly tombstoneRetentionMs: number
 }
@@ -53,6 +54,8 @@ export type FromWorker =
   | { readonly kind: 'recovering' | 'running' | 'fenced'; readonly partition: number }
   | { readonly kind: 'resumed' }
   | { readonly kind: 'halted' | 'skipped'; readonly error: PlainError; readonly place: RecordPlace }
+  /** A partition's store keeps refusing: main has to close and open it. */
+  | { readonly kind: 'detached'; readonly partition: number; readonly error: PlainError }
   /** The bundle did not load, or the log or store did not open: the worker ends after it. */
   | { readonly kind: 'unstartable'; readonly error: PlainError }
   | {

@@ -51,6 +51,7 @@ class FunctionThread {
       progress: new Progress(progress, edges.inputs.length),
       flush: settings.flush,
       cacheBytes: settings.cacheBytes,
+      maxRecordBytes: settings.maxRecordBytes,
       attemptGraceMs: settings.attemptGraceMs,
       tombstoneRetentionMs: settings.tombstoneRetentionMs,
       clock: systemClock,
@@ -63,6 +64,8 @@ class FunctionThread {
           this.#say({ kind: 'halted', error: reason.error, place: placeOf(reason) }),
         skipped: (failure) =>
           this.#say({ kind: 'skipped', error: failure.error, place: placeOf(failure) }),
+        detached: (partition, cause) =>
+          this.#say({ kind: 'detached', partition, error: toPlainError(cause) }),
         warned: (message, fields) => this.#write('warn', message, fields),
         log: (attempt) => this.#userLog(attempt),
       },

@@ -4,7 +4,7 @@ import type { Header, LogRecord, RecordToAppend } from '../log/log.js'
 import { partitionOf } from '../log/partitioner.js'
 import type { Held } from './overlay.js'
 import type { Program, Target } from './program.js'
-import { snapshotBytes } from './value.js'
+import { type Snapshot, snapshotBytes } from './value.js'
 
 export interface EmitOptions {
   readonly headers?: Readonly<Record<string, string>>
@@ -25,10 +25,10 @@ export interface UserLog {
 export interface AttemptHost {
   readonly partition: number
   readonly program: Program
-  /** The table's newest completed value. */
+  /** Of a record that is emitted or set, key, value and headers together. */
+  readonly maxRecordBytes: number
+  /** The table's newest completed value. Throws if the table cannot be read. */
   read(key: string): Held
-  /** Aborted when attempts are abandoned: on a drain that takes too long, a fence, a stop. */
-  readonly signal: AbortSignal
   log(attempt: Attempt): UserLog
 }
 
@@ -44,6 +44,8 @@ export class Attempt {
   readonly #record: LogRecord
   #staged: Held | undefined
   #emitted: RecordToAppend[] | undefined
+  #abort: AbortController | undefined
+  #unreadable: unknown
   #isOver = false
 
   constructor(host: AttemptHost, source: number, record: LogRecord, key: string) {
@@ -56,6 +58,19 @@ export class Attempt {
   /** Ends the attempt: any later use throws. What it had set; undefined: nothing. */
   static end(attempt: Attempt): void {
     attempt.#isOver = true
+  }
+
+  /** Tells user code that is still at it that nobody waits any more. */
+  static abort(attempt: Attempt): void {
+    attempt.#isOver = true
+    attempt.#abort?.abort(
+      new HostError('STOPPING', 'this attempt was given up; its record will be handled anew'),
+    )
+  }
+
+  /** Why the table could not be read: no fault of the handler's, whatever it made of it. Undefined: it could. */
+  static unreadable(attempt: Attempt): unknown {
+    return attempt.#unreadable
   }
 
   static staged(attempt: Attempt): Held | undefined {
@@ -89,7 +104,8 @@ export class Attempt {
   }
 
   get signal(): AbortSignal {
-    return this.#host.signal
+    this.#abort ??= new AbortController()
+    return this.#abort.signal
   }
 
   get log(): UserLog {
@@ -98,7 +114,7 @@ export class Attempt {
 
   get(): unknown {
     const codec = this.#table('get')
-    const held = this.#staged === undefined ? this.#host.read(this.key) : this.#staged
+    const held = this.#staged === undefined ? this.#read() : this.#staged
     return held === null ? undefined : codec.revive(held)
   }
 
@@ -107,7 +123,9 @@ export class Attempt {
     if (value === null || value === undefined) {
       throw new TypeError(`ctx.set(${value}) for key "${this.key}": use ctx.delete() to remove it`)
     }
-    this.#staged = codec.snapshot(value)
+    const snapshot = codec.snapshot(value)
+    this.#fits('set', this.key.length * 3, sizeOf(snapshot, this.#host.maxRecordBytes))
+    this.#staged = snapshot
   }
 
   delete(): void {
@@ -154,16 +172,39 @@ export class Attempt {
     if (!Number.isSafeInteger(timestamp) || timestamp < 0) {
       throw new RangeError(`ctx.${call}: timestamp ${timestamp} is no time in ms since 1970`)
     }
-    const headers = options?.headers
+    const headers = options?.headers === undefined ? [] : toHeaders(call, options.headers)
+    const bytes = value === null ? null : snapshotBytes(target.codec.snapshot(value))
+    const headerBytes = headers.reduce(
+      (sum, [name, content]) => sum + name.length * 3 + content.length,
+      0,
+    )
+    this.#fits(call, keyBytes.length + headerBytes, bytes?.length ?? 0)
     this.#emitted ??= []
     this.#emitted.push({
       topic: target.topic,
       partition,
       key: keyBytes,
-      value: value === null ? null : snapshotBytes(target.codec.snapshot(value)),
+      value: bytes,
       timestamp,
-      ...(headers === undefined ? {} : { headers: toHeaders(headers) }),
+      ...(headers.length === 0 ? {} : { headers }),
     })
+  }
+
+  #read(): Held {
+    try {
+      return this.#host.read(this.key)
+    } catch (error) {
+      this.#unreadable = error
+      throw error
+    }
+  }
+
+  #fits(call: string, besidesBytes: number, valueBytes: number): void {
+    const { maxRecordBytes } = this.#host
+    if (besidesBytes + valueBytes <= maxRecordBytes) return
+    throw new RangeError(
+      `ctx.${call}: the record has ${besidesBytes + valueBytes} bytes, ${maxRecordBytes} are allowed (log.maxRecordBytes): split the value over several keys, or raise the limit`,
+    )
   }
 
   #table(call: string) {
@@ -182,6 +223,27 @@ export class Attempt {
   }
 }
 
-function toHeaders(headers: Readonly<Record<string, string>>): Header[] {
-  return Object.entries(headers).map(([name, value]) => [name, Buffer.from(String(value))])
+// As many and as long as any log takes them.
+const maxHeaders = 100
+const maxHeaderNameBytes = 1_024
+
+function toHeaders(call: string, headers: Readonly<Record<string, string>>): Header[] {
+  const entries = Object.entries(headers)
+  if (entries.length > maxHeaders) {
+    throw new RangeError(`ctx.${call}: ${entries.length} headers, ${maxHeaders} are allowed`)
+  }
+  return entries.map(([name, value]) => {
+    if (Buffer.byteLength(name) > maxHeaderNameBytes) {
+      throw new RangeError(
+        `ctx.${call}: the header name "${name.slice(0, 40)}…" has more than ${maxHeaderNameBytes} bytes`,
+      )
+    }
+    return [name, Buffer.from(String(value))]
+  })
+}
+
+/** Exact only where it matters: counting the bytes of a text costs as much as making them. */
+function sizeOf(snapshot: Snapshot, limit: number): number {
+  if (snapshot.length * 3 < limit || Buffer.isBuffer(snapshot)) return snapshot.length
+  return snapshotBytes(snapshot).length
 }

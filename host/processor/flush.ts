@@ -1,4 +1,5 @@
 // One flush: a frozen set of effects appended to the log as one commit, then written to the store as one batch.
+import { HostError } from '../errors.js'
 import type { Commit, LogWriter, Position, RecordToAppend } from '../log/log.js'
 import { partitionKey } from '../log/log.js'
 import { positionsHeader } from '../tables/positions.js'
@@ -24,11 +25,11 @@ export interface Frozen {
 
 /**
  * `stored`: log and store hold it. `abandoned`: the task was closed meanwhile. `unknown`: the log may or may not hold it; `detached`:
- * the log holds it, the store refuses it. After these two the partition has to be opened anew.
+ * the log holds it, the store refuses it. After these two the partition has to be opened anew. `refused`: the log will never take it.
  */
 export type FlushResult =
   | { readonly kind: 'stored' | 'fenced' | 'abandoned' }
-  | { readonly kind: 'unknown' | 'detached'; readonly cause: unknown }
+  | { readonly kind: 'unknown' | 'detached' | 'refused'; readonly cause: unknown }
 
 export interface FlushOptions {
   readonly partition: number
@@ -76,7 +77,9 @@ export class Flusher {
           ? { kind: 'stored' }
           : await this.#store(table, frozen, changes, outcome.next)
       }
-      this.#options.onRetry('commit', outcome.cause, attempt)
+      const { cause } = outcome
+      if (cause instanceof HostError && !cause.retryable) return { kind: 'refused', cause }
+      this.#options.onRetry('commit', cause, attempt)
       if (!(await this.#mayRetry(attempt))) return { kind: 'abandoned' }
     }
   }

@@ -9,7 +9,7 @@ import { type OpenPartition, openPartition } from './opening.js'
 import type { Program } from './program.js'
 import type { Progress } from './progress.js'
 import type { RecordFailure } from './runner.js'
-import { type FlushLimits, Task } from './task.js'
+import { type FlushLimits, type Loss, Task } from './task.js'
 
 export interface GroupEvents {
   recovering(partition: number): void
@@ -24,6 +24,8 @@ export interface GroupEvents {
   skipped(failure: RecordFailure): void
   /** Another owner writes this partition: its task has ended. */
   fenced(partition: number): void
+  /** The table's store keeps refusing: it has to be opened anew, by whoever opened it first. The partition stays closed. */
+  detached(partition: number, cause: unknown): void
   warned(message: string, fields: Record<string, unknown>): void
   log(attempt: Attempt): UserLog
 }
@@ -40,12 +42,19 @@ export interface GroupOptions {
   readonly progress: Progress
   readonly flush: FlushLimits
   readonly cacheBytes: number
+  readonly maxRecordBytes: number
   /** How long an attempt may go on when a record boundary is asked for; then it is given up. */
   readonly attemptGraceMs: number
   readonly tombstoneRetentionMs: number
   readonly clock: Clock
   readonly events: GroupEvents
 }
+
+const refusals = {
+  commit: 'the log refused a flush',
+  store: 'the table refused a flush',
+  read: 'the table could not be read',
+} as const
 
 export class Group implements AsyncDisposable {
   readonly #options: GroupOptions
@@ -58,6 +67,7 @@ export class Group implements AsyncDisposable {
   readonly #fetch = new Map<string, Position>()
   /** Moved while a read was under way: what that read brings of them is dropped. */
   readonly #moved = new Set<string>()
+  #mustAssign = false
   readonly #abort = new AbortController()
   #program: Program
   #holds = 0
@@ -169,13 +179,15 @@ export class Group implements AsyncDisposable {
     this.#unopened.clear()
   }
 
-  #openSoon(partition: number, records = 0): Promise<void> {
-    const opening = this.#open(partition, records).finally(() => this.#opening.delete(partition))
+  #openSoon(partition: number, after: Promise<void> = Promise.resolve()): Promise<void> {
+    const opening = after
+      .then(() => this.#open(partition))
+      .finally(() => this.#opening.delete(partition))
     this.#opening.set(partition, opening)
     return opening
   }
 
-  async #open(partition: number, records: number): Promise<void> {
+  async #open(partition: number): Promise<void> {
     const { log, store, tombstoneRetentionMs, clock, events } = this.#options
     events.recovering(partition)
     for (let attempt = 0; !this.#isStopped; attempt += 1) {
@@ -193,11 +205,12 @@ export class Group implements AsyncDisposable {
           onProgress: () => {},
         })
         if (this.#isStopped) await open.writer[Symbol.asyncDispose]()
-        else this.#run(partition, open, records)
+        else this.#run(partition, open)
         return
       } catch (error) {
         if (this.#isStopped) return
-        const known = asHostError(error)
+        // What is not known to be final may pass: a log or table that cannot be read for a moment.
+        const known = asHostError(error, 'LOG_FAILED')
         if (!known.retryable) {
           this.#unopened.add(partition)
           this.#halt({ error: toPlainError(known), partition, version: this.#program.version })
@@ -206,36 +219,32 @@ export class Group implements AsyncDisposable {
         events.warned(`partition ${partition} cannot be opened yet: ${known.message}`, {
           code: known.code,
         })
-        await new Promise<void>((resolve) => {
-          this.#options.clock.after(backoffMs(attempt, 50, 5_000), resolve)
-        })
+        await this.#rest(backoffMs(attempt, 50, 5_000))
       }
     }
   }
 
-  #run(partition: number, open: OpenPartition, records: number): void {
-    const { progress, flush, cacheBytes, clock, events } = this.#options
-    let handled = records
+  #run(partition: number, open: OpenPartition): void {
+    const { progress, flush, cacheBytes, clock, events, maxRecordBytes } = this.#options
     const task = new Task({
       partition,
       program: this.#program,
       writer: open.writer,
       table: open.table,
       inputs: open.inputs,
-      records,
+      // Goes on being counted where a task before this one, or a thread before this one, left off.
+      records: progress.records(partition),
       flush,
       cacheBytes: cacheBytes / this.#program.edges.partitions,
+      maxRecordBytes: maxRecordBytes - this.#reservedBytes(),
       clock,
-      publish: (positions, count) => {
-        handled = count
-        progress.publish(partition, positions, count)
-      },
+      publish: (positions, count) => progress.publish(partition, positions, count),
       halted: (failure) => this.#halt(failure),
       skipped: (failure) => events.skipped(failure),
-      lost: (why, cause) => void this.#lost(partition, why, cause, handled),
+      lost: (why, cause) => this.#lost(partition, why, cause),
       low: (topic) => this.#reader.resume({ topic, partition }),
-      flushRetried: (what, cause, attempt) =>
-        events.warned(`the ${what === 'commit' ? 'log' : 'table'} refused a flush, trying again`, {
+      retried: (what, cause, attempt) =>
+        events.warned(`${refusals[what]}, trying again`, {
           partition,
           attempt,
           cause: asHostError(cause).message,
@@ -251,23 +260,62 @@ export class Group implements AsyncDisposable {
     events.running(partition)
   }
 
-  async #lost(partition: number, why: string, cause: unknown, records: number): Promise<void> {
+  #lost(partition: number, why: Loss, cause: unknown): void {
     const entry = this.#tasks.get(partition)
     if (entry === undefined || this.#isStopped) return
+    const closed = this.#close(partition, entry)
+    const { events } = this.#options
+    switch (why) {
+      case 'abandoned':
+        break
+      case 'fenced':
+        events.fenced(partition)
+        break
+      case 'unknown':
+        events.warned('how a flush ended is not known: the partition is read anew from the log', {
+          partition,
+          cause: asHostError(cause).message,
+        })
+        void this.#openSoon(partition, closed)
+        break
+      case 'detached':
+        events.detached(partition, cause)
+        break
+      case 'refused':
+      case 'broken': {
+        const version = this.#program.version
+        this.#unopened.add(partition)
+        this.#halt({ error: toPlainError(cause), partition, version })
+        break
+      }
+    }
+  }
+
+  async #close(partition: number, entry: { task: Task; open: OpenPartition }): Promise<void> {
     this.#tasks.delete(partition)
     for (const { topic } of entry.open.inputs) this.#forget(partitionKey(topic, partition))
     await closeTask(entry)
-    if (why === 'fenced') {
-      this.#options.events.fenced(partition)
-      return
-    }
-    this.#options.events.warned(
-      why === 'unknown'
-        ? 'how a flush ended is not known: the partition is read anew from the log'
-        : 'the table refuses to be written: the partition is recovered from the log',
-      { partition, cause: asHostError(cause).message },
-    )
-    if (!this.#isStopped) await this.#openSoon(partition, records)
+  }
+
+  /** Framing, and the positions that the last changelog record of a flush carries in its header. */
+  #reservedBytes(): number {
+    const { inputs } = this.#program.edges
+    return inputs.reduce((sum, { topic }) => sum + topic.length + 24, 256)
+  }
+
+  /** Cut short when the group ends. */
+  async #rest(ms: number): Promise<void> {
+    const { signal } = this.#abort
+    if (signal.aborted) return
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        callOff()
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      const callOff = this.#options.clock.after(ms, end)
+      signal.addEventListener('abort', end)
+    })
   }
 
   #seek(position: Position): void {
@@ -286,8 +334,9 @@ export class Group implements AsyncDisposable {
 
   async #read(): Promise<void> {
     for (let failures = 0; !this.#isStopped; ) {
-      if (this.#moved.size > 0) {
+      if (this.#moved.size > 0 || this.#mustAssign) {
         this.#moved.clear()
+        this.#mustAssign = false
         this.#reader.assign([...this.#fetch.values()])
       }
       try {
@@ -296,6 +345,8 @@ export class Group implements AsyncDisposable {
       } catch (error) {
         if (this.#isStopped) return
         failures += 1
+        // What was read beside the partition that failed may be lost: everything is read from where it was handed over.
+        this.#mustAssign = true
         await this.#readFailed(asHostError(error, 'LOG_FAILED'), failures)
       }
     }
@@ -321,8 +372,7 @@ export class Group implements AsyncDisposable {
         this.#forget(key)
         const lost = this.#tasks.get(position.partition)
         if (lost === undefined) continue
-        this.#tasks.delete(position.partition)
-        await closeTask(lost)
+        await this.#close(position.partition, lost)
         this.#unopened.add(position.partition)
       }
       this.#halt({
@@ -337,9 +387,7 @@ export class Group implements AsyncDisposable {
     this.#options.events.warned(`reading failed, trying again: ${error.message}`, {
       code: error.code,
     })
-    await new Promise<void>((resolve) => {
-      this.#options.clock.after(backoffMs(failures, 20, 1_000), resolve)
-    })
+    await this.#rest(backoffMs(failures, 20, 1_000))
   }
 }
 

@@ -18,16 +18,22 @@ export interface RecordFailure {
   readonly attempts: number
 }
 
+/** The table could not be read: whatever the handler made of that, the record has to be handled anew. */
+export interface Unreadable {
+  readonly unreadable: unknown
+}
+
 /**
  * An `Attempt`: it succeeded, its effects count. `ignored`: the record has no effects. `again`: it was interrupted, the record is
  * the next one again. A failure: all attempts that it has have failed.
  */
-export type RunOutcome = Attempt | 'ignored' | 'again' | RecordFailure
+export type RunOutcome = Attempt | 'ignored' | 'again' | Unreadable | RecordFailure
 
 export interface RunnerOptions {
   readonly partition: number
   readonly program: Program
   readonly clock: Clock
+  readonly maxRecordBytes: number
   read(key: string): Held
   log(attempt: Attempt): UserLog
 }
@@ -40,7 +46,6 @@ export class Runner implements AttemptHost {
   program: Program
   readonly #options: RunnerOptions
   readonly #pause: Pause
-  #abort: AbortController | undefined
   #abandonAttempt: (() => void) | undefined
 
   constructor(options: RunnerOptions) {
@@ -50,9 +55,8 @@ export class Runner implements AttemptHost {
     this.#pause = new Pause(options.clock)
   }
 
-  get signal(): AbortSignal {
-    this.#abort ??= new AbortController()
-    return this.#abort.signal
+  get maxRecordBytes(): number {
+    return this.#options.maxRecordBytes
   }
 
   read(key: string): Held {
@@ -85,11 +89,9 @@ export class Runner implements AttemptHost {
       const returned = handler(attempt, value)
       if (isThenable(returned)) return this.#awaited(source, record, attempt, returned, attempts)
     } catch (error) {
-      Attempt.end(attempt)
-      return this.#failed(source, record, key, error, attempts)
+      return this.#failed(source, record, attempt, error, attempts)
     }
-    Attempt.end(attempt)
-    return attempt
+    return succeeded(attempt)
   }
 
   /** Ends a pause between attempts: the outcome is `again`. */
@@ -99,10 +101,6 @@ export class Runner implements AttemptHost {
 
   /** Gives the running attempt up as well. */
   abandon(): void {
-    this.#abort?.abort(
-      new HostError('STOPPING', 'this attempt was given up; its record will be handled anew'),
-    )
-    this.#abort = undefined
     this.#abandonAttempt?.()
     this.interrupt()
   }
@@ -117,29 +115,36 @@ export class Runner implements AttemptHost {
     // No Promise.race with a promise that outlives the record: each race would leave a reaction behind.
     const ended = await new Promise<'done' | 'abandoned' | { error: unknown }>((resolve) => {
       this.#abandonAttempt = () => resolve('abandoned')
-      returned.then(
-        () => resolve('done'),
-        (error: unknown) => resolve({ error }),
-      )
+      const failed = (error: unknown) => resolve({ error })
+      try {
+        returned.then(() => resolve('done'), failed)
+      } catch (error) {
+        failed(error)
+      }
     })
     this.#abandonAttempt = undefined
-    Attempt.end(attempt)
-    if (ended === 'done') return attempt
-    if (ended === 'abandoned') return 'again'
-    return await this.#failed(source, record, attempt.key, ended.error, attempts)
+    if (ended === 'done') return succeeded(attempt)
+    if (ended !== 'abandoned') {
+      return await this.#failed(source, record, attempt, ended.error, attempts)
+    }
+    Attempt.abort(attempt)
+    return 'again'
   }
 
   async #failed(
     source: number,
     record: LogRecord,
-    key: string,
+    attempt: Attempt,
     error: unknown,
     attempts: number,
   ): Promise<RunOutcome> {
+    Attempt.end(attempt)
+    const unreadable = Attempt.unreadable(attempt)
+    if (unreadable !== undefined) return { unreadable }
     const { retry } = this.program.options
     if (error instanceof Failure || attempts >= retry.attempts) {
       const stream = this.program.sources[source]?.stream ?? ''
-      return this.#failure(stream, record, key, error, attempts)
+      return this.#failure(stream, record, attempt.key, error, attempts)
     }
     const isOver = await this.#pause.wait(backoffMs(attempts - 1, retry.backoffMs, maxBackoffMs))
     return isOver ? await this.run(source, record, attempts + 1) : 'again'
@@ -164,6 +169,13 @@ export class Runner implements AttemptHost {
   }
 }
 
+function succeeded(attempt: Attempt): Attempt | Unreadable {
+  Attempt.end(attempt)
+  // Caught by the handler, and taken for an absent key perhaps: it does not count all the same.
+  const unreadable = Attempt.unreadable(attempt)
+  return unreadable === undefined ? attempt : { unreadable }
+}
+
 function missingSource(index: number): never {
   throw new RangeError(`no input has the index ${index}`)
 }
@@ -177,5 +189,4 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   )
 }
 
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error)
+const messageOf = (error: unknown): string => toPlainError(error).message

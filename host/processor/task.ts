@@ -1,10 +1,11 @@
 // One partition of one function: takes its records in order, has the handler run on each, and flushes what that did.
 import type { Batch, LogWriter, RecordToAppend } from '../log/log.js'
-import type { Clock } from './clock.js'
+import { backoffMs, type Clock } from './clock.js'
 import { Attempt, type UserLog } from './context.js'
 import { Flusher, type FlushResult, type TablePartition } from './flush.js'
 import { earliest, type InputBuffer } from './input.js'
 import { type Held, Overlay } from './overlay.js'
+import { Pause } from './pause.js'
 import type { Program } from './program.js'
 import { type RecordFailure, Runner, type RunOutcome } from './runner.js'
 import { Signal } from './signal.js'
@@ -29,6 +30,7 @@ export interface TaskOptions {
   readonly records: number
   readonly flush: FlushLimits
   readonly cacheBytes: number
+  readonly maxRecordBytes: number
   readonly clock: Clock
   /** Positions that are handled and stored. */
   publish(positions: readonly number[], records: number): void
@@ -36,12 +38,16 @@ export interface TaskOptions {
   halted(failure: RecordFailure): void
   skipped(failure: RecordFailure): void
   /** The task has ended by itself: another owner, or the log's state has to be read anew. */
-  lost(why: Exclude<FlushResult['kind'], 'stored'>, cause: unknown): void
+  lost(why: Loss, cause: unknown): void
   /** An input has room again. */
   low(topic: string): void
-  flushRetried(what: 'commit' | 'store', cause: unknown, attempt: number): void
+  /** The log or the table refused something that is tried again. */
+  retried(what: 'commit' | 'store' | 'read', cause: unknown, attempt: number): void
   log(attempt: Attempt): UserLog
 }
+
+/** `broken`: the task itself has failed, which is a defect. */
+export type Loss = Exclude<FlushResult['kind'], 'stored'> | 'broken'
 
 type Step = 'drained' | 'starved' | 'full' | 'yield' | Promise<void>
 
@@ -49,6 +55,8 @@ type Step = 'drained' | 'starved' | 'full' | 'yield' | Promise<void>
 const sliceMs = 8
 const clockEvery = 64
 const outputOverheadBytes = 64
+// About two seconds of them.
+const maxFailedReads = 10
 
 export class Task {
   readonly partition: number
@@ -61,6 +69,8 @@ export class Task {
   #outputs: RecordToAppend[] = []
   #outputBytes = 0
   #records: number
+  #failedReads = 0
+  readonly #readPause: Pause
   /** Records were completed since the last freeze. */
   #isDirty = false
   #dirtySince = 0
@@ -82,10 +92,12 @@ export class Task {
     this.#records = options.records
     this.#intervalMs = options.flush.intervalMs
     this.#overlay = new Overlay(options.cacheBytes)
+    this.#readPause = new Pause(clock)
     this.#runner = new Runner({
       partition,
       program,
       clock,
+      maxRecordBytes: options.maxRecordBytes,
       read: (key) => this.#read(key),
       log: (attempt) => options.log(attempt),
     })
@@ -94,7 +106,7 @@ export class Task {
       writer,
       table,
       clock,
-      onRetry: (what, cause, attempt) => options.flushRetried(what, cause, attempt),
+      onRetry: (what, cause, attempt) => options.retried(what, cause, attempt),
     })
   }
 
@@ -105,7 +117,7 @@ export class Task {
 
   start(): void {
     this.#publish()
-    this.#running = this.#run()
+    this.#running = this.#run().catch((cause: unknown) => this.#lose('broken', cause))
   }
 
   /** False: the input is full, no more of it until `low` is called. */
@@ -121,6 +133,7 @@ export class Task {
   async hold(): Promise<void> {
     this.#holds += 1
     this.#runner.interrupt()
+    this.#readPause.end()
     this.#wake.set()
     if (this.#isSettled || this.#isClosed) return
     await new Promise<void>((resolve) => this.#settledWaiters.push(resolve))
@@ -181,6 +194,10 @@ export class Task {
         now = clock.now()
         if (now >= end) return 'yield'
       }
+      if (this.#overlay.changedBytes + this.#outputBytes >= flush.maxBytes) {
+        if (this.#flushing !== undefined) return 'full'
+        this.#startFlush()
+      }
       const input = this.#next()
       const record = input?.head
       if (input === undefined || record === undefined) {
@@ -191,10 +208,7 @@ export class Task {
         return outcome.then((settled) => this.#conclude(input, settled))
       this.#conclude(input, outcome)
       if (this.#holds > 0 || this.#isClosed) return 'yield'
-      if (this.#overlay.changedBytes + this.#outputBytes >= flush.maxBytes) {
-        if (this.#flushing !== undefined) return 'full'
-        this.#startFlush()
-      } else if (now - this.#dirtySince >= this.#intervalMs && this.#flushing === undefined) {
+      if (now - this.#dirtySince >= this.#intervalMs && this.#flushing === undefined) {
         this.#intervalMs = Math.min(this.#intervalMs * 2, flush.maxIntervalMs)
         this.#startFlush()
       }
@@ -205,18 +219,33 @@ export class Task {
     return this.#inputs.length === 1 ? this.#inputs[0] : earliest(this.#inputs)
   }
 
-  #conclude(input: InputBuffer, outcome: RunOutcome): void {
-    if (this.#isClosed || outcome === 'again') return
+  /** A promise only if there is something to wait for before the next record. */
+  #conclude(input: InputBuffer, outcome: RunOutcome): Promise<void> | undefined {
+    if (this.#isClosed || outcome === 'again') return undefined
     if (outcome === 'ignored') this.#complete(input)
     else if (outcome instanceof Attempt) {
       this.#take(outcome)
       this.#complete(input)
+    } else if ('unreadable' in outcome) {
+      return this.#unreadable(outcome.unreadable)
     } else if (this.#runner.program.options.onError === 'skip') {
       this.#options.skipped(outcome)
       this.#complete(input)
     } else {
       this.#options.halted(outcome)
     }
+    return undefined
+  }
+
+  /** No fault of the record's: it is taken up again after a while, and after a few tries the table is opened anew. */
+  async #unreadable(cause: unknown): Promise<void> {
+    this.#failedReads += 1
+    if (this.#failedReads > maxFailedReads) {
+      this.#lose('detached', cause)
+      return
+    }
+    this.#options.retried('read', cause, this.#failedReads)
+    await this.#readPause.wait(backoffMs(this.#failedReads, 10, 1_000))
   }
 
   #take(attempt: Attempt): void {
@@ -226,7 +255,7 @@ export class Task {
     if (emitted === undefined) return
     for (const record of emitted) {
       this.#outputs.push(record)
-      this.#outputBytes += outputOverheadBytes + (record.value?.length ?? 0)
+      this.#outputBytes += sizeOf(record)
     }
   }
 
@@ -234,6 +263,7 @@ export class Task {
     const wasLow = input.isLow
     input.shift()
     this.#records += 1
+    this.#failedReads = 0
     if (!wasLow && input.isLow) this.#options.low(input.topic)
     if (this.#isDirty) return
     this.#isDirty = true
@@ -297,9 +327,13 @@ export class Task {
       this.#options.publish(positions, records)
       return
     }
+    this.#lose(result.kind, 'cause' in result ? result.cause : undefined)
+  }
+
+  #lose(why: Loss, cause: unknown): void {
     const wasClosed = this.#isClosed
     this.#end()
-    if (!wasClosed) this.#options.lost(result.kind, 'cause' in result ? result.cause : undefined)
+    if (!wasClosed) this.#options.lost(why, cause)
   }
 
   #read(key: string): Held {
@@ -330,6 +364,15 @@ export class Task {
     this.#callOffTimer = undefined
     this.#flusher.close()
     this.#runner.abandon()
+    this.#readPause.end()
     this.#wake.set()
+    // After a failure of the loop itself nobody else would.
+    this.#settle()
   }
+}
+
+function sizeOf({ key, value, headers = [] }: RecordToAppend): number {
+  let bytes = outputOverheadBytes + (key?.length ?? 0) + (value?.length ?? 0)
+  for (const [name, content] of headers) bytes += name.length + content.length
+  return bytes
 }

@@ -4,10 +4,20 @@ import { json, string } from 'millrace'
 import t from 'tap'
 import type { MemoryFaults } from '#host/log/memory/log.js'
 import { Random } from '#host/log/memory/random.js'
+import { partitionOf } from '#host/log/partitioner.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
 import { createMemoryStore } from '#host/tables/memory.js'
+import type { PartitionStore, TableStore } from '#host/tables/store.js'
 import { until } from '../../support/until.js'
-import { edges, Harness, type HarnessOptions, jsonOf, options, partitions } from './harness.js'
+import {
+  edges,
+  fastClock,
+  Harness,
+  type HarnessOptions,
+  jsonOf,
+  options,
+  partitions,
+} from './harness.js'
 
 interface Sum {
   count: number
@@ -457,4 +467,237 @@ t.test('an input made anew halts, it is not read as if nothing had happened', as
   await until('it halts', () => h.halts.length > 0)
   t.match(h.halts[0], { error: { code: 'INPUT_LOST', message: /deleted and made anew/ } })
   t.same(h.value('a'), { count: 1, sum: 1 })
+})
+
+/** The store as it is, but for what is given. */
+function changed(inner: TableStore, change: Partial<PartitionStore>): TableStore {
+  return {
+    partition(number) {
+      const partition = inner.partition(number)
+      return {
+        get: (key) => partition.get(key),
+        meta: () => partition.meta(),
+        wipe: () => partition.wipe(),
+        range: (bounds) => partition.range(bounds),
+        write: (changes, meta) => partition.write(changes, meta),
+        ...change,
+      }
+    },
+    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+  }
+}
+
+t.test(
+  'a table that cannot be read is no failure of the handler, whatever it makes of it',
+  async (t) => {
+    for (const [name, numbers] of [
+      ['lets it pass', sum().on.numbers],
+      [
+        'takes it for an absent key',
+        (ctx, value) => {
+          let state: unknown
+          try {
+            state = ctx.get()
+          } catch {}
+          const { count, sum: total } = (state ?? { count: 0, sum: 0 }) as Sum
+          ctx.set({ count: count + 1, sum: total + Number(value) })
+        },
+      ],
+    ] as [string, RunnableDefinition['on'][string]][]) {
+      const h = await harness({
+        clock: fastClock,
+        options: { ...options, onError: 'skip', retry: { attempts: 1, backoffMs: 1 } },
+        definition: { ...sum(), on: { numbers } },
+      })
+      await h.start()
+      await h.emit('numbers', 'a', 1)
+      await h.settled()
+      await h.drain()
+      const inner = h.store
+      let refusals = 5
+      h.store = changed(inner, {
+        get(key) {
+          if (refusals > 0) {
+            refusals -= 1
+            throw new Error('too many open files')
+          }
+          return inner.partition(partitionOf(key, partitions)).get(key)
+        },
+      })
+      await h.start()
+      await h.emit('numbers', 'a', 2)
+      await h.settled()
+      t.same(h.value('a'), { count: 2, sum: 3 }, name)
+      t.same(h.skips, [], name)
+      await h.drain()
+      refusals = 1_000
+      await h.start()
+      await h.emit('numbers', 'a', 3)
+      await until('it gives the store up', () =>
+        h.states.some((state) => state.startsWith('detached')),
+      )
+      t.same(h.halts, [], name)
+      await h.end()
+    }
+  },
+)
+
+t.test('a read that fails in one partition loses nothing of the others', async (t) => {
+  const h = await harness({ clock: fastClock, definition: sum() })
+  const reader = h.log.reader.bind(h.log)
+  let failures = 3
+  h.log.reader = (given) => {
+    const inner = reader(given)
+    const next = inner.next.bind(inner)
+    inner.next = async () => {
+      const batches = await next()
+      if (failures === 0 || batches.length === 0) return batches
+      failures -= 1
+      throw new Error('EMFILE')
+    }
+    return inner
+  }
+  for (let i = 1; i <= 30; i += 1) await h.emit('numbers', `key-${i % 5}`, i)
+  await h.start()
+  await h.settled()
+  t.same(
+    Array.from({ length: 5 }, (_, i) => (h.value(`key-${i}`) as Sum).count),
+    [6, 6, 6, 6, 6],
+  )
+  t.equal(failures, 0)
+})
+
+t.test('whatever a handler throws or returns, the function halts at the record', async (t) => {
+  const circular: Error & { cause?: unknown } = new Error('round and round')
+  circular.cause = circular
+  const bad: Record<string, () => unknown> = {
+    'a circular cause': () => {
+      throw circular
+    },
+    'no prototype': () => {
+      throw Object.create(null)
+    },
+    'a message that throws': () => {
+      throw Object.defineProperty({}, 'message', {
+        get() {
+          throw new Error('hidden')
+        },
+      })
+    },
+    'a then that throws': () => ({
+      // biome-ignore lint/suspicious/noThenProperty: that is what is tried
+      then() {
+        throw new Error('no promise')
+      },
+    }),
+  }
+  for (const [name, act] of Object.entries(bad)) {
+    const h = await harness({ clock: fastClock, definition: { ...sum(), on: { numbers: act } } })
+    await h.start()
+    await h.emit('numbers', 'a', 1)
+    await until('it halts', () => h.halts.length > 0)
+    t.match(h.halts, [{ offset: Number, attempts: 3, key: 'a' }], name)
+    await h.group.swap(h.program(sum()))
+    await h.settled()
+    t.same(h.value('a'), { count: 1, sum: 1 }, name)
+    await h.end()
+  }
+})
+
+t.test(
+  'a record too large for the log fails where it is made, and a smaller one goes on',
+  async (t) => {
+    const large = (what: 'set' | 'emit'): RunnableDefinition => ({
+      ...sum(),
+      on: {
+        numbers: (ctx) =>
+          what === 'set' ? ctx.set('x'.repeat(2_000)) : ctx.emit('sums', 'k', ['x'.repeat(2_000)]),
+      },
+    })
+    for (const what of ['set', 'emit'] as const) {
+      const h = await harness({ clock: fastClock, maxRecordBytes: 2_000, definition: large(what) })
+      await h.start()
+      await h.emit('numbers', 'a', 1)
+      await until('it halts', () => h.halts.length > 0)
+      t.match(h.halts, [{ error: { message: /log\.maxRecordBytes/ }, offset: Number }])
+      await h.group.swap(h.program(sum()))
+      await h.settled()
+      t.same(h.value('a'), { count: 1, sum: 1 })
+      await h.end()
+    }
+  },
+)
+
+t.test(
+  'a flush that the log will never take halts, and another version is done with it',
+  async (t) => {
+    const h = await harness({
+      clock: fastClock,
+      maxRecordBytes: 1 << 30,
+      definition: { ...sum(), on: { numbers: (ctx) => ctx.set('x'.repeat(9 << 20)) } },
+    })
+    await h.start()
+    await h.emit('numbers', 'a', 1)
+    await until('it halts', () => h.halts.length > 0)
+    t.match(h.halts, [{ error: { code: 'RECORD_TOO_LARGE' }, partition: Number }])
+    t.same(h.warnings, [], 'it is not tried again')
+    await h.group.swap(h.program(sum()))
+    await h.settled()
+    t.same(h.value('a'), { count: 1, sum: 1 })
+  },
+)
+
+t.test('flush.maxBytes bounds what waits, for handlers that await too', async (t) => {
+  for (const wait of [undefined, async () => {}]) {
+    let handled = 0
+    let release = () => {}
+    const gate = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const h = await harness({
+      flush: { intervalMs: 1, maxIntervalMs: 1, maxBytes: 5_000 },
+      definition: {
+        ...sum(),
+        on: {
+          numbers(ctx, value) {
+            handled += 1
+            ctx.set({ count: 1, sum: value })
+            return wait?.()
+          },
+        },
+      },
+    })
+    const inner = h.store
+    let isOpen = true
+    h.store = {
+      partition: (number) => {
+        const partition = inner.partition(number)
+        return {
+          get: (key) => partition.get(key),
+          meta: () => partition.meta(),
+          wipe: () => partition.wipe(),
+          range: (bounds) => partition.range(bounds),
+          async write(changes, meta) {
+            if (!isOpen) await gate
+            await partition.write(changes, meta)
+          },
+        }
+      },
+      [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+    }
+    await h.start()
+    isOpen = false
+    for (let i = 0; i < 2_000; i += 1) await h.emit('numbers', `key-${i}`, i)
+    let before = -1
+    await until('it has come to rest', () => {
+      const isAtRest = handled > 0 && handled === before
+      before = handled
+      return isAtRest
+    })
+    t.ok(handled < 700, `${handled} handled while nothing could be stored`)
+    release()
+    await h.settled()
+    t.equal(h.changelog().size, 2_000)
+    await h.end()
+  }
 })

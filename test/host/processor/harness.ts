@@ -2,7 +2,7 @@
 import type { LogRecord, RecordToAppend } from '#host/log/log.js'
 import { createMemoryLog, type MemoryFaults, type MemoryLog } from '#host/log/memory/log.js'
 import { partitionOf } from '#host/log/partitioner.js'
-import { systemClock } from '#host/processor/clock.js'
+import { type Clock, systemClock } from '#host/processor/clock.js'
 import { Group, type HaltReason } from '#host/processor/group.js'
 import {
   createProgram,
@@ -42,6 +42,14 @@ export interface HarnessOptions {
   readonly options?: RunOptions
   readonly flush?: { intervalMs: number; maxIntervalMs: number; maxBytes: number }
   readonly attemptGraceMs?: number
+  readonly maxRecordBytes?: number
+  readonly clock?: Clock
+}
+
+/** Pauses pass fifty times as fast. */
+export const fastClock: Clock = {
+  ...systemClock,
+  after: (ms, callback) => systemClock.after(ms / 50, callback),
 }
 
 export class Harness {
@@ -95,9 +103,10 @@ export class Harness {
       progress: this.progress,
       flush: this.#options.flush ?? { intervalMs: 1, maxIntervalMs: 4, maxBytes: 1 << 20 },
       cacheBytes: 4_096,
+      maxRecordBytes: this.#options.maxRecordBytes ?? 1 << 20,
       attemptGraceMs: this.#options.attemptGraceMs ?? 5_000,
       tombstoneRetentionMs: 3_600_000,
-      clock: systemClock,
+      clock: this.#options.clock ?? systemClock,
       events: {
         recovering: (partition) => this.states.push(`recovering ${partition}`),
         running: (partition) => this.states.push(`running ${partition}`),
@@ -105,6 +114,7 @@ export class Harness {
         halted: (reason) => this.halts.push(reason),
         resumed: () => this.states.push('resumed'),
         skipped: (failure) => this.skips.push(failure),
+        detached: (partition) => this.states.push(`detached ${partition}`),
         warned: (message) => this.warnings.push(message),
         log: () => {
           const write = (message: string) => void this.logged.push(message)
