@@ -16,7 +16,9 @@ const rows = (properties, path = []) =>
       const at = [...path, name]
       if (field.properties !== undefined) return rows(field.properties, at)
       const allowed =
-        field.enum === undefined ? '' : ` One of ${field.enum.map((one) => `\`${one}\``).join(', ')}.`
+        field.enum === undefined
+          ? ''
+          : ` One of ${field.enum.map((one) => `\`${one}\``).join(', ')}.`
       return [
         `| \`${at.join('.')}\` | ${shown(field.default ?? field.const)} | \`${environmentName(at)}\` | ${field.description ?? ''}${allowed} |`,
       ]
