@@ -113,8 +113,11 @@ export interface Catalog {
   bundle(functionName: string): Bundle | undefined
   /** What the function has handled and stored: the next offset of that input's partition; 0 when nothing yet. */
   position(functionName: string, topic: string, partition: number): number
-  /** Resolves at the next change of any position of the function, or of its state. Registers before it returns. */
-  changed(functionName: string): Promise<void>
+  /**
+   * Calls back at each change of any position of the function, or of its state, or of what functions there are. The function
+   * returned takes it back, and has to be called: what waits is kept.
+   */
+  onChange(functionName: string, callback: () => void): () => void
   /** The position behind the last decided record of each partition. */
   ends(topic: string): Promise<readonly number[]>
 }

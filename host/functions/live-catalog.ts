@@ -19,8 +19,8 @@ export class LiveCatalog implements Catalog, Disposable {
   readonly #registry: Registry
   readonly #log: Log
   readonly #rates: RateMeter
-  /** Who waits for a function that is not there: told when the set of functions changes. */
-  #waiting: (() => void)[] = []
+  /** Told when the set of functions changes: one that is waited for may come, go, or be another. */
+  readonly #listeners = new Set<{ readonly callback: () => void }>()
 
   constructor(registry: Registry, log: Log) {
     this.#registry = registry
@@ -29,9 +29,7 @@ export class LiveCatalog implements Catalog, Disposable {
       this.#cells().map((cell): [string, number] => [cell.name, cell.records()]),
     )
     registry.onChange = () => {
-      const waiting = this.#waiting
-      this.#waiting = []
-      for (const resolve of waiting) resolve()
+      for (const { callback } of [...this.#listeners]) callback()
     }
   }
 
@@ -107,10 +105,15 @@ export class LiveCatalog implements Catalog, Disposable {
     return this.#registry.entries.get(functionName)?.cell?.position(topic, partition) ?? 0
   }
 
-  changed(functionName: string): Promise<void> {
-    const cell = this.#registry.entries.get(functionName)?.cell
-    if (cell !== undefined) return cell.progress.changed()
-    return new Promise((resolve) => this.#waiting.push(resolve))
+  onChange(functionName: string, callback: () => void): () => void {
+    const listener = { callback }
+    this.#listeners.add(listener)
+    const { progress } = this.#registry.entries.get(functionName)?.cell ?? {}
+    const takeBack = progress?.onChange(callback)
+    return () => {
+      this.#listeners.delete(listener)
+      takeBack?.()
+    }
   }
 
   async ends(topic: string): Promise<readonly number[]> {

@@ -55,17 +55,29 @@ export async function waitUntilReflected(
  */
 export async function waitUntilServing(catalog: Catalog, goal: Goal, wait: Wait): Promise<void> {
   while (true) {
-    // Before the check: a change between the two would be missed.
-    const changed = catalog.changed(goal.function)
+    using change = nextChange(catalog, goal.function)
     const table = catalog.table(goal.table)
     if (table === undefined || serves(table, goal.partition)) return
     try {
-      await wait.for(changed)
+      await wait.for(change.happened)
     } catch (error) {
       if (error instanceof HostError && error.code === 'WAIT_TIMEOUT') return
       throw error
     }
   }
+}
+
+interface NextChange extends Disposable {
+  readonly happened: Promise<void>
+}
+
+/** Called before the check: a change between the two would be missed. */
+function nextChange(catalog: Catalog, name: string): NextChange {
+  let takeBack = () => {}
+  const happened = new Promise<void>((resolve) => {
+    takeBack = catalog.onChange(name, resolve)
+  })
+  return { happened, [Symbol.dispose]: () => takeBack() }
 }
 
 function serves(table: TableEntry, partition: number | undefined): boolean {
@@ -157,13 +169,11 @@ async function reached(
             `the function ${name}, which led to the table "${goal.table}", was removed: ask without "after" for what is there`,
           )
     }
-    // Before the check: a change between the two would be missed.
-    const changed = catalog.changed(name)
-    changed.catch(() => {})
+    using change = nextChange(catalog, name)
     const behind = behindOf(catalog, description, needs, isLast ? goal.partition : undefined)
     if (behind === undefined) return
     try {
-      await wait.for(changed)
+      await wait.for(change.happened)
     } catch (error) {
       throw error instanceof HostError && error.code === 'WAIT_TIMEOUT'
         ? tooLate(goal, behind, error)

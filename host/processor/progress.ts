@@ -9,6 +9,8 @@ export class Progress {
   readonly #inputs: number
   readonly #word: Int32Array
   readonly #cells: BigInt64Array
+  readonly #listeners = new Set<{ readonly callback: () => void }>()
+  #isListening = false
 
   constructor(shared: SharedArrayBuffer, inputs: number) {
     this.shared = shared
@@ -45,9 +47,27 @@ export class Progress {
     Atomics.notify(this.#word, 0)
   }
 
-  /** Resolves at the next `publish` or `notify` after this call. Does not keep a thread alive. */
-  changed(): Promise<void> {
-    const wait = Atomics.waitAsync(this.#word, 0, Atomics.load(this.#word, 0))
-    return wait.async ? wait.value.then(() => {}) : Promise.resolve()
+  /** Calls back at each `publish` and `notify` from now on, in any thread; the function returned takes it back. Keeps no thread alive. */
+  onChange(callback: () => void): () => void {
+    const listener = { callback }
+    this.#listeners.add(listener)
+    if (!this.#isListening) void this.#listen()
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** One wait for all: one that nobody ends any more, as of a function that has halted, is never freed. */
+  async #listen(): Promise<void> {
+    this.#isListening = true
+    let seen = Atomics.load(this.#word, 0)
+    while (this.#listeners.size > 0) {
+      // Awaited even if it is over at once: nobody is called back before `onChange` has returned.
+      await Atomics.waitAsync(this.#word, 0, seen).value
+      // Before they look: what changes from here on ends the next wait.
+      seen = Atomics.load(this.#word, 0)
+      for (const listener of [...this.#listeners]) {
+        if (this.#listeners.has(listener)) listener.callback()
+      }
+    }
+    this.#isListening = false
   }
 }

@@ -167,6 +167,7 @@ t.test('a wait that takes too long says who is behind, where and in which state'
       },
     },
   })
+  t.equal(fixture.catalog.listeners.size, 0, 'nothing is left of it')
   t.match(await app(fixture, `/views/counts/ada?after=${token}&timeoutMs=60001`), { status: 400 })
 })
 
@@ -257,6 +258,7 @@ t.test('a client that leaves, a stopping host and a removed function end the wai
   await settle()
   client.abort()
   t.match(await left.answer, { body: { error: { message: 'the client has gone' } } })
+  t.equal(fixture.catalog.listeners.size, 0)
 
   const removed = ask(fixture, path)
   await settle()

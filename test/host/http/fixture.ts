@@ -51,7 +51,7 @@ export class FakeCatalog implements Catalog {
   readonly log: MemoryLog
   /** How often somebody has registered for a change. */
   waits = 0
-  #waiting: (() => void)[] = []
+  readonly listeners = new Set<() => void>()
 
   constructor(log: MemoryLog) {
     this.log = log
@@ -117,9 +117,13 @@ export class FakeCatalog implements Catalog {
   position(name: string, topic: string, partition: number) {
     return this.positions.get(`${name} ${topic}/${partition}`) ?? 0
   }
-  changed() {
+  onChange(_: string, callback: () => void) {
     this.waits++
-    return new Promise<void>((resolve) => this.#waiting.push(resolve))
+    const listener = () => callback()
+    this.listeners.add(listener)
+    return () => {
+      this.listeners.delete(listener)
+    }
   }
   async ends(topic: string) {
     const info = (await this.log.describe([topic])).get(topic)
@@ -139,7 +143,7 @@ export class FakeCatalog implements Catalog {
     this.announce()
   }
   announce() {
-    for (const resolve of this.#waiting.splice(0)) resolve()
+    for (const listener of [...this.listeners]) listener()
   }
 }
 
