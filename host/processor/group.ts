@@ -1,10 +1,10 @@
 // The data plane of one function in one thread: its tasks, the reader that feeds them, and what holds or replaces them.
 import { asHostError, HostError, type PlainError, toPlainError } from '../errors.js'
-import type { Batch, Log, Position } from '../log/log.js'
-import { partitionKey } from '../log/log.js'
+import type { Batch, Log } from '../log/log.js'
 import type { TableStore } from '../tables/store.js'
 import { backoffMs, type Clock } from './clock.js'
 import type { Attempt, UserLog } from './context.js'
+import { Feed } from './feed.js'
 import { type OpenPartition, openPartition } from './opening.js'
 import type { Program } from './program.js'
 import type { Progress } from './progress.js'
@@ -50,6 +50,11 @@ export interface GroupOptions {
   readonly events: GroupEvents
 }
 
+interface OpenTask {
+  readonly task: Task
+  readonly open: OpenPartition
+}
+
 const refusals = {
   commit: 'the log refused a flush',
   store: 'the table refused a flush',
@@ -58,16 +63,12 @@ const refusals = {
 
 export class Group implements AsyncDisposable {
   readonly #options: GroupOptions
-  readonly #tasks = new Map<number, { task: Task; open: OpenPartition }>()
+  readonly #tasks = new Map<number, OpenTask>()
   readonly #opening = new Map<number, Promise<void>>()
+  readonly #closing = new Map<number, Promise<void>>()
   /** Partitions that could not be opened: tried again by `resume` and `swap`. */
   readonly #unopened = new Set<number>()
-  readonly #reader
-  /** Where to read each input partition next. */
-  readonly #fetch = new Map<string, Position>()
-  /** Moved while a read was under way: what that read brings of them is dropped. */
-  readonly #moved = new Set<string>()
-  #mustAssign = false
+  readonly #feed: Feed
   readonly #abort = new AbortController()
   #program: Program
   #holds = 0
@@ -75,12 +76,15 @@ export class Group implements AsyncDisposable {
   #halted: Promise<void> | undefined
   #isPaused = false
   #isStopped = false
-  #reading: Promise<void> | undefined
 
   constructor(options: GroupOptions) {
     this.#options = options
     this.#program = options.program
-    this.#reader = options.log.reader()
+    this.#feed = new Feed({
+      reader: options.log.reader(),
+      deliver: (batch) => this.#deliver(batch),
+      failed: (error, failures) => this.#readFailed(error, failures),
+    })
   }
 
   get program(): Program {
@@ -93,12 +97,15 @@ export class Group implements AsyncDisposable {
 
   /** Everything that is known to be in the log is handled and stored, and no partition is being opened. */
   get isIdle(): boolean {
-    return this.#opening.size === 0 && [...this.#tasks.values()].every(({ task }) => task.isIdle)
+    return (
+      this.#opening.size + this.#closing.size === 0 &&
+      [...this.#tasks.values()].every(({ task }) => task.isIdle)
+    )
   }
 
   /** Resolves when each partition runs, or has halted the function. */
   async start(partitions: readonly number[]): Promise<void> {
-    this.#reading = this.#read()
+    this.#feed.start()
     await Promise.all(partitions.map((partition) => this.#openSoon(partition)))
   }
 
@@ -135,9 +142,8 @@ export class Group implements AsyncDisposable {
     if (this.#isStopped) return
     this.#isStopped = true
     this.#abort.abort(new HostError('STOPPING', 'the function is stopping'))
-    await this.#reader[Symbol.asyncDispose]()
-    await this.#reading
-    await Promise.all(this.#opening.values())
+    await this.#feed[Symbol.asyncDispose]()
+    await Promise.all([...this.#opening.values(), ...this.#closing.values()])
     await Promise.all([...this.#tasks.values()].map((entry) => closeTask(entry)))
     this.#tasks.clear()
   }
@@ -179,8 +185,10 @@ export class Group implements AsyncDisposable {
     this.#unopened.clear()
   }
 
-  #openSoon(partition: number, after: Promise<void> = Promise.resolve()): Promise<void> {
-    const opening = after
+  #openSoon(partition: number): Promise<void> {
+    // Not before the last batch of the task before has settled: it would put old values over recovered ones.
+    const closed = this.#closing.get(partition) ?? Promise.resolve()
+    const opening = closed
       .then(() => this.#open(partition))
       .finally(() => this.#opening.delete(partition))
     this.#opening.set(partition, opening)
@@ -242,7 +250,7 @@ export class Group implements AsyncDisposable {
       halted: (failure) => this.#halt(failure),
       skipped: (failure) => events.skipped(failure),
       lost: (why, cause) => this.#lost(partition, why, cause),
-      low: (topic) => this.#reader.resume({ topic, partition }),
+      low: (topic) => this.#feed.resume({ topic, partition }),
       retried: (what, cause, attempt) =>
         events.warned(`${refusals[what]}, trying again`, {
           partition,
@@ -255,7 +263,7 @@ export class Group implements AsyncDisposable {
     this.#tasks.set(partition, { task, open })
     task.start()
     for (const input of open.inputs) {
-      this.#seek({ topic: input.topic, partition, offset: input.position })
+      this.#feed.seek({ topic: input.topic, partition, offset: input.position })
     }
     events.running(partition)
   }
@@ -263,7 +271,7 @@ export class Group implements AsyncDisposable {
   #lost(partition: number, why: Loss, cause: unknown): void {
     const entry = this.#tasks.get(partition)
     if (entry === undefined || this.#isStopped) return
-    const closed = this.#close(partition, entry)
+    this.#close(partition, entry)
     const { events } = this.#options
     switch (why) {
       case 'abandoned':
@@ -276,7 +284,7 @@ export class Group implements AsyncDisposable {
           partition,
           cause: asHostError(cause).message,
         })
-        void this.#openSoon(partition, closed)
+        void this.#openSoon(partition)
         break
       case 'detached':
         events.detached(partition, cause)
@@ -291,10 +299,11 @@ export class Group implements AsyncDisposable {
     }
   }
 
-  async #close(partition: number, entry: { task: Task; open: OpenPartition }): Promise<void> {
+  #close(partition: number, entry: OpenTask): void {
     this.#tasks.delete(partition)
-    for (const { topic } of entry.open.inputs) this.#forget(partitionKey(topic, partition))
-    await closeTask(entry)
+    for (const { topic } of entry.open.inputs) this.#feed.forget({ topic, partition })
+    const closing = closeTask(entry).finally(() => this.#closing.delete(partition))
+    this.#closing.set(partition, closing)
   }
 
   /** Framing, and the positions that the last changelog record of a flush carries in its header. */
@@ -318,70 +327,25 @@ export class Group implements AsyncDisposable {
     })
   }
 
-  #seek(position: Position): void {
-    const key = partitionKey(position.topic, position.partition)
-    this.#fetch.set(key, position)
-    this.#moved.add(key)
-    this.#reader.resume(position)
-    this.#reader.wake()
-  }
-
-  #forget(key: string): void {
-    this.#fetch.delete(key)
-    this.#moved.add(key)
-    this.#reader.wake()
-  }
-
-  async #read(): Promise<void> {
-    for (let failures = 0; !this.#isStopped; ) {
-      if (this.#moved.size > 0 || this.#mustAssign) {
-        this.#moved.clear()
-        this.#mustAssign = false
-        this.#reader.assign([...this.#fetch.values()])
-      }
-      try {
-        for (const batch of await this.#reader.next()) this.#deliver(batch)
-        failures = 0
-      } catch (error) {
-        if (this.#isStopped) return
-        failures += 1
-        // What was read beside the partition that failed may be lost: everything is read from where it was handed over.
-        this.#mustAssign = true
-        await this.#readFailed(asHostError(error, 'LOG_FAILED'), failures)
-      }
-    }
-  }
-
-  #deliver(batch: Batch): void {
-    const key = partitionKey(batch.topic, batch.partition)
-    if (this.#moved.has(key)) return
-    const entry = this.#tasks.get(batch.partition)
-    if (entry === undefined) return
-    this.#fetch.set(key, { topic: batch.topic, partition: batch.partition, offset: batch.next })
-    if (!entry.task.offer(batch)) this.#reader.pause(batch)
+  #deliver(batch: Batch): boolean {
+    return this.#tasks.get(batch.partition)?.task.offer(batch) ?? true
   }
 
   async #readFailed(error: HostError, failures: number): Promise<void> {
     const { stream: topic, partition } = error
-    const isGone = error.code === 'OFFSET_OUT_OF_RANGE' || error.code === 'UNKNOWN_TOPIC'
-    if (isGone && topic !== undefined) {
+    if (!error.retryable) {
       // Left out until the partition is opened anew, which tells what is the matter.
-      for (const [key, position] of this.#fetch) {
-        if (position.topic !== topic || (partition ?? position.partition) !== position.partition)
-          continue
-        this.#forget(key)
-        const lost = this.#tasks.get(position.partition)
-        if (lost === undefined) continue
-        await this.#close(position.partition, lost)
-        this.#unopened.add(position.partition)
+      for (const [number, lost] of [...this.#tasks]) {
+        if (number !== (partition ?? number)) continue
+        this.#close(number, lost)
+        this.#unopened.add(number)
       }
-      this.#halt({
-        error: toPlainError(
-          new HostError('INPUT_LOST', `${topic}: ${error.message}`, { cause: error }),
-        ),
-        partition: partition ?? 0,
-        version: this.#program.version,
-      })
+      const isGone = error.code === 'OFFSET_OUT_OF_RANGE' || error.code === 'UNKNOWN_TOPIC'
+      const shown = isGone
+        ? new HostError('INPUT_LOST', `${topic}: ${error.message}`, { cause: error })
+        : error
+      const version = this.#program.version
+      this.#halt({ error: toPlainError(shown), partition: partition ?? 0, version })
       return
     }
     this.#options.events.warned(`reading failed, trying again: ${error.message}`, {
@@ -391,7 +355,7 @@ export class Group implements AsyncDisposable {
   }
 }
 
-async function closeTask({ task, open }: { task: Task; open: OpenPartition }): Promise<void> {
+async function closeTask({ task, open }: OpenTask): Promise<void> {
   await task.close()
   await open.writer[Symbol.asyncDispose]()
 }

@@ -206,7 +206,8 @@ export class Task {
       const outcome = this.#runner.run(this.#inputs.indexOf(input), record)
       if (outcome instanceof Promise)
         return outcome.then((settled) => this.#conclude(input, settled))
-      this.#conclude(input, outcome)
+      const pause = this.#conclude(input, outcome)
+      if (pause !== undefined) return pause
       if (this.#holds > 0 || this.#isClosed) return 'yield'
       if (now - this.#dirtySince >= this.#intervalMs && this.#flushing === undefined) {
         this.#intervalMs = Math.min(this.#intervalMs * 2, flush.maxIntervalMs)

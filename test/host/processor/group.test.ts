@@ -514,7 +514,7 @@ t.test(
       await h.settled()
       await h.drain()
       const inner = h.store
-      let refusals = 5
+      let refusals = 9
       h.store = changed(inner, {
         get(key) {
           if (refusals > 0) {
