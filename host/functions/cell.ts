@@ -1,5 +1,5 @@
 // One function as the main thread has it: its membership, its worker, its table for reading, and its state.
-import { HostError, toPlainError } from '../errors.js'
+import { type HostError, toPlainError } from '../errors.js'
 import type { Assignment, Log, Membership } from '../log/log.js'
 import type { Logger } from '../logger.js'
 import { backoffMs } from '../processor/clock.js'
@@ -59,6 +59,7 @@ export class Cell implements AsyncDisposable {
   #membership: Membership | undefined
   #assigned: readonly number[] = []
   #worker: FunctionWorker | undefined
+  #disposing: Promise<void> | undefined
 
   constructor(options: CellOptions) {
     this.#options = options
@@ -144,22 +145,24 @@ export class Cell implements AsyncDisposable {
 
   /** Puts another version with the same edges in place. If it does not load, the running one stays. */
   async swap(bundle: Bundle, description: FunctionDescription, edges: Edges): Promise<void> {
-    const version = versionOf(bundle, description, edges)
+    const { drainMs, logger } = this.#options
     this.#remember(bundle)
-    try {
-      await this.#worker?.ask({ kind: 'swap', version })
-    } catch (error) {
-      // A dead worker comes back with the new version.
-      if (!(error instanceof HostError) || error.code !== 'WORKER_DIED') throw error
-    }
+    const worker = this.#worker
+    const outcome = await worker?.swap(versionOf(bundle, description, edges), drainMs)
     this.#bundle = bundle
     this.#description = description
     this.#edges = edges
     this.#swaps += 1
+    if (outcome === 'late') {
+      logger.warn(
+        `the running version did not come to a record boundary within ${drainMs} ms (limits.drainMs): its thread was ended, the new version takes up what it had not flushed; look for a handler that does not return, or a store that takes no writes`,
+      )
+    }
+    if (outcome !== 'done' && this.#worker === worker) this.#worker = undefined
+    // It was ended, had died, or never started: the new version is what it waited for.
+    if (this.#worker === undefined && this.#phase === 'active') this.#launch()
     // The new version may have halted in its turn before this answer came.
     if (!this.#isHalted) this.#error = null
-    // It had died, or never started: the new version is what it waited for.
-    if (this.#worker === undefined && this.#phase === 'active') this.#launch()
     this.progress.notify()
   }
 
@@ -170,8 +173,12 @@ export class Cell implements AsyncDisposable {
     if (known !== -1) this.#bundles[known] = bundle
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#phase === 'draining' || this.#phase === 'stopped') return
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposing ??= this.#dispose()
+    return this.#disposing
+  }
+
+  async #dispose(): Promise<void> {
     this.#enter('draining')
     if (this.#membership !== undefined) await this.#membership[Symbol.asyncDispose]()
     await this.#giveUp()

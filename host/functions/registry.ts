@@ -95,10 +95,19 @@ export class Registry implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopped = true
     await this.#watch?.[Symbol.asyncDispose]()
-    await Promise.all(this.#queues.values())
+    // A save that is being worked off may wait for a cell that is stuck, or for the probe: their end ends its wait.
+    await Promise.all([
+      this.#probe[Symbol.asyncDispose](),
+      this.#stopCells(),
+      ...this.#queues.values(),
+    ])
+    // What such a save had started meanwhile.
+    await this.#stopCells()
+  }
+
+  async #stopCells(): Promise<void> {
     const cells = [...this.#entries.values()].flatMap(({ cell }) => cell ?? [])
     await Promise.all(cells.map((cell) => cell[Symbol.asyncDispose]()))
-    await this.#probe[Symbol.asyncDispose]()
   }
 
   async #files(): Promise<string[]> {
@@ -177,6 +186,7 @@ export class Registry implements AsyncDisposable {
         entry.error = null
       }
     } catch (error) {
+      if (this.#isStopped) return
       const failure = asHostError(error, 'LOAD_FAILED')
       if (file !== undefined) this.#watch?.setInputs(file, inputsOf(failure) ?? [file])
       entry.error = showError(toPlainError(failure), bundle)

@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads'
 import { HostError as Failure, fromPlainError, type HostError } from '../errors.js'
 import type { SharedLog } from '../log/log.js'
-import type { FromWorker, ToWorker, WorkerStart } from './messages.js'
+import type { FromWorker, ToWorker, Version, WorkerStart } from './messages.js'
 
 type Request = ToWorker extends infer Each
   ? Each extends ToWorker
@@ -65,6 +65,29 @@ export class FunctionWorker implements AsyncDisposable {
     })
     this.#worker.postMessage({ ...request, id })
     await answered
+  }
+
+  /**
+   * `late`: no answer within that time, and the thread was ended for it; `died`: it ended by itself. Rejects if the version does
+   * not load: then the running one goes on.
+   */
+  async swap(version: Version, withinMs: number): Promise<'done' | 'late' | 'died'> {
+    let isLate = false
+    const timer = setTimeout(() => {
+      isLate = true
+      this.#isExpected = true
+      void this.#worker.terminate()
+    }, withinMs)
+    try {
+      await this.ask({ kind: 'swap', version })
+      return 'done'
+    } catch (error) {
+      if (!this.#hasExited) throw error
+      await this.#exited
+      return isLate ? 'late' : 'died'
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   /** Flushes and ends; ended from outside if that takes longer than `drainMs`. */
