@@ -3,7 +3,8 @@ import type { AnyCodec, CodecKind } from '../../sdk/codec.js'
 import type { ProcessorDefinition } from '../../sdk/define.js'
 import { HostError } from '../errors.js'
 import { nearest } from '../nearest.js'
-import type { EdgeDescription, FunctionDescription, FunctionOptions } from './description.js'
+import type { RunOptions } from '../processor/program.js'
+import type { EdgeDescription, FunctionDescription } from './description.js'
 
 /** `at` is a path into the definition, like `inputs.clicks`; empty for the definition itself. */
 export interface DefinitionProblem {
@@ -25,12 +26,8 @@ const fields = [
   'retry',
   'tombstones',
 ] as const satisfies (keyof ProcessorDefinition)[]
-const onErrors = ['halt', 'skip'] as const satisfies FunctionOptions['onError'][]
-const tombstones = [
-  'ignore',
-  'process',
-  'decode',
-] as const satisfies FunctionOptions['tombstones'][]
+const onErrors = ['halt', 'skip'] as const satisfies RunOptions['onError'][]
+const tombstones = ['ignore', 'process', 'decode'] as const satisfies RunOptions['tombstones'][]
 const kinds: readonly CodecKind[] = ['json', 'schema', 'string', 'int64']
 
 /** Throws BAD_DEFINITION; its details are `{ problems: DefinitionProblem[] }`. */
@@ -239,7 +236,7 @@ function oneOf<const Choice extends string>(
   return choices[0]
 }
 
-function retryOf(given: unknown, report: Report): FunctionOptions['retry'] {
+function retryOf(given: unknown, report: Report): RunOptions['retry'] {
   const retry = given ?? {}
   if (!isPlain(retry)) {
     report(

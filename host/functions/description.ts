@@ -1,5 +1,6 @@
 // What a function is, as plain data: read from its definition in the probe, used wherever no user code may run.
 import type { CodecKind } from '../../sdk/codec.js'
+import type { RunOptions } from '../processor/program.js'
 
 export interface EdgeDescription {
   /** The stream's name in the function file; without the namespace. */
@@ -16,14 +17,8 @@ export interface FunctionDescription {
   /** `stream` is the table's name, which is the function's. */
   readonly table: EdgeDescription | null
   readonly loop: EdgeDescription | null
-  readonly options: FunctionOptions
-}
-
-/** Defaults filled in. */
-export interface FunctionOptions {
-  readonly onError: 'halt' | 'skip'
-  readonly retry: { readonly attempts: number; readonly backoffMs: number }
-  readonly tombstones: 'ignore' | 'process' | 'decode'
+  /** Defaults filled in. */
+  readonly options: RunOptions
 }
 
 /** A function's file, bundled: everything that a thread needs to load it. */
