@@ -1,5 +1,5 @@
 // The store on disk: one LevelDB for a function, opened by its worker and by the main thread, which opens it first and closes it last.
-import { resolve } from 'node:path'
+import { resolve, sep } from 'node:path'
 import { ClassicLevel, type Iterator } from 'classic-level'
 import { HostError } from '../errors.js'
 import { PartitionKeys } from './layout.js'
@@ -224,7 +224,12 @@ function failure(thrown: unknown, path: string, done: 'opened' | 'read' | 'writt
   const message = thrown instanceof Error ? innermost(thrown).message : String(thrown)
   // A table file that was cut short is an invalid argument to LevelDB, not a corruption.
   const isCut = done !== 'written' && message.endsWith('.ldb: Invalid argument')
-  if (isCut || codes.has('LEVEL_CORRUPTION')) return damaged(thrown, path)
+  // Nor is one that is gone, or that a damaged CURRENT names. The lock's file alone is made when it is not there.
+  const isGone =
+    done !== 'written' &&
+    /: (No such file or directory|File name too long)$/.test(message) &&
+    !message.includes(`${sep}LOCK: `)
+  if (isCut || isGone || codes.has('LEVEL_CORRUPTION')) return damaged(thrown, path)
   if (codes.has('LEVEL_LOCKED')) {
     return new HostError(
       'STORE_FAILED',

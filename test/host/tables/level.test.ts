@@ -175,6 +175,17 @@ t.test('a store that can not be read is refused with its path and what to do', a
     await writeFile(join(path, manifest), Buffer.alloc(4096, 'damage'))
     await t.rejects(openLevelStore({ path }), damaged(path))
   })
+  for (const [title, bytes] of [
+    ['names another file', 'MANIFEST-000000\n'],
+    ['has other bytes', 'damage\n'.repeat(100)],
+    ['is empty', ''],
+  ] as const) {
+    await t.test(`a CURRENT that ${title}`, async (t) => {
+      const { path } = await written(`current-${title.replaceAll(' ', '-')}`)
+      await writeFile(join(path, 'CURRENT'), bytes)
+      await t.rejects(openLevelStore({ path }), damaged(path))
+    })
+  }
   await t.test('a table file that is gone', async (t) => {
     const { path, files } = await written('missing')
     await rm(join(path, files.find((file) => file.endsWith('.ldb')) ?? ''))
