@@ -1,16 +1,21 @@
 // One function as the main thread has it: its membership, its worker, its table for reading, and its state.
-import { type HostError, toPlainError } from '../errors.js'
+import {
+  asHostError,
+  fromPlainError,
+  type HostError,
+  type PlainError,
+  toPlainError,
+} from '../errors.js'
 import type { Assignment, Log, Membership } from '../log/log.js'
 import type { Logger } from '../logger.js'
 import { backoffMs } from '../processor/clock.js'
 import type { Edges } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
-import { openLevelStore } from '../tables/level.js'
-import type { TableStore } from '../tables/store.js'
-import { createTableView, type TableView } from '../tables/view.js'
+import type { TableView } from '../tables/view.js'
 import type { FunctionState, PartitionStatus, ShownError } from './catalog.js'
 import type { Bundle, FunctionDescription } from './description.js'
 import { showError } from './failure.js'
+import { LocalTable } from './local-table.js'
 import type { FromWorker, RecordPlace, Version, WorkerSettings } from './messages.js'
 import { FunctionWorker } from './thread.js'
 
@@ -25,14 +30,16 @@ export interface CellOptions {
   readonly drainMs: number
   readonly instance: string
   readonly logger: Logger
+  /** By the cell in whose place this one comes: counting goes on from there. */
+  readonly counted?: { readonly records: number; readonly swaps: number } | undefined
 }
 
 type Phase = 'loading' | 'joining' | 'active' | 'draining' | 'stopped'
 
 // Enough to map the stack of an attempt that began before a few quick saves.
 const keptBundles = 8
-const deathBackoffBaseMs = 100
-const deathBackoffMaxMs = 30_000
+const backoffBaseMs = 100
+const backoffMaxMs = 30_000
 /** A worker that lived for this long has not died of what killed the one before. */
 const soundLifeMs = 60_000
 
@@ -42,23 +49,27 @@ export class Cell implements AsyncDisposable {
   readonly #options: CellOptions
   readonly #bundles: Bundle[] = []
   readonly #partitions = new Map<number, PartitionStatus['state']>()
+  readonly #table: LocalTable | undefined
+  readonly #recordsBefore: number
   #edges: Edges
   #description: FunctionDescription
   #bundle: Bundle
   #phase: Phase = 'loading'
   #isHalted = false
-  /** The bundle, log or table did not open: the same again would end the same. */
-  #isUnstartable = false
   #error: ShownError | null = null
-  #swaps = 0
-  #deaths = 0
-  #startedAt = 0
+  /** Passes by itself: shown until everything runs. */
+  #trouble: ShownError | null = null
+  #swaps: number
+  #failures = 0
+  #triedAt = 0
   #retry: NodeJS.Timeout | undefined
-  #store: TableStore | undefined
-  #view: TableView | undefined
   #membership: Membership | undefined
   #assigned: readonly number[] = []
   #worker: FunctionWorker | undefined
+  /** Of the thread before, and of the table if that has to be opened anew: the next thread starts after it. Never rejects. */
+  #ending: Promise<void> = Promise.resolve()
+  /** Raised by each launch and each end: a launch that was overtaken does nothing more. */
+  #turn = 0
   #disposing: Promise<void> | undefined
 
   constructor(options: CellOptions) {
@@ -68,7 +79,14 @@ export class Cell implements AsyncDisposable {
     this.#description = options.description
     this.#bundle = options.bundle
     this.#bundles.push(options.bundle)
-    this.progress = Progress.allocate(options.edges.partitions, options.edges.inputs.length)
+    const { partitions, inputs, table } = options.edges
+    this.progress = Progress.allocate(partitions, inputs.length)
+    this.#recordsBefore = options.counted?.records ?? 0
+    this.#swaps = options.counted?.swaps ?? 0
+    if (table !== null) {
+      const { storePath: path, logger } = options
+      this.#table = new LocalTable({ name: this.name, path, partitions, logger })
+    }
   }
 
   get bundle(): Bundle {
@@ -84,11 +102,11 @@ export class Cell implements AsyncDisposable {
   }
 
   get view(): TableView | undefined {
-    return this.#view
+    return this.#table?.view
   }
 
   get error(): ShownError | null {
-    return this.#error
+    return this.#trouble ?? this.#error
   }
 
   get swaps(): number {
@@ -118,28 +136,52 @@ export class Cell implements AsyncDisposable {
   }
 
   records(): number {
-    let sum = 0
+    let sum = this.#recordsBefore
     for (let partition = 0; partition < this.#edges.partitions; partition += 1) {
       sum += this.progress.records(partition)
     }
     return sum
   }
 
+  /** Resolves when it has joined, or will try again by itself; rejects with what trying again would not mend. */
   async start(): Promise<void> {
-    const { log, instance, storePath } = this.#options
-    if (this.#edges.table !== null) {
-      // Before the worker: who opens a shared store first has to close it last.
-      this.#store = await openLevelStore({ path: storePath })
-      this.#view = createTableView(this.#store, this.#edges.partitions)
+    try {
+      await this.#join()
+    } catch (error) {
+      const failure = asHostError(error)
+      if (!failure.retryable) throw failure
+      this.#wait(failure)
     }
+  }
+
+  async #join(): Promise<void> {
+    const { log, instance } = this.#options
+    this.#triedAt = Date.now()
+    // Before the worker: who opens a shared store first has to close it last.
+    await this.#table?.open()
+    if (this.#disposing !== undefined) return
     this.#enter('joining')
-    this.#membership = await log.join({
+    const membership = await log.join({
       group: this.#edges.group,
       topics: this.#edges.inputs.map(({ topic }) => topic),
       instance,
-      assigned: async (assignment) => this.#takeUp(assignment),
-      revoked: async () => await this.#giveUp(),
+      assigned: (assignment) => this.#takeUp(assignment),
+      revoked: () => this.#giveUp(),
       lost: () => void this.#giveUp(),
+    })
+    this.#membership = membership
+    // Stopped meanwhile, by somebody who saw no membership.
+    if (this.#disposing !== undefined) await membership[Symbol.asyncDispose]()
+  }
+
+  #wait(failure: HostError): void {
+    this.#trouble = showError(toPlainError(failure), this.#bundle)
+    this.#tryLater('cannot start', this.#trouble, async () => {
+      try {
+        await this.#join()
+      } catch (error) {
+        this.#wait(asHostError(error))
+      }
     })
   }
 
@@ -160,7 +202,7 @@ export class Cell implements AsyncDisposable {
     }
     if (outcome !== 'done' && this.#worker === worker) this.#worker = undefined
     // It was ended, had died, or never started: the new version is what it waited for.
-    if (this.#worker === undefined && this.#phase === 'active') this.#launch()
+    if (this.#worker === undefined && this.#assigned.length > 0) await this.#launch()
     // The new version may have halted in its turn before this answer came.
     if (!this.#isHalted) this.#error = null
     this.progress.notify()
@@ -182,33 +224,66 @@ export class Cell implements AsyncDisposable {
     this.#enter('draining')
     if (this.#membership !== undefined) await this.#membership[Symbol.asyncDispose]()
     await this.#giveUp()
-    this.#view = undefined
-    await this.#store?.[Symbol.asyncDispose]()
+    await this.#table?.[Symbol.asyncDispose]()
     this.#enter('stopped')
   }
 
-  #takeUp(assignment: Assignment): void {
+  async #takeUp(assignment: Assignment): Promise<void> {
+    if (this.#disposing !== undefined) return
     this.#assigned = assignment.partitions
     this.#enter('active')
-    this.#launch()
+    await this.#launch()
   }
 
   async #giveUp(): Promise<void> {
+    this.#turn += 1
     clearTimeout(this.#retry)
-    this.#retry = undefined
-    const worker = this.#worker
-    this.#worker = undefined
-    await worker?.drain(this.#options.drainMs)
+    this.#assigned = []
+    await this.#retire()
     this.#partitions.clear()
   }
 
-  #launch(): void {
+  /** Ends the thread, and does what has to be done before the next one. */
+  #retire(after?: () => Promise<void> | undefined): Promise<void> {
+    const { drainMs, logger } = this.#options
+    const worker = this.#worker
+    this.#worker = undefined
+    const before = this.#ending
+    const end = async () => {
+      await before
+      try {
+        await worker?.drain(drainMs)
+        await after?.()
+      } catch (error) {
+        logger.warn(`its end was not a clean one: ${asHostError(error).message}`)
+      }
+    }
+    this.#ending = end()
+    return this.#ending
+  }
+
+  /** Never rejects. */
+  async #launch(): Promise<void> {
     clearTimeout(this.#retry)
-    this.#retry = undefined
     this.#isHalted = false
-    this.#isUnstartable = false
+    this.#triedAt = Date.now()
+    this.#turn += 1
+    const turn = this.#turn
+    try {
+      await this.#ending
+      if (turn !== this.#turn) return
+      await this.#table?.open()
+    } catch (error) {
+      if (turn !== this.#turn) return
+      this.#trouble = showError(toPlainError(error), this.#bundle)
+      this.#tryLater('the table cannot be opened', this.#trouble, () => this.#launch())
+      return
+    }
+    if (turn === this.#turn) this.#spawn()
+  }
+
+  #spawn(): void {
     for (const partition of this.#assigned) this.#partitions.set(partition, 'recovering')
-    this.#startedAt = Date.now()
     const { log, storePath, settings } = this.#options
     const worker: FunctionWorker = new FunctionWorker({
       start: {
@@ -236,6 +311,7 @@ export class Cell implements AsyncDisposable {
       case 'running':
         this.#partitions.set(message.partition, message.kind)
         if (message.kind === 'running' && this.state === 'running') {
+          this.#trouble = null
           logger.info('running', { version: this.#bundle.version })
         }
         break
@@ -250,9 +326,20 @@ export class Cell implements AsyncDisposable {
           if (state === 'halted') this.#partitions.set(partition, 'running')
         }
         break
+      case 'detached':
+        this.#reopen(message.error)
+        break
       case 'halted': {
+        if (message.error.code === 'STORE_DAMAGED') {
+          this.#reopen(message.error)
+          break
+        }
         this.#isHalted = true
-        this.#partitions.set(message.place.partition, 'halted')
+        const { partition } = message.place
+        // One that could not be opened has nothing to show yet.
+        if (this.#partitions.get(partition) === 'running') {
+          this.#partitions.set(partition, 'halted')
+        }
         const shown = this.#show(message)
         this.#error = shown
         logger.error(
@@ -265,10 +352,7 @@ export class Cell implements AsyncDisposable {
         logger.warn(`record skipped\n${describe(this.#show(message))}`, placeFields(message.place))
         break
       case 'unstartable':
-        this.#isHalted = true
-        this.#isUnstartable = true
-        this.#error = showError(message.error, this.#bundle)
-        logger.error(`cannot start\n${describe(this.#error)}`)
+        this.#cannotStart(message.error)
         break
       case 'log':
         logger[message.level](message.message, JSON.parse(message.fields))
@@ -277,17 +361,46 @@ export class Cell implements AsyncDisposable {
     this.progress.notify()
   }
 
+  #cannotStart(error: PlainError): void {
+    if (error.code === 'STORE_DAMAGED') {
+      this.#reopen(error)
+      return
+    }
+    const shown = showError(error, this.#bundle)
+    void this.#retire()
+    if (fromPlainError(error, 'LOAD_FAILED').retryable) {
+      this.#trouble = shown
+      this.#tryLater('cannot start', shown, () => this.#launch())
+      return
+    }
+    // The bundle's own fault: the same again would end the same.
+    this.#isHalted = true
+    this.#error = shown
+    this.#options.logger.error(`cannot start until a mended version is saved\n${describe(shown)}`)
+  }
+
+  /** A store that keeps refusing is healed by nothing less than closing every handle. */
+  #reopen(error: PlainError): void {
+    const damage = error.code === 'STORE_DAMAGED' ? fromPlainError(error) : undefined
+    void this.#retire(() => this.#table?.close(damage))
+    this.#trouble = showError(error, this.#bundle)
+    this.#tryLater('its table has to be opened anew', this.#trouble, () => this.#launch())
+  }
+
   #mourn(error: HostError): void {
     this.#worker = undefined
-    for (const partition of this.#assigned) this.#partitions.set(partition, 'recovering')
-    if (this.#isUnstartable) return
-    this.#deaths = Date.now() - this.#startedAt > soundLifeMs ? 0 : this.#deaths + 1
-    const pauseMs = backoffMs(this.#deaths, deathBackoffBaseMs, deathBackoffMaxMs)
     this.#error = showError(toPlainError(error), this.#bundle)
-    this.#options.logger.error(
-      `its thread ended and is started anew in ${pauseMs} ms\n${describe(this.#error)}`,
-    )
-    this.#retry = setTimeout(() => this.#launch(), pauseMs)
+    this.#tryLater('its thread ended', this.#error, () => this.#launch())
+  }
+
+  #tryLater(what: string, why: ShownError, again: () => Promise<void>): void {
+    if (this.#disposing !== undefined) return
+    for (const partition of this.#assigned) this.#partitions.set(partition, 'recovering')
+    this.#failures = Date.now() - this.#triedAt > soundLifeMs ? 0 : this.#failures + 1
+    const pauseMs = backoffMs(this.#failures, backoffBaseMs, backoffMaxMs)
+    this.#options.logger.error(`${what}: started anew in ${pauseMs} ms\n${describe(why)}`)
+    clearTimeout(this.#retry)
+    this.#retry = setTimeout(() => void again(), pauseMs)
     this.progress.notify()
   }
 

@@ -195,9 +195,10 @@ export class LiveCatalog implements Catalog, Disposable {
   }
 }
 
-function stateOf(entry: Entry): FunctionState {
-  // Nothing runs: either it is being loaded for the first time, or what was loaded was refused.
-  return entry.cell?.state ?? (entry.error === null ? 'loading' : 'halted')
+function stateOf({ cell, error }: Entry): FunctionState {
+  if (cell !== undefined && cell.state !== 'stopped') return cell.state
+  // Nothing runs: either it is being loaded, or what was loaded was refused.
+  return error === null ? 'loading' : 'halted'
 }
 
 function codecRef(cell: Cell, kind: 'input' | 'output', edge: EdgeDescription): CodecRef {

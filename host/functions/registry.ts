@@ -6,8 +6,8 @@ import type { Log } from '../log/log.js'
 import type { Logger } from '../logger.js'
 import { bundleFunction, functionName, isFunctionFile } from './bundle.js'
 import type { ShownError } from './catalog.js'
-import { Cell, describe } from './cell.js'
-import type { Bundle, FunctionDescription } from './description.js'
+import { Cell, type CellOptions, describe } from './cell.js'
+import type { Bundle } from './description.js'
 import { showError } from './failure.js'
 import type { WorkerSettings } from './messages.js'
 import { Probe } from './probe.js'
@@ -191,7 +191,9 @@ export class Registry implements AsyncDisposable {
       if (file !== undefined) this.#watch?.setInputs(file, inputsOf(failure) ?? [file])
       entry.error = showError(toPlainError(failure), bundle)
       const goesOn =
-        entry.cell === undefined ? 'not running' : `version ${entry.cell.bundle.version} goes on`
+        entry.cell === undefined || entry.cell.state === 'stopped'
+          ? 'not running'
+          : `version ${entry.cell.bundle.version} goes on`
       logger.error(`${goesOn}: the save was refused\n${describe(entry.error)}`)
     }
     this.#changed()
@@ -199,54 +201,65 @@ export class Registry implements AsyncDisposable {
 
   async #run(entry: Entry, bundle: Bundle, logger: Logger): Promise<void> {
     const { cell } = entry
-    if (cell?.bundle.version === bundle.version && cell.bundle.file === bundle.file) {
+    // One that has stopped is kept for what is known of it only.
+    const running = cell?.state === 'stopped' ? undefined : cell
+    if (running?.bundle.version === bundle.version && running.bundle.file === bundle.file) {
       // Only comments or layout changed: the code runs on, its lines lie elsewhere.
-      cell.remap(bundle)
+      running.remap(bundle)
       return
     }
     const { log, namespace, partitions } = this.#options
     const description = await this.#probe.probe(bundle, { namespace })
     const edges = await prepareTopics(log, description, partitions)
     if (this.#isStopped) return
-    if (cell !== undefined && hasSameEdges(cell.description, description)) {
-      const from = cell.bundle.version
-      await cell.swap(bundle, description, edges)
+    if (running !== undefined && hasSameEdges(running.description, description)) {
+      const from = running.bundle.version
+      await running.swap(bundle, description, edges)
       logger.info('swapped', { from, to: bundle.version })
       return
     }
-    if (cell !== undefined) {
-      // Other inputs or another table: what is stored and committed stays, and the new set is joined.
-      await cell[Symbol.asyncDispose]()
-      entry.cell = undefined
-    }
-    const next = this.#cell(bundle, description, edges, logger)
+    // Other inputs or another table: what is stored and committed stays, and the new set is joined.
+    await running?.[Symbol.asyncDispose]()
     try {
-      await next.start()
+      const counted = cell === undefined ? undefined : countedBy(cell)
+      await this.#start(entry, this.#cell({ bundle, description, edges, logger, counted }))
     } catch (error) {
-      await next[Symbol.asyncDispose]()
+      if (running !== undefined) await this.#startAgain(entry, running, logger)
       throw error
     }
-    entry.cell = next
   }
 
-  #cell(
-    bundle: Bundle,
-    description: FunctionDescription,
-    edges: Cell['edges'],
-    logger: Logger,
-  ): Cell {
+  /** The entry has it from now on, whatever becomes of it: its table stays known. */
+  async #start(entry: Entry, cell: Cell): Promise<void> {
+    // It would not be stopped any more.
+    if (this.#isStopped) return
+    entry.cell = cell
+    this.#changed()
+    try {
+      await cell.start()
+    } catch (error) {
+      await cell[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** A save that cannot be started is refused as any other: the version before it goes on. */
+  async #startAgain(entry: Entry, former: Cell, logger: Logger): Promise<void> {
+    const { bundle, description, edges } = former
+    try {
+      const counted = countedBy(former)
+      await this.#start(entry, this.#cell({ bundle, description, edges, logger, counted }))
+    } catch (error) {
+      logger.error(
+        `version ${bundle.version} could not be started again: ${asHostError(error).message}`,
+      )
+    }
+  }
+
+  #cell(of: Pick<CellOptions, 'bundle' | 'description' | 'edges' | 'logger' | 'counted'>): Cell {
     const { log, tables, settings, drainMs, instance } = this.#options
-    return new Cell({
-      log,
-      edges,
-      bundle,
-      description,
-      storePath: join(tables, bundle.name),
-      settings,
-      drainMs,
-      instance,
-      logger,
-    })
+    const storePath = join(tables, of.bundle.name)
+    return new Cell({ ...of, log, storePath, settings, drainMs, instance })
   }
 
   async #remove(entry: Entry): Promise<void> {
@@ -256,6 +269,8 @@ export class Registry implements AsyncDisposable {
     await cell?.[Symbol.asyncDispose]()
   }
 }
+
+const countedBy = (cell: Cell) => ({ records: cell.records(), swaps: cell.swaps })
 
 /** A failed build names what it read: a change of any of these may mend it. */
 function inputsOf(error: HostError): readonly string[] | undefined {

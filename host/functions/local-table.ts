@@ -1,0 +1,109 @@
+// The main thread's hold on a function's table: opened before any thread opens it, closed after, and known while it is closed.
+import { rename } from 'node:fs/promises'
+import { asHostError, HostError } from '../errors.js'
+import type { Logger } from '../logger.js'
+import { openLevelStore } from '../tables/level.js'
+import type { TableStore } from '../tables/store.js'
+import { createTableView, type TableView } from '../tables/view.js'
+
+export interface LocalTableOptions {
+  /** Of the function. */
+  readonly name: string
+  /** The folder of its store, absolute. */
+  readonly path: string
+  readonly partitions: number
+  readonly logger: Logger
+}
+
+export class LocalTable implements AsyncDisposable {
+  /** Reads reject with RECOVERING while the table is closed. */
+  readonly view: TableView
+  readonly #options: LocalTableOptions
+  #opened: { readonly store: TableStore; readonly view: TableView } | undefined
+  /** Why what lies in the folder cannot be used. */
+  #damage: unknown
+  /** Opening and closing take turns. */
+  #turn: Promise<void> = Promise.resolve()
+
+  constructor(options: LocalTableOptions) {
+    this.#options = options
+    this.view = {
+      get: (partition, key) => this.#reading().get(partition, key),
+      range: (range) => this.#reading().range(range),
+    }
+  }
+
+  /** Nothing to do if it is open. A damaged store is set aside, and a new one made. */
+  async open(): Promise<void> {
+    await this.#inTurn(async () => {
+      if (this.#opened !== undefined) return
+      const store = await this.#openSound()
+      this.#opened = { store, view: createTableView(store, this.#options.partitions) }
+    })
+  }
+
+  /** Nobody else may have it open any more. `damage`: why it must not be opened again as it is. */
+  async close(damage?: unknown): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#damage ??= damage
+      const opened = this.#opened
+      this.#opened = undefined
+      await opened?.store[Symbol.asyncDispose]()
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #reading(): TableView {
+    if (this.#opened !== undefined) return this.#opened.view
+    const { name } = this.#options
+    throw new HostError(
+      'RECOVERING',
+      `the table "${name}" is closed for a moment, while its function is started: try again`,
+      { function: name },
+    )
+  }
+
+  async #openSound(): Promise<TableStore> {
+    const { path } = this.#options
+    if (this.#damage === undefined) {
+      try {
+        return await openLevelStore({ path })
+      } catch (error) {
+        if (asHostError(error).code !== 'STORE_DAMAGED') throw error
+        this.#damage = error
+      }
+    }
+    await this.#setAside()
+    return await openLevelStore({ path })
+  }
+
+  /** Never deleted: somebody may want to know what happened to it. */
+  async #setAside(): Promise<void> {
+    const { path, logger } = this.#options
+    const aside = `${path}.damaged-${new Date().toISOString().replaceAll(':', '-')}`
+    try {
+      await rename(path, aside)
+    } catch (cause) {
+      throw new HostError(
+        'STORE_FAILED',
+        `the store ${path} is damaged, and could not be set aside as ${aside}: ${asHostError(cause).message}; move the folder away, or let the host write to the folder that it is in`,
+        { cause },
+      )
+    }
+    const damage = asHostError(this.#damage)
+    this.#damage = undefined
+    logger.warn(
+      `the store ${path} was damaged: it was set aside as ${aside}, and the table is rebuilt from the log; delete that folder when nobody needs it`,
+      { from: path, to: aside, cause: asHostError(damage.cause ?? damage).message },
+    )
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => {})
+    await done
+  }
+}
