@@ -2,17 +2,22 @@
 import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { HostError } from '#host/errors.js'
+import { LiveCatalog } from '#host/functions/live-catalog.js'
+import { Registry } from '#host/functions/registry.js'
 import { openEmbeddedLog } from '#host/log/embedded/log.js'
+import { createLogger } from '#host/logger.js'
 import { type HostUnderTest, testHost } from '../../support/host.js'
 import { until } from '../../support/until.js'
+import { createProject } from './project.js'
 
 /** Counts by key, as often as `step`; runs `handle` before, `load` when it is loaded. */
 const count = ({ step = 1, handle = '', load = '' } = {}) => `
-import { writeFileSync } from 'node:fs'
-import { workerData } from 'node:worker_threads'
+import { existsSync, writeFileSync } from 'node:fs'
+import { parentPort, workerData } from 'node:worker_threads'
 import { defineProcessor, json } from 'millrace'
 const isProbe = workerData?.edges === undefined
-void [writeFileSync, isProbe]
+void [existsSync, parentPort, writeFileSync, isProbe]
 ${load}
 export default defineProcessor({
   inputs: { clicks: json<string>() },
@@ -179,3 +184,135 @@ t.test('a damaged store is set aside, and the table rebuilt from the log', async
   t.equal(aside.length, 3)
   for (const name of aside) t.match(host.lines.join(''), `set aside as ${join(stores(host), name)}`)
 })
+
+/** What the thread itself says when its store, or its log, fails it. */
+const say = (kind: string, code: string) =>
+  `parentPort.postMessage({ kind: '${kind}', partition: 0, error: { name: 'HostError', code: '${code}', message: 'no space' } })`
+
+/** The code with which a read of the store itself fails; undefined: it does not. */
+function readError(host: HostUnderTest): string | undefined {
+  try {
+    host.host.catalog.table('counter')?.view.get(0, Buffer.from('ada'))
+    return undefined
+  } catch (error) {
+    return error instanceof HostError ? error.code : 'INTERNAL'
+  }
+}
+
+t.test(
+  'a store that keeps refusing is closed and opened anew, and read before and after',
+  async (t) => {
+    const handle = `if (click === 'sick') ${say('detached', 'STORE_FAILED')}`
+    const host = await testHost(t, { functions: { 'counter.ts': count({ handle }) }, env: quick })
+    await host.view('counter', 'ada', await host.emit('clicks', 'ada', 'x'))
+    const token = await host.emit('clicks', 'ada', 'sick')
+    await until('the table is closed', () => readError(host) === 'RECOVERING')
+    t.match(await host.status('counter'), { state: 'recovering', error: { code: 'STORE_FAILED' } })
+    t.match(await host.get('/views/counter/ada?stale=ok'), {
+      status: 503,
+      body: { error: { code: 'RECOVERING' } },
+    })
+    t.equal(await host.view('counter', 'ada', token), 2)
+    t.match(await host.untilStatus('counter', 'running'), { error: null, records: 2 })
+    t.equal(readError(host), undefined)
+  },
+)
+
+t.test('who holds a table whose function is gone is refused', async (t) => {
+  const host = await testHost(t, { functions: { 'counter.ts': count() }, env: quick })
+  await host.view('counter', 'ada', await host.emit('clicks', 'ada', 'x'))
+  const table = host.host.catalog.table('counter')
+  const pages = table?.view.range()
+  host.remove('counter.ts')
+  await until('it has stopped', () => host.lines.some((line) => line.includes('its file is gone')))
+  t.throws(() => table?.view.get(0, Buffer.from('ada')), { code: 'RECOVERING' })
+  t.throws(() => table?.view.range(), { code: 'RECOVERING' })
+  t.notOk(table?.isServing(0))
+  const read = async () => {
+    for await (const page of pages ?? []) t.ok(page)
+  }
+  await t.rejects(read(), { code: 'STORE_FAILED' }, 'an open range ends with an error')
+})
+
+t.test('a thread that cannot open its log is started again, without a save', async (t) => {
+  const host = await testHost(t, { functions: {}, env: quick })
+  const first = JSON.stringify(join(host.root, 'first'))
+  const load = `if (!isProbe && !existsSync(${first})) { writeFileSync(${first}, ''); ${say('unstartable', 'LOG_FAILED')} }`
+  host.save('counter.ts', count({ step: 5, load }))
+  await until('it was said', () => host.lines.some((line) => line.includes('cannot start')))
+  t.equal(await host.view('counter', 'ada', await host.emit('clicks', 'ada', 'x')), 5)
+  t.match(await host.untilStatus('counter', 'running'), { error: null })
+})
+
+t.test('a bundle that throws in its thread waits for a save', async (t) => {
+  const host = await testHost(t, { functions: {}, env: quick })
+  host.save('counter.ts', count({ load: `if (!isProbe) throw new Error('not here')` }))
+  t.match(await host.untilStatus('counter', 'halted'), { error: { message: /not here/ } })
+  t.match(host.lines.join(''), /cannot start until a mended version is saved/)
+  host.save('counter.ts', count())
+  t.match(await host.untilStatus('counter', 'running'), { error: null })
+  t.equal(await host.view('counter', 'ada', await host.emit('clicks', 'ada', 'x')), 1)
+})
+
+t.test(
+  'when a save with other inputs cannot be started, the version before it goes on',
+  async (t) => {
+    const project = createProject(t)
+    const lines: string[] = []
+    const stream = { write: (text: string) => void lines.push(text) }
+    const logger = createLogger({ level: 'debug', format: 'json', stream })
+    await using log = await openEmbeddedLog({
+      path: project.path('log'),
+      sync: false,
+      maxQueuedBytes: 1_000_000,
+      maxRecordBytes: 1_000_000,
+      onFailure: (error) => t.error(error),
+    })
+    const join = log.join.bind(log)
+    log.join = async (options) => {
+      if (!options.topics.includes('taps')) return await join(options)
+      throw new HostError('TOPIC_MISMATCH', 'the log refuses the group')
+    }
+    await using registry = new Registry({
+      log,
+      logger,
+      root: project.root,
+      folder: project.path('functions'),
+      tables: project.path('tables'),
+      namespace: '',
+      partitions: 2,
+      settings: {
+        flush: { intervalMs: 1, maxIntervalMs: 10, maxBytes: 1_000_000 },
+        cacheBytes: 1_000_000,
+        maxRecordBytes: 1_000_000,
+        attemptGraceMs: 100,
+        tombstoneRetentionMs: 1_000_000,
+      },
+      drainMs: 200,
+      loadMs: 10_000,
+      instance: 'test',
+    })
+    using catalog = new LiveCatalog(registry, log)
+    await project.write('functions/counter.ts', count())
+    await registry.load()
+    const running = await until('it runs', async () => {
+      const status = await catalog.function('counter')
+      return status?.state === 'running' ? status : undefined
+    })
+    await project.write('functions/counter.ts', twoInputs)
+    await registry.watch()
+    t.match(await catalog.function('counter'), {
+      version: running.version,
+      error: { code: 'TOPIC_MISMATCH' },
+    })
+    await until('it runs again', () => catalog.states().get('counter') === 'running')
+    t.match(lines.join(''), `version ${running.version} goes on: the save was refused`)
+
+    await project.write('functions/counter.ts', count({ step: 2 }))
+    await until(
+      'the next save is taken',
+      async () => (await catalog.function('counter'))?.error === null,
+    )
+    t.match(await catalog.function('counter'), { swaps: 1 })
+  },
+)
