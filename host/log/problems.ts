@@ -1,6 +1,7 @@
 // The errors that every adapter of the log raises, worded once.
 import { HostError } from '../errors.js'
-import type { TopicKind, TopicPartition, TopicSpec } from './log.js'
+import { MAX_STORED_HEADERS, MAX_STORED_NAME_BYTES, recordBytes } from './limits.js'
+import type { RecordToAppend, TopicKind, TopicPartition, TopicSpec } from './log.js'
 
 export const logClosed = (): HostError =>
   new HostError('LOG_CLOSED', 'the log is closed: open it anew before using it')
@@ -29,11 +30,52 @@ export function outOfRange(
   )
 }
 
-export function recordTooLarge(at: TopicPartition, bytes: number, limit: number): HostError {
+/** Of a record that may be written. Throws RECORD_TOO_LARGE for one that is too large, or whose headers no log could store. */
+export function checkRecord(record: RecordToAppend, maxRecordBytes: number): number {
+  const bytes = recordBytes(record)
+  if (bytes > maxRecordBytes) {
+    const limit = `the limit is ${maxRecordBytes} (log.maxRecordBytes)`
+    throw tooLarge(record, `has ${bytes} bytes, ${limit}: send less, or raise the limit`)
+  }
+  const { headers } = record
+  if (headers === undefined) return bytes
+  if (headers.length > MAX_STORED_HEADERS) {
+    throw tooLarge(
+      record,
+      `has ${headers.length} headers, the limit is ${MAX_STORED_HEADERS}: send fewer`,
+    )
+  }
+  for (const [name] of headers) {
+    if (
+      name.length * 3 > MAX_STORED_NAME_BYTES &&
+      Buffer.byteLength(name) > MAX_STORED_NAME_BYTES
+    ) {
+      const shown = `"${name.slice(0, 40)}…"`
+      throw tooLarge(
+        record,
+        `has the header ${shown}, of whose name no more than ${MAX_STORED_NAME_BYTES} bytes can be stored: shorten it`,
+      )
+    }
+  }
+  return bytes
+}
+
+function tooLarge({ topic, partition }: TopicPartition, what: string): HostError {
+  const message = `a record for ${topic}/${partition} ${what}`
+  return new HostError('RECORD_TOO_LARGE', message, { stream: topic, partition })
+}
+
+/** The offset is that of the entry's first record. */
+export function logDamaged(
+  { topic, partition }: TopicPartition,
+  offset: number,
+  cause?: unknown,
+): HostError {
   return new HostError(
-    'RECORD_TOO_LARGE',
-    `a record for ${at.topic}/${at.partition} has ${bytes} bytes, the limit is ${limit}: send less`,
-    { stream: at.topic, partition: at.partition },
+    'LOG_DAMAGED',
+    `what the log holds of ${topic}/${partition} from offset ${offset} on is damaged: stop the host and restore the data folder ` +
+      'from a copy, or start again behind it',
+    { stream: topic, partition, offset, cause },
   )
 }
 

@@ -81,7 +81,7 @@ export class EmbeddedLog implements Log {
     const { number } = this.#directory.place(topic, 0)
     const positions: Position[] = []
     for (const { partition, stableEnd } of info.partitions) {
-      const offset = await findByTime(this.#database, number, partition, stableEnd, time)
+      const offset = await findByTime(this.#database, number, { topic, partition }, stableEnd, time)
       positions.push({ topic, partition, offset })
     }
     return positions

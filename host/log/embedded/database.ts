@@ -39,7 +39,7 @@ export async function openOwned(path: string): Promise<Database> {
   } catch (thrown) {
     if (isOurs) await closeOwned(path, database)
     else await database.close()
-    throw thrown
+    throw isCorruption(thrown) ? damaged(path, thrown) : thrown
   }
 }
 
@@ -93,16 +93,25 @@ async function open(database: Database, path: string): Promise<void> {
     const cause = thrown instanceof Error ? (thrown.cause ?? thrown) : thrown
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
     if (code === 'LEVEL_LOCKED') throw locked(path, cause)
-    if (code === 'LEVEL_CORRUPTION') {
-      throw new HostError(
-        'LOG_FAILED',
-        `the log in ${path} is damaged: restore the folder from a copy, or move it away to begin anew`,
-        { cause },
-      )
-    }
+    if (isCorruption(cause)) throw damaged(path, cause)
     throw notWritable(path, cause)
   }
 }
+
+/** Of what reading has thrown: the files themselves are damaged. */
+export function isCorruption(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false
+  // A table file that was cut short is an invalid argument to LevelDB, not a corruption.
+  if (/\.ldb: Invalid argument$/.test(thrown.message)) return true
+  return ('code' in thrown && thrown.code === 'LEVEL_CORRUPTION') || isCorruption(thrown.cause)
+}
+
+export const damaged = (path: string, cause: unknown): HostError =>
+  new HostError(
+    'LOG_DAMAGED',
+    `the log in ${path} is damaged: restore the folder from a copy, or move it away to begin anew`,
+    { cause },
+  )
 
 function locked(path: string, cause?: unknown): HostError {
   const [pid] = readOwner(path)?.split(' ') ?? []

@@ -1,13 +1,14 @@
 // How records lie in bytes: packed once by the thread that appends, stored as they are, cut without copying when read.
+
+import { RECORD_BYTES } from '../limits.js'
 import type { Header, LogRecord, RecordToAppend } from '../log.js'
-import { recordTooLarge } from '../problems.js'
+import { checkRecord } from '../problems.js'
 
 // An entry:  count u32, newest timestamp f64, then the records.
 // A record:  key length u32, value length u32, timestamp f64, headers u16, then for each header: name
 //            length u16, name, value length u32, value; then key, value.
 // A request: sections u32, then for each: topic u32, partition u32, bytes u32; then their entries, in that order.
 export const ENTRY_HEADER_BYTES = 12
-const RECORD_BYTES = 18
 const SECTION_BYTES = 12
 const NONE = 0xffffffff
 /** Entries stop growing here, so that a reader's budget holds for each partition. */
@@ -48,8 +49,7 @@ export function packRequest(
   const sectionOf = new Uint32Array(records.length)
   const placeOf = new Uint32Array(records.length)
   records.forEach((record, i) => {
-    const bytes = bytesOf(record)
-    if (bytes > maxRecordBytes) throw recordTooLarge(record, bytes, maxRecordBytes)
+    const bytes = checkRecord(record, maxRecordBytes)
     let ofTopic = open.get(record.topic)
     if (ofTopic === undefined) {
       ofTopic = []
@@ -107,13 +107,6 @@ function write(
   return buffer
 }
 
-function bytesOf({ key, value, headers }: RecordToAppend): number {
-  let bytes = RECORD_BYTES + (key === null ? 0 : key.length) + (value === null ? 0 : value.length)
-  if (headers === undefined) return bytes
-  for (const [name, content] of headers) bytes += 6 + Buffer.byteLength(name) + content.length
-  return bytes
-}
-
 function writeRecord(
   record: RecordToAppend,
   target: Buffer,
@@ -165,6 +158,8 @@ export function sectionsOf(request: ArrayBuffer): Section[] {
   return sections
 }
 
+/** Whether `countOf` and `newestOf` may be asked of it. */
+export const hasHeader = (entry: Buffer): boolean => entry.length >= ENTRY_HEADER_BYTES
 export const countOf = (entry: Buffer): number => entry.readUInt32LE(0)
 export const newestOf = (entry: Buffer): number => entry.readDoubleLE(4)
 
@@ -179,12 +174,26 @@ export function mergeEntries(entries: readonly Buffer[]): Buffer {
   return Buffer.concat([header, ...entries.map((entry) => entry.subarray(ENTRY_HEADER_BYTES))])
 }
 
-/** Adds the entry's records from offset `from` on to `into`; returns the offset behind the entry. */
-export function unpackEntry(entry: Buffer, base: number, from: number, into: LogRecord[]): number {
-  const view = new DataView(entry.buffer, entry.byteOffset, entry.byteLength)
+/** Adds the entry's records from offset `from` on to `into`; the offset behind the entry, or 'damaged', and nothing added. */
+export function unpackEntry(
+  entry: Buffer,
+  base: number,
+  from: number,
+  into: LogRecord[],
+): number | 'damaged' {
+  const size = entry.length
+  if (size < ENTRY_HEADER_BYTES) return 'damaged'
+  const added = into.length
+  const damaged = (): 'damaged' => {
+    into.length = added
+    return 'damaged'
+  }
+  const view = new DataView(entry.buffer, entry.byteOffset, size)
   const end = base + view.getUint32(0, true)
   let at = ENTRY_HEADER_BYTES
   for (let offset = base; offset < end; offset++) {
+    // Before each use of a length: `subarray` would cut what is too long without a word.
+    if (at + RECORD_BYTES > size) return damaged()
     const keyLength = view.getUint32(at, true)
     const valueLength = view.getUint32(at + 4, true)
     const timestamp = view.getFloat64(at + 8, true)
@@ -192,8 +201,11 @@ export function unpackEntry(entry: Buffer, base: number, from: number, into: Log
     at += RECORD_BYTES
     const headers: Header[] = []
     for (let i = 0; i < headerCount; i++) {
+      if (at + 2 > size) return damaged()
       const nameEnd = at + 2 + view.getUint16(at, true)
+      if (nameEnd + 4 > size) return damaged()
       const contentEnd = nameEnd + 4 + view.getUint32(nameEnd, true)
+      if (contentEnd > size) return damaged()
       if (offset >= from) {
         const name = entry.toString('utf8', at + 2, nameEnd)
         headers.push([name, entry.subarray(nameEnd + 4, contentEnd)])
@@ -202,6 +214,7 @@ export function unpackEntry(entry: Buffer, base: number, from: number, into: Log
     }
     const keyEnd = keyLength === NONE ? at : at + keyLength
     const valueEnd = valueLength === NONE ? keyEnd : keyEnd + valueLength
+    if (valueEnd > size) return damaged()
     if (offset >= from) {
       into.push({
         offset,
@@ -213,5 +226,5 @@ export function unpackEntry(entry: Buffer, base: number, from: number, into: Log
     }
     at = valueEnd
   }
-  return end
+  return at === size ? end : damaged()
 }

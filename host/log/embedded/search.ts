@@ -1,8 +1,9 @@
 // Finds a position by time.
-import type { LogRecord } from '../log.js'
+import type { LogRecord, TopicPartition } from '../log.js'
+import { logDamaged } from '../problems.js'
 import type { Database } from './database.js'
 import { baseOf, entryKey } from './layout.js'
-import { newestOf, unpackEntry } from './packing.js'
+import { countOf, hasHeader, newestOf, unpackEntry } from './packing.js'
 
 /**
  * The offset of the first record that is not older than `time`, or `end`. Looks at every entry from the first: timestamps are
@@ -11,20 +12,26 @@ import { newestOf, unpackEntry } from './packing.js'
 export async function findByTime(
   database: Database,
   topic: number,
-  partition: number,
+  at: TopicPartition,
   end: number,
   time: number,
 ): Promise<number> {
   const entries = database.iterator({
-    gte: entryKey(topic, partition, 0),
-    lt: entryKey(topic, partition, end),
+    gte: entryKey(topic, at.partition, 0),
+    lt: entryKey(topic, at.partition, end),
     highWaterMarkBytes: 1024 * 1024,
   })
+  let expected: number | undefined
   for await (const [key, entry] of entries) {
-    if (newestOf(entry) < time) continue
     const base = baseOf(key)
+    // LevelDB passes over a block that it cannot read.
+    if (!hasHeader(entry) || (expected !== undefined && base !== expected)) {
+      throw logDamaged(at, expected ?? base)
+    }
+    expected = base + countOf(entry)
+    if (newestOf(entry) < time) continue
     const records: LogRecord[] = []
-    unpackEntry(entry, base, base, records)
+    if (unpackEntry(entry, base, base, records) === 'damaged') throw logDamaged(at, base)
     const found = records.find(({ timestamp }) => timestamp >= time)
     if (found !== undefined) return found.offset
   }

@@ -1,12 +1,12 @@
 // Reads partitions from this thread's own handle, up to the ends that the log thread has published.
 import type { Assigned, Ends, Source } from '../assigned-reader.js'
 import type { Batch, LogRecord, Position } from '../log.js'
-import { unknownTopic } from '../problems.js'
+import { logDamaged, unknownTopic } from '../problems.js'
 import type { Bell } from './bell.js'
-import type { Database } from './database.js'
+import { type Database, isCorruption } from './database.js'
 import type { Directory } from './directory.js'
 import { baseOf, entryKey } from './layout.js'
-import { countOf, unpackEntry } from './packing.js'
+import { unpackEntry } from './packing.js'
 import type { SharedEnds } from './shared-ends.js'
 
 export interface Seat {
@@ -62,6 +62,14 @@ export class EmbeddedSource implements Source<Seat> {
   }
 
   async read(one: Assigned<Seat>, maxBytes: number): Promise<Batch> {
+    try {
+      return await this.#read(one, maxBytes)
+    } catch (thrown) {
+      throw isCorruption(thrown) ? logDamaged(one, one.position, thrown) : thrown
+    }
+  }
+
+  async #read(one: Assigned<Seat>, maxBytes: number): Promise<Batch> {
     const { topic, partition, place, position } = one
     const { stableEnd } = this.ends(one)
     const from = place.isAtEntry ? position : await this.#entryAt(place.number, partition, position)
@@ -71,38 +79,37 @@ export class EmbeddedSource implements Source<Seat> {
       highWaterMarkBytes: maxBytes,
     })
     const records: LogRecord[] = []
-    let next = position
-    let bytes = 0
+    let next = from
     try {
-      const entries = await iterator.nextv(ENTRIES)
-      for (const [key, entry] of entries) {
-        next = unpackEntry(entry, baseOf(key), position, records)
-        bytes += key.length + entry.length
+      for (const [key, entry] of await iterator.nextv(ENTRIES)) {
+        // Entries follow each other without a gap, and LevelDB passes over a block that it cannot read.
+        if (baseOf(key) !== next) break
+        const behind = unpackEntry(entry, next, position, records)
+        if (behind === 'damaged') break
+        next = behind
       }
-      // All there is was read: what lies behind the last entry is a gap.
-      if (bytes <= maxBytes && entries.length < ENTRIES) next = stableEnd
     } finally {
       await iterator.close()
     }
     // Removed while it was read: what was found may have holes.
     this.ends(one)
+    // Otherwise what lies before the damage is handed out, and the next read begins with it.
+    if (next <= position) throw logDamaged(one, next)
     one.position = next
     place.isAtEntry = true
     return { topic, partition, records, next, stableEnd }
   }
 
-  /** Where the entry begins that holds the position; the position itself when it lies in a gap. */
+  /** Where the entry begins that holds the position. */
   async #entryAt(number: number, partition: number, position: number): Promise<number> {
-    const [before] = await this.#database
-      .iterator({
+    const [key] = await this.#database
+      .keys({
         gte: entryKey(number, partition, 0),
         lte: entryKey(number, partition, position),
         reverse: true,
         limit: 1,
       })
       .all()
-    if (before === undefined) return position
-    const base = baseOf(before[0])
-    return base + countOf(before[1]) > position ? base : position
+    return key === undefined ? position : baseOf(key)
   }
 }

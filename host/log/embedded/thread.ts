@@ -1,7 +1,7 @@
 // The log thread's entry: opens its handle, serves the ports it is given, and ends when it is told to or when a write fails.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { asHostError, HostError, toPlainError } from '../../errors.js'
-import { type Database, openHandle } from './database.js'
+import { type Database, damaged, isCorruption, openHandle } from './database.js'
 import { LogService } from './log-service.js'
 import type { Control, Report, ThreadData } from './messages.js'
 import { Positions } from './positions.js'
@@ -15,7 +15,7 @@ async function run(parent: MessagePort, { path, memory, sync, port }: ThreadData
   const loaded = await load(database, ends, sync).catch(async (thrown: unknown) => {
     // A thread that ends without it leaves the folder locked.
     await database.close()
-    return asHostError(thrown, 'LOG_FAILED')
+    return isCorruption(thrown) ? damaged(path, thrown) : asHostError(thrown, 'LOG_FAILED')
   })
   if (loaded instanceof HostError) {
     report({ kind: 'failed', error: toPlainError(loaded) })

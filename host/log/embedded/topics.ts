@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { HostError } from '../../errors.js'
 import type { TopicKind, TopicSpec } from '../log.js'
-import { topicMismatch } from '../problems.js'
+import { logDamaged, topicMismatch } from '../problems.js'
 import type { Database } from './database.js'
 import * as layout from './layout.js'
 import type { TopicRow } from './messages.js'
-import { countOf } from './packing.js'
+import { countOf, hasHeader } from './packing.js'
 import type { SharedEnds } from './shared-ends.js'
 
 export interface Partition {
@@ -197,6 +197,11 @@ export class Topics {
         limit: 1,
       })
       .all()
+    // Without its count the next append would be written over it.
+    if (last !== undefined && !hasHeader(last[1])) {
+      const { name: topic } = partition.topic
+      throw logDamaged({ topic, partition: partition.partition }, layout.baseOf(last[0]))
+    }
     const oldest = range === undefined ? 0 : layout.readOffset(range, 0)
     const least = range === undefined ? 0 : layout.readOffset(range, 8)
     const behindLast = last === undefined ? 0 : layout.baseOf(last[0]) + countOf(last[1])

@@ -16,7 +16,7 @@ import type {
   TopicPartition,
   TopicSpec,
 } from '../log.js'
-import { checkSpec, logClosed, recordTooLarge, topicMismatch, unknownTopic } from '../problems.js'
+import { checkRecord, checkSpec, logClosed, topicMismatch, unknownTopic } from '../problems.js'
 import { joinAlone } from '../sole-member.js'
 import type { MemoryFaults, Outcome } from './faults.js'
 import { MemoryPartition } from './partition.js'
@@ -259,8 +259,7 @@ class Memory implements MemoryLog {
   #admit(records: readonly RecordToAppend[]): void {
     for (const record of records) {
       this.#partition(record)
-      const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0)
-      if (bytes > MAX_RECORD_BYTES) throw recordTooLarge(record, bytes, MAX_RECORD_BYTES)
+      checkRecord(record, MAX_RECORD_BYTES)
     }
   }
 

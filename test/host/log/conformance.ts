@@ -231,6 +231,50 @@ export function logConformance(t: Test, name: string, create: CreateLog): void {
     t.same(values(await take(log, from(topic, 0, 0), 1)), ['only'])
   })
 
+  check('takes no headers that it could not read back, and harms none beside', async (t, own) => {
+    const { log } = own
+    const topic = await topicOf(log, 1)
+    const content = Buffer.from('x')
+    const odd: Partial<RecordToAppend>[] = [
+      { headers: [['n'.repeat(65_535), content]] },
+      { headers: [['n'.repeat(65_536), content]] },
+      { headers: [['ü'.repeat(40_000), content]] },
+      { headers: Array.from({ length: 65_535 }, () => ['n', content] as const) },
+      { headers: Array.from({ length: 65_536 }, () => ['n', content] as const) },
+    ]
+    const kept: RecordToAppend[] = []
+    const sent = odd.flatMap((more, i) => [
+      record(topic, 0, `${i}`, more),
+      record(topic, 0, 'good'),
+    ])
+    // Not awaited one by one: whatever is written together has to stay readable.
+    const ends = await Promise.allSettled(sent.map(async (one) => log.append([one])))
+    ends.forEach((end, i) => {
+      const one = sent[i]
+      if (end.status === 'fulfilled' && one !== undefined) kept.push(one)
+      else t.match(end, { reason: { code: 'RECORD_TOO_LARGE', retryable: false, stream: topic } })
+    })
+    const found = await take(log, from(topic, 0, 0), kept.length)
+    t.equal(values(found).filter((value) => value === 'good').length, odd.length)
+    const shown = (one: LogRecord | RecordToAppend): string =>
+      `${one.value} ${one.headers?.length ?? 0} ${one.headers?.[0]?.[0]}`
+    t.same(found.map(shown).sort(), kept.map(shown).sort())
+    const writer = await log.openWriter(unique('group'), 0)
+    const outcome = await writer.commit({
+      records: [record(topic, 0, 'x'), record(topic, 0, 'x', odd[1] ?? {})],
+      positions: [],
+    })
+    if (outcome.kind !== 'committed') {
+      t.match(outcome, { kind: 'failed', cause: { code: 'RECORD_TOO_LARGE', retryable: false } })
+    }
+  })
+
+  check('counts headers among the bytes of a record', async (t, { log }) => {
+    const topic = await topicOf(log, 1)
+    const huge = record(topic, 0, 'x', { headers: [['h', Buffer.alloc(64 * 1024 * 1024)]] })
+    await t.rejects(log.append([huge]), { code: 'RECORD_TOO_LARGE' })
+  })
+
   check(
     'reads from any position, also from within what was appended at once',
     async (t, { log }) => {

@@ -1,8 +1,10 @@
 // The embedded log: what every log does, and what only a folder, threads and killed processes can show.
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Worker } from 'node:worker_threads'
 import { ClassicLevel } from 'classic-level'
@@ -97,6 +99,143 @@ void t.test(
     await database.close()
   },
 )
+
+interface Entry {
+  readonly key: Buffer
+  readonly value: Buffer
+}
+
+/** Changes the stored entries of a log that is closed, of its first topic. */
+async function tamper(path: string, change: (entries: readonly Entry[]) => Entry): Promise<void> {
+  const bytes = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const
+  const database = new ClassicLevel<Buffer, Buffer>(path, bytes)
+  const found = await database.iterator({ gte: Buffer.of(0x10), lt: Buffer.of(0x11) }).all()
+  const { key, value } = change(found.map(([at, entry]) => ({ key: at, value: entry })))
+  await database.put(key, value)
+  await database.close()
+}
+
+const ways: Record<string, (entry: Buffer) => Buffer> = {
+  'its last byte missing': (entry) => entry.subarray(0, -1),
+  'a byte too many': (entry) => Buffer.concat([entry, Buffer.of(0)]),
+  'its header cut': (entry) => entry.subarray(0, 3),
+  'nothing but its header': (entry) => entry.subarray(0, 12),
+  'a record’s header cut': (entry) => entry.subarray(0, 20),
+  'a key length that leads behind its end': (entry) => {
+    const other = Buffer.from(entry)
+    other.writeUInt32LE(0x7fffffff, 12)
+    return other
+  },
+  'more headers than it has': (entry) => {
+    const other = Buffer.from(entry)
+    other.writeUInt16LE(0xffff, 12 + 16)
+    return other
+  },
+  'more records than it has': (entry) => {
+    const other = Buffer.from(entry)
+    other.writeUInt32LE(0xffffffff, 0)
+    return other
+  },
+  'fewer records than it has': (entry) => {
+    const other = Buffer.from(entry)
+    other.writeUInt32LE(1, 0)
+    return other
+  },
+}
+
+for (const [what, damage] of Object.entries(ways)) {
+  void t.test(`an entry with ${what} is named as damaged, never read as another`, async (t) => {
+    const path = t.testdir()
+    const log = await open(t, path)
+    await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
+    await log.append([record('clicks', 0, 'before', { timestamp: 1 })])
+    const headers = [['h', Buffer.from('content')]] as const
+    await log.append([record('clicks', 0, 'a', { headers }), record('clicks', 0, 'b', { headers })])
+    await log.append([record('clicks', 0, 'after', { timestamp: 1 })])
+    await close(log)
+    await tamper(path, ([, middle]) => {
+      if (middle === undefined) throw new Error('the log has merged the appends')
+      return { key: middle.key, value: damage(middle.value) }
+    })
+    const again = await open(t, path)
+    const damaged = {
+      code: 'LOG_DAMAGED',
+      retryable: false,
+      stream: 'clicks',
+      partition: 0,
+      offset: 1,
+    }
+    await using reader = again.reader()
+    reader.assign([from('clicks', 0, 0)])
+    const before = (await reader.next())[0]
+    t.same(values(before?.records ?? []), ['before'], 'what lies before it is read')
+    t.equal(before?.next, 1)
+    await t.rejects(reader.next(), damaged)
+    await t.rejects(reader.next(), damaged, 'and it is not passed over')
+    reader.assign([from('clicks', 0, 2)])
+    await t.rejects(reader.next(), damaged, 'from within, too')
+    await t.rejects(again.offsetAt('clicks', 1_000_000), damaged)
+    reader.assign([from('clicks', 0, 3)])
+    t.same(values((await reader.next())[0]?.records ?? []), ['after'])
+  })
+}
+
+void t.test('files with other bytes are named as damaged, at the start or when read', async (t) => {
+  const path = t.testdir()
+  let log = await open(t, path)
+  await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
+  const value = randomBytes(500_000)
+  for (let i = 0; i < 50; i++) await log.append([record('clicks', 0, null, { value })])
+  await close(log)
+  // At its next start LevelDB writes what is left in its journal to table files.
+  await close(await open(t, path))
+  const [file = ''] = (await readdir(path)).filter((name) => name.endsWith('.ldb')).sort()
+  const bytes = await readFile(join(path, file))
+  const middle = bytes.length >> 1
+  // More than one record, so that it surely covers the end of a block.
+  await writeFile(join(path, file), Buffer.from(bytes).fill('damage', middle, middle + 600_000))
+  log = await open(t, path)
+  await using reader = log.reader()
+  reader.assign([from('clicks', 0, 0)])
+  let next = 0
+  const reading = readUntil(reader, (_, [batch]) => {
+    next = batch?.next ?? next
+    for (const one of batch?.records ?? []) t.ok(one.value?.equals(value))
+    return false
+  })
+  const damaged = { code: 'LOG_DAMAGED', retryable: false }
+  await t.rejects(reading, { ...damaged, stream: 'clicks', partition: 0, offset: Number })
+  t.ok(next > 0 && next < 50, 'what lies before it was read')
+  await t.rejects(log.offsetAt('clicks', 1_800_000_000_000), damaged)
+  await close(log)
+  const cut = {
+    'cut short': bytes.subarray(middle),
+    'other bytes': bytes.fill('damage', 0, middle),
+  }
+  for (const [what, other] of Object.entries(cut)) {
+    await writeFile(join(path, file), other)
+    await t.rejects(open(t, path), damaged, what)
+  }
+})
+
+void t.test('a manifest of other bytes keeps the log shut', async (t) => {
+  const path = t.testdir()
+  const log = await open(t, path)
+  await close(log)
+  const manifest = (await readdir(path)).find((file) => file.startsWith('MANIFEST')) ?? ''
+  await writeFile(join(path, manifest), Buffer.alloc(4096, 'damage'))
+  await t.rejects(open(t, path), { code: 'LOG_DAMAGED', retryable: false })
+})
+
+void t.test('a last entry that is no entry any more keeps the log shut', async (t) => {
+  const path = t.testdir()
+  const log = await open(t, path)
+  await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
+  await log.append([record('clicks', 0, 'a')])
+  await close(log)
+  await tamper(path, ([only]) => ({ key: only?.key ?? Buffer.alloc(0), value: Buffer.alloc(2) }))
+  await t.rejects(open(t, path), { code: 'LOG_DAMAGED', stream: 'clicks', partition: 0, offset: 0 })
+})
 
 void t.test('an append that meets a removal goes to the topic that was made anew', async (t) => {
   const log = await open(t, t.testdir())
