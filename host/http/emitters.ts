@@ -1,8 +1,10 @@
 // Emitters: POST one value, DELETE for a tombstone, POST many lines.
 import { HostError } from '../errors.js'
 import type { StreamEntry } from '../functions/catalog.js'
+import { headerProblem } from '../log/limits.js'
 import type { Header, RecordToAppend } from '../log/log.js'
 import { partitionOf } from '../log/partitioner.js'
+import { checkRecord } from '../log/problems.js'
 import type { Gatekeeper } from './access.js'
 import { json, notFound } from './answer.js'
 import { bodyChunks, readBody } from './body.js'
@@ -18,6 +20,7 @@ const headerPrefix = 'millrace-header-'
 export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeeper): void {
   const { catalog, log, gate, stopping } = deps
   const { maxBodyBytes, maxKeyBytes, maxLines } = deps.config.limits
+  const { maxRecordBytes } = deps.config.log
 
   const streamOf = (c: HttpContext): StreamEntry => {
     const name = decodeText(segment(c.req.path, 2), 'the stream')
@@ -53,6 +56,7 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
   ) => {
     const partition = partitionOf(key, stream.partitions)
     const record = { topic: stream.topic, partition, key, value, ...recordHeaders(c) }
+    checkRecord(record, maxRecordBytes)
     const { offsets, token } = await append(stream, [record])
     return json({ stream: stream.name, partition, offset: offsets[0], token }, 201)
   }
@@ -80,7 +84,8 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
 
   app.post('/emitters/:stream', async (c) => {
     const stream = streamOf(c)
-    const options = { codecs: stream.codecs, gate, maxKeyBytes, maxLines, now: Date.now() }
+    const limits = { maxKeyBytes, maxLines, maxRecordBytes }
+    const options = { codecs: stream.codecs, gate, ...limits, now: Date.now() }
     const lines = await readLines(bodyChunks(c, maxBodyBytes), options)
     const { token } = await append(
       stream,
@@ -96,12 +101,17 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
 
 /** What the request's own headers say of the record. Names come in lower case, as HTTP has them. */
 function recordHeaders(c: HttpContext): { timestamp: number; headers: Header[] } {
-  const headers: Header[] = []
-  c.req.raw.headers.forEach((value, name) => {
-    // HTTP header values are bytes, which Node hands out as latin1.
-    if (name.startsWith(headerPrefix))
-      headers.push([name.slice(headerPrefix.length), Buffer.from(value, 'latin1')])
-  })
+  const given = Object.fromEntries(
+    [...c.req.raw.headers]
+      .filter(([name]) => name.startsWith(headerPrefix))
+      .map(([name, value]) => [name.slice(headerPrefix.length), value]),
+  )
+  const problem = headerProblem(given)
+  if (problem !== undefined) throw new HostError('BAD_REQUEST', problem)
+  // HTTP header values are bytes, which Node hands out as latin1.
+  const headers = Object.entries(given).map(
+    ([name, value]): Header => [name, Buffer.from(value, 'latin1')],
+  )
   const timestamp = c.req.header('millrace-timestamp')
   return {
     headers,

@@ -2,6 +2,7 @@
 import { HostError } from '../errors.js'
 import type { CodecRef } from '../functions/catalog.js'
 import { findJsonFault, memberText } from '../json-scan.js'
+import { headerProblem, recordBytes } from '../log/limits.js'
 import type { Header } from '../log/log.js'
 import { toText } from './body.js'
 import type { Gate } from './gate.js'
@@ -27,6 +28,7 @@ export interface LineOptions {
   readonly gate: Gate
   readonly maxKeyBytes: number
   readonly maxLines: number
+  readonly maxRecordBytes: number
   /** Of lines that have none, in ms since 1970. */
   readonly now: number
 }
@@ -35,7 +37,7 @@ export interface LineOptions {
 const linesAtOnce = 2000
 const fields = ['key', 'value', 'headers', 'timestamp']
 
-/** Throws BAD_LINE with the number of the first bad line, from 1; BODY_TOO_LARGE for too many; BAD_REQUEST for none. */
+/** Throws BAD_LINE or RECORD_TOO_LARGE with the number of the first bad line, from 1; BODY_TOO_LARGE for too many; BAD_REQUEST for none. */
 export async function readLines(
   chunks: AsyncIterable<Buffer>,
   options: LineOptions,
@@ -157,23 +159,29 @@ function readHeaders(headers: unknown): Header[] {
   if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) {
     throw new HostError('BAD_VALUE', '"headers" has to be an object of strings')
   }
-  return Object.entries(headers).map(([name, value]: [string, unknown]): Header => {
-    if (typeof value === 'string') return [name, Buffer.from(value)]
+  const entries = Object.entries(headers).map(([name, value]: [string, unknown]) => {
+    if (typeof value === 'string') return [name, value] as const
     throw new HostError('BAD_VALUE', `the header ${JSON.stringify(name)} has to be a string`)
   })
+  const problem = headerProblem(Object.fromEntries(entries))
+  if (problem !== undefined) throw new HostError('BAD_VALUE', problem)
+  return entries.map(([name, value]) => [name, Buffer.from(value)])
 }
 
 async function encodeLines(
   lines: readonly Line[],
-  { codecs, gate }: LineOptions,
+  { codecs, gate, maxRecordBytes }: LineOptions,
 ): Promise<LineRecord[]> {
   const given = lines.flatMap((line) => (line.given === null ? [] : [line.given]))
   const encoded = await encodeAll(given, codecs, gate)
   let nth = 0
   return lines.map(({ number, given: isGiven, ...record }) => {
-    if (isGiven === null) return { ...record, value: null }
-    const value = encoded[nth++]
-    if (value instanceof Uint8Array) return { ...record, value }
+    const value = isGiven === null ? null : encoded[nth++]
+    if (value === null || value instanceof Uint8Array) {
+      const bytes = recordBytes({ ...record, value })
+      if (bytes > maxRecordBytes) throw largeLine(number, bytes, maxRecordBytes)
+      return { ...record, value }
+    }
     const problems = value?.problems ?? []
     const text = problems.map(({ path, message }) =>
       path === '' ? message : `${path}: ${message}`,
@@ -183,6 +191,15 @@ async function encodeLines(
       problems,
     })
   })
+}
+
+function largeLine(line: number, bytes: number, maxBytes: number): HostError {
+  return new HostError(
+    'RECORD_TOO_LARGE',
+    `line ${line.toLocaleString('en-US')}: its record has ${bytes} bytes, allowed are ${maxBytes} (log.maxRecordBytes); ` +
+      'no line was written: send less, or raise the limit',
+    { details: { line } },
+  )
 }
 
 function badLine(

@@ -216,6 +216,78 @@ t.test('headers and time of a record come from the request', async (t) => {
   t.same(times, [1_700_000_000_000, Date.parse('2026-01-31T12:00:00Z')])
 })
 
+t.test(
+  'headers that are too many or too long are refused before anything is written',
+  async (t) => {
+    const { app, stream, records } = createFixture(t)
+    await stream('clicks')
+    const many = (count: number, prefix = '') =>
+      Object.fromEntries(Array.from({ length: count }, (_, n) => [`${prefix}h${n}`, 'x']))
+    const long = (length: number, prefix = '') => ({ [prefix + 'n'.repeat(length)]: 'x' })
+    const good = { key: 'a', value: 1 }
+    for (const [made, message] of [
+      [(prefix = '') => many(101, prefix), /101 headers.*100/],
+      [(prefix = '') => long(1025, prefix), /name of 1025 bytes.*1024/],
+    ] as const) {
+      const headers = made('millrace-header-')
+      for (const request of [
+        { ...post('1'), headers },
+        { method: 'DELETE', headers },
+      ]) {
+        t.match(await said(app.request('/emitters/clicks/a', request)), {
+          status: 400,
+          body: { error: { code: 'BAD_REQUEST', message } },
+        })
+      }
+      t.match(
+        await said(app.request('/emitters/clicks', ndjson(good, { ...good, headers: made() }))),
+        {
+          status: 400,
+          body: { error: { code: 'BAD_LINE', message, details: { line: 2 } } },
+        },
+      )
+    }
+    // As many bytes, though fewer characters.
+    const line = { ...good, headers: { ['ü'.repeat(513)]: 'x' } }
+    t.match(await said(app.request('/emitters/clicks', ndjson(line))), {
+      body: { error: { code: 'BAD_LINE', message: /name of 1026 bytes/ } },
+    })
+    t.same(records('clicks'), [])
+    for (const headers of [many(100), long(1024)]) {
+      t.equal((await app.request('/emitters/clicks', ndjson({ ...good, headers }))).status, 201)
+    }
+  },
+)
+
+t.test('a record that the log would not take is refused, by its line among others', async (t) => {
+  const { app, stream, records } = createFixture(t, {
+    env: { MILLRACE_LOG_MAX_RECORD_BYTES: '1000' },
+  })
+  await stream('clicks')
+  const large = 'x'.repeat(1000)
+  const tooLarge = { code: 'RECORD_TOO_LARGE', message: /log\.maxRecordBytes/ }
+  t.match(await said(app.request('/emitters/clicks/a', post(`"${large}"`))), {
+    status: 413,
+    body: { error: tooLarge },
+  })
+  const headers = { 'millrace-header-h': large }
+  t.match(await said(app.request('/emitters/clicks/a', { method: 'DELETE', headers })), {
+    status: 413,
+    body: { error: tooLarge },
+  })
+  const good = { key: 'a', value: 1 }
+  for (const bad of [
+    { ...good, value: large },
+    { ...good, value: null, headers: { h: large } },
+  ]) {
+    t.match(await said(app.request('/emitters/clicks', ndjson(good, '', bad, good))), {
+      status: 413,
+      body: { error: { ...tooLarge, message: /line 3: .*maxRecordBytes/, details: { line: 3 } } },
+    })
+  }
+  t.same(records('clicks'), [])
+})
+
 t.test('DELETE writes a tombstone', async (t) => {
   const { app, stream, records } = createFixture(t)
   await stream('clicks')
