@@ -8,16 +8,16 @@ import {
 } from '../errors.js'
 import type { Assignment, Log, Membership } from '../log/log.js'
 import type { Logger } from '../logger.js'
-import { backoffMs } from '../processor/clock.js'
 import type { Edges } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
 import type { TableView } from '../tables/view.js'
 import type { FunctionState, PartitionStatus, ShownError } from './catalog.js'
 import type { Bundle, FunctionDescription } from './description.js'
 import { showError } from './failure.js'
+import { KeptThread } from './kept-thread.js'
 import { LocalTable } from './local-table.js'
 import type { FromWorker, RecordPlace, Version, WorkerSettings } from './messages.js'
-import { FunctionWorker } from './thread.js'
+import type { ThreadOptions } from './thread.js'
 
 export interface CellOptions {
   readonly log: Log
@@ -38,10 +38,6 @@ type Phase = 'loading' | 'joining' | 'active' | 'draining' | 'stopped'
 
 // Enough to map the stack of an attempt that began before a few quick saves.
 const keptBundles = 8
-const backoffBaseMs = 100
-const backoffMaxMs = 30_000
-/** A worker that lived for this long has not died of what killed the one before. */
-const soundLifeMs = 60_000
 
 export class Cell implements AsyncDisposable {
   readonly name: string
@@ -50,6 +46,7 @@ export class Cell implements AsyncDisposable {
   readonly #bundles: Bundle[] = []
   readonly #partitions = new Map<number, PartitionStatus['state']>()
   readonly #table: LocalTable | undefined
+  readonly #thread: KeptThread
   readonly #recordsBefore: number
   #edges: Edges
   #description: FunctionDescription
@@ -60,16 +57,8 @@ export class Cell implements AsyncDisposable {
   /** Passes by itself: shown until everything runs. */
   #trouble: ShownError | null = null
   #swaps: number
-  #failures = 0
-  #triedAt = 0
-  #retry: NodeJS.Timeout | undefined
   #membership: Membership | undefined
   #assigned: readonly number[] = []
-  #worker: FunctionWorker | undefined
-  /** Of the thread before, and of the table if that has to be opened anew: the next thread starts after it. Never rejects. */
-  #ending: Promise<void> = Promise.resolve()
-  /** Raised by each launch and each end: a launch that was overtaken does nothing more. */
-  #turn = 0
   #disposing: Promise<void> | undefined
 
   constructor(options: CellOptions) {
@@ -83,10 +72,18 @@ export class Cell implements AsyncDisposable {
     this.progress = Progress.allocate(partitions, inputs.length)
     this.#recordsBefore = options.counted?.records ?? 0
     this.#swaps = options.counted?.swaps ?? 0
+    const { storePath: path, drainMs, logger } = options
     if (table !== null) {
-      const { storePath: path, logger } = options
       this.#table = new LocalTable({ name: this.name, path, partitions, logger })
     }
+    this.#thread = new KeptThread({
+      table: this.#table,
+      drainMs,
+      logger,
+      start: () => this.#start(),
+      hear: (message) => this.#hear(message),
+      failed: (what, error, pauseMs) => this.#failed(what, error, pauseMs),
+    })
   }
 
   get bundle(): Bundle {
@@ -156,8 +153,6 @@ export class Cell implements AsyncDisposable {
 
   async #join(): Promise<void> {
     const { log, instance } = this.#options
-    this.#triedAt = Date.now()
-    // Before the worker: who opens a shared store first has to close it last.
     await this.#table?.open()
     if (this.#disposing !== undefined) return
     this.#enter('joining')
@@ -175,8 +170,7 @@ export class Cell implements AsyncDisposable {
   }
 
   #wait(failure: HostError): void {
-    this.#trouble = showError(toPlainError(failure), this.#bundle)
-    this.#tryLater('cannot start', this.#trouble, async () => {
+    this.#thread.retry('cannot start', failure, async () => {
       try {
         await this.#join()
       } catch (error) {
@@ -189,8 +183,7 @@ export class Cell implements AsyncDisposable {
   async swap(bundle: Bundle, description: FunctionDescription, edges: Edges): Promise<void> {
     const { drainMs, logger } = this.#options
     this.#remember(bundle)
-    const worker = this.#worker
-    const outcome = await worker?.swap(versionOf(bundle, description, edges), drainMs)
+    const outcome = await this.#thread.swap(versionOf(bundle, description, edges))
     this.#bundle = bundle
     this.#description = description
     this.#edges = edges
@@ -200,9 +193,8 @@ export class Cell implements AsyncDisposable {
         `the running version did not come to a record boundary within ${drainMs} ms (limits.drainMs): its thread was ended, the new version takes up what it had not flushed; look for a handler that does not return, or a store that takes no writes`,
       )
     }
-    if (outcome !== 'done' && this.#worker === worker) this.#worker = undefined
     // It was ended, had died, or never started: the new version is what it waited for.
-    if (this.#worker === undefined && this.#assigned.length > 0) await this.#launch()
+    if (!this.#thread.isThere && this.#assigned.length > 0) await this.#launch()
     // The new version may have halted in its turn before this answer came.
     if (!this.#isHalted) this.#error = null
     this.progress.notify()
@@ -224,6 +216,7 @@ export class Cell implements AsyncDisposable {
     this.#enter('draining')
     if (this.#membership !== undefined) await this.#membership[Symbol.asyncDispose]()
     await this.#giveUp()
+    await this.#thread[Symbol.asyncDispose]()
     await this.#table?.[Symbol.asyncDispose]()
     this.#enter('stopped')
   }
@@ -236,56 +229,21 @@ export class Cell implements AsyncDisposable {
   }
 
   async #giveUp(): Promise<void> {
-    this.#turn += 1
-    clearTimeout(this.#retry)
     this.#assigned = []
-    await this.#retire()
+    await this.#thread.end()
     this.#partitions.clear()
   }
 
-  /** Ends the thread, and does what has to be done before the next one. */
-  #retire(after?: () => Promise<void> | undefined): Promise<void> {
-    const { drainMs, logger } = this.#options
-    const worker = this.#worker
-    this.#worker = undefined
-    const before = this.#ending
-    const end = async () => {
-      await before
-      try {
-        await worker?.drain(drainMs)
-        await after?.()
-      } catch (error) {
-        logger.warn(`its end was not a clean one: ${asHostError(error).message}`)
-      }
-    }
-    this.#ending = end()
-    return this.#ending
-  }
-
-  /** Never rejects. */
   async #launch(): Promise<void> {
-    clearTimeout(this.#retry)
     this.#isHalted = false
-    this.#triedAt = Date.now()
-    this.#turn += 1
-    const turn = this.#turn
-    try {
-      await this.#ending
-      if (turn !== this.#turn) return
-      await this.#table?.open()
-    } catch (error) {
-      if (turn !== this.#turn) return
-      this.#trouble = showError(toPlainError(error), this.#bundle)
-      this.#tryLater('the table cannot be opened', this.#trouble, () => this.#launch())
-      return
-    }
-    if (turn === this.#turn) this.#spawn()
+    await this.#thread.launch()
   }
 
-  #spawn(): void {
+  #start(): Pick<ThreadOptions, 'start' | 'log'> {
+    this.#isHalted = false
     for (const partition of this.#assigned) this.#partitions.set(partition, 'recovering')
     const { log, storePath, settings } = this.#options
-    const worker: FunctionWorker = new FunctionWorker({
+    return {
       start: {
         ...versionOf(this.#bundle, this.#description, this.#edges),
         storePath: this.#edges.table === null ? null : storePath,
@@ -294,14 +252,17 @@ export class Cell implements AsyncDisposable {
         settings,
       },
       log: log.share(),
-      onMessage: (message) => {
-        if (this.#worker === worker) this.#hear(message)
-      },
-      onDeath: (error) => {
-        if (this.#worker === worker) this.#mourn(error)
-      },
-    })
-    this.#worker = worker
+    }
+  }
+
+  #failed(what: string, error: HostError, pauseMs: number): void {
+    for (const partition of this.#assigned) this.#partitions.set(partition, 'recovering')
+    const shown = showError(toPlainError(error), this.#bundle)
+    // A thread that died may do so again; the rest has passed when everything runs.
+    if (error.code === 'WORKER_DIED') this.#error = shown
+    else this.#trouble = shown
+    this.#options.logger.error(`${what}: started anew in ${pauseMs} ms\n${describe(shown)}`)
+    this.progress.notify()
   }
 
   #hear(message: Exclude<FromWorker, { kind: 'reply' }>): void {
@@ -327,11 +288,11 @@ export class Cell implements AsyncDisposable {
         }
         break
       case 'detached':
-        this.#reopen(message.error)
+        this.#thread.reopen(fromPlainError(message.error))
         break
       case 'halted': {
         if (message.error.code === 'STORE_DAMAGED') {
-          this.#reopen(message.error)
+          this.#thread.reopen(fromPlainError(message.error))
           break
         }
         this.#isHalted = true
@@ -362,46 +323,18 @@ export class Cell implements AsyncDisposable {
   }
 
   #cannotStart(error: PlainError): void {
-    if (error.code === 'STORE_DAMAGED') {
-      this.#reopen(error)
-      return
+    const failure = fromPlainError(error, 'LOAD_FAILED')
+    if (failure.code === 'STORE_DAMAGED') this.#thread.reopen(failure)
+    else if (failure.retryable) this.#thread.retry('cannot start', failure)
+    else {
+      // The bundle's own fault: the same again would end the same.
+      void this.#thread.end()
+      this.#isHalted = true
+      this.#error = showError(error, this.#bundle)
+      this.#options.logger.error(
+        `cannot start until a mended version is saved\n${describe(this.#error)}`,
+      )
     }
-    const shown = showError(error, this.#bundle)
-    void this.#retire()
-    if (fromPlainError(error, 'LOAD_FAILED').retryable) {
-      this.#trouble = shown
-      this.#tryLater('cannot start', shown, () => this.#launch())
-      return
-    }
-    // The bundle's own fault: the same again would end the same.
-    this.#isHalted = true
-    this.#error = shown
-    this.#options.logger.error(`cannot start until a mended version is saved\n${describe(shown)}`)
-  }
-
-  /** A store that keeps refusing is healed by nothing less than closing every handle. */
-  #reopen(error: PlainError): void {
-    const damage = error.code === 'STORE_DAMAGED' ? fromPlainError(error) : undefined
-    void this.#retire(() => this.#table?.close(damage))
-    this.#trouble = showError(error, this.#bundle)
-    this.#tryLater('its table has to be opened anew', this.#trouble, () => this.#launch())
-  }
-
-  #mourn(error: HostError): void {
-    this.#worker = undefined
-    this.#error = showError(toPlainError(error), this.#bundle)
-    this.#tryLater('its thread ended', this.#error, () => this.#launch())
-  }
-
-  #tryLater(what: string, why: ShownError, again: () => Promise<void>): void {
-    if (this.#disposing !== undefined) return
-    for (const partition of this.#assigned) this.#partitions.set(partition, 'recovering')
-    this.#failures = Date.now() - this.#triedAt > soundLifeMs ? 0 : this.#failures + 1
-    const pauseMs = backoffMs(this.#failures, backoffBaseMs, backoffMaxMs)
-    this.#options.logger.error(`${what}: started anew in ${pauseMs} ms\n${describe(why)}`)
-    clearTimeout(this.#retry)
-    this.#retry = setTimeout(() => void again(), pauseMs)
-    this.progress.notify()
   }
 
   #show(message: Extract<FromWorker, { kind: 'halted' | 'skipped' }>): ShownError {

@@ -1,0 +1,141 @@
+// Keeps a function's thread running over its table: one at a time, and anew after a growing pause when it fails.
+import { asHostError, type HostError } from '../errors.js'
+import type { Logger } from '../logger.js'
+import { backoffMs } from '../processor/clock.js'
+import type { LocalTable } from './local-table.js'
+import type { Version } from './messages.js'
+import { FunctionWorker, type ThreadOptions } from './thread.js'
+
+export interface KeptThreadOptions {
+  readonly table: LocalTable | undefined
+  readonly drainMs: number
+  readonly logger: Logger
+  /** Asked at each start. */
+  start(): Pick<ThreadOptions, 'start' | 'log'>
+  hear: ThreadOptions['onMessage']
+  /** What went wrong, before it is started anew. */
+  failed(what: string, error: HostError, pauseMs: number): void
+}
+
+const backoffBaseMs = 100
+const backoffMaxMs = 30_000
+/** A thread that lived for this long has not died of what killed the one before. */
+const soundLifeMs = 60_000
+
+export class KeptThread implements AsyncDisposable {
+  readonly #options: KeptThreadOptions
+  #worker: FunctionWorker | undefined
+  /** Of the thread before, and of the table if that has to be opened anew: the next thread starts after it. Never rejects. */
+  #ending: Promise<void> = Promise.resolve()
+  /** Raised by each launch and each end: a launch that was overtaken does nothing more. */
+  #turn = 0
+  #failures = 0
+  #triedAt = Date.now()
+  #retry: NodeJS.Timeout | undefined
+  #isDisposed = false
+
+  constructor(options: KeptThreadOptions) {
+    this.#options = options
+  }
+
+  get isThere(): boolean {
+    return this.#worker !== undefined
+  }
+
+  /** Never rejects: what fails is tried again. */
+  async launch(): Promise<void> {
+    const turn = this.#next()
+    this.#triedAt = Date.now()
+    try {
+      await this.#ending
+      if (turn !== this.#turn) return
+      // Before the worker: who opens a shared store first has to close it last.
+      await this.#options.table?.open()
+    } catch (error) {
+      if (turn === this.#turn) this.retry('the table cannot be opened', asHostError(error))
+      return
+    }
+    if (turn === this.#turn) this.#spawn()
+  }
+
+  /** `absent`: there was none. After all but `done` there is none. Rejects if the version does not load: the running one stays. */
+  async swap(version: Version): Promise<'done' | 'late' | 'died' | 'absent'> {
+    const worker = this.#worker
+    if (worker === undefined) return 'absent'
+    const outcome = await worker.swap(version, this.#options.drainMs)
+    if (outcome !== 'done' && this.#worker === worker) this.#worker = undefined
+    return outcome
+  }
+
+  /** Drains the thread, and starts none until the next `launch`. */
+  async end(): Promise<void> {
+    this.#next()
+    await this.#retire()
+  }
+
+  /** A store that keeps refusing is healed by nothing less than closing every handle. */
+  reopen(error: HostError): void {
+    const damage = error.code === 'STORE_DAMAGED' ? error : undefined
+    void this.#retire(() => this.#options.table?.close(damage))
+    this.retry('its table has to be opened anew', error)
+  }
+
+  /** After a growing pause. The thread, if there still is one, is ended. */
+  retry(what: string, error: HostError, again: () => Promise<void> = () => this.launch()): void {
+    if (this.#isDisposed) return
+    if (this.#worker !== undefined) void this.#retire()
+    this.#next()
+    this.#failures = Date.now() - this.#triedAt > soundLifeMs ? 0 : this.#failures + 1
+    const pauseMs = backoffMs(this.#failures, backoffBaseMs, backoffMaxMs)
+    this.#options.failed(what, error, pauseMs)
+    this.#retry = setTimeout(() => {
+      this.#triedAt = Date.now()
+      void again()
+    }, pauseMs)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true
+    await this.end()
+  }
+
+  #next(): number {
+    clearTimeout(this.#retry)
+    this.#turn += 1
+    return this.#turn
+  }
+
+  #spawn(): void {
+    const { start, hear } = this.#options
+    const worker: FunctionWorker = new FunctionWorker({
+      ...start(),
+      onMessage: (message) => {
+        if (this.#worker === worker) hear(message)
+      },
+      onDeath: (error) => {
+        if (this.#worker !== worker) return
+        this.#worker = undefined
+        this.retry('its thread ended', error)
+      },
+    })
+    this.#worker = worker
+  }
+
+  #retire(after?: () => Promise<void> | undefined): Promise<void> {
+    const { drainMs, logger } = this.#options
+    const worker = this.#worker
+    this.#worker = undefined
+    const before = this.#ending
+    const end = async () => {
+      await before
+      try {
+        await worker?.drain(drainMs)
+        await after?.()
+      } catch (error) {
+        logger.warn(`its thread or its table did not end well: ${asHostError(error).message}`)
+      }
+    }
+    this.#ending = end()
+    return this.#ending
+  }
+}
