@@ -40,28 +40,19 @@ export function banner(version: string, url: string, catalog: Catalog): string {
   ].join('')
 }
 
+/** Lines that belong together: what is emitted to the stream shows in the table. */
 function tries(url: string, catalog: Catalog): string[] {
-  const { streams, tables, functions } = catalog.topology()
-  const inputs = new Set(functions.flatMap((known) => known.inputs))
+  const { functions } = catalog.topology()
   // Of the streams one that nobody else writes: that is where a person begins.
   const written = new Set(functions.flatMap((known) => known.outputs))
-  const stream = streams.find(({ name }) => inputs.has(name) && !written.has(name)) ?? streams[0]
-  const table = tables[0]
-  const codec = stream === undefined ? undefined : catalog.stream(stream.name)?.codecs[0]?.codec
-  const value =
-    codec === 'int64'
-      ? '1'
-      : codec === 'string'
-        ? '"hello"'
-        : codec === 'bytes'
-          ? '"aGVsbG8="'
-          : '{}'
+  const begins = ({ inputs }: { readonly inputs: readonly string[] }) =>
+    inputs.find((stream) => !written.has(stream))
+  const shown = functions.find((known) => known.table !== null && begins(known) !== undefined)
+  const stream = shown === undefined ? undefined : begins(shown)
+  if (shown === undefined || stream === undefined) return [`curl ${url}/functions`]
+  // What a handler expects is known to its author alone: a made-up value could halt it.
   return [
-    ...(stream === undefined
-      ? []
-      : [
-          `curl ${url}/emitters/${stream.name}/alice -H 'content-type: application/json' -d '${value}'`,
-        ]),
-    ...(table === undefined ? [] : [`curl ${url}/views/${table.name}/alice`]),
+    `curl ${url}/emitters/${stream}/alice -H 'content-type: application/json' -d 'VALUE'`,
+    `curl ${url}/views/${shown.table}/alice`,
   ]
 }

@@ -1,6 +1,6 @@
 // The configuration: host.config.json, the environment and flags, in one frozen object of absolute paths.
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { BlockList } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { z } from 'zod'
@@ -52,6 +52,9 @@ export interface ConfigSources {
 /** Throws BAD_CONFIG with every problem found, TOKENS_REQUIRED. Flags win over the environment, that over the file. */
 export function loadConfig({ root, env = {}, flags = {} }: ConfigSources): Config {
   const folder = resolve(root)
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw badConfig([`--root: there is no folder ${folder}`])
+  }
   const file = join(folder, 'host.config.json')
   const merged = readFile(file)
   const sources = new Map<string, string>()
@@ -71,14 +74,18 @@ export function loadConfig({ root, env = {}, flags = {} }: ConfigSources): Confi
     const field = fields.find((known) => known.path.join('.') === path)
     if (text !== undefined && field !== undefined) put(field, text, flagName(flag))
   }
-  refuseKafka(merged, sources.get('log.kind') ?? file)
-
+  const kafka = kafkaProblem(merged, sources.get('log.kind') ?? file)
   const parsed = configSchema.safeParse(merged, { reportInput: true })
-  if (!parsed.success) {
-    throw badConfig(parsed.error.issues.flatMap((issue) => describe(issue, sources, file)))
-  }
+  const issues = parsed.error?.issues ?? []
+  const problems = [
+    ...kafka,
+    ...issues
+      .filter(({ path }) => kafka.length === 0 || path.join('.') !== 'log.kind')
+      .flatMap((issue) => describe(issue, sources, file)),
+    ...unknownVariables(env, fields, parsed.data?.http.tokens ?? []),
+  ]
+  if (!parsed.success || problems.length > 0) throw badConfig(problems)
   const { $schema: _, ...config } = parsed.data
-  refuseUnknownVariables(env, fields, config.http.tokens)
   const tokens = readTokens(config.http.tokens, env)
   if (tokens.length === 0 && !isLoopback(config.http.host)) {
     throw new HostError(
@@ -162,13 +169,13 @@ function set(target: Record<string, unknown>, path: readonly string[], value: un
   if (last !== undefined) at[last] = value
 }
 
-function refuseKafka(merged: Record<string, unknown>, source: string): void {
+function kafkaProblem(merged: Record<string, unknown>, source: string): string[] {
   const kind = isObject(merged.log) ? merged.log.kind : undefined
-  if (typeof kind !== 'string' || !/^kafka(:|$)/.test(kind)) return
-  throw badConfig([
+  if (typeof kind !== 'string' || !/^kafka(:|$)/.test(kind)) return []
+  return [
     `log.kind (${source}): found ${shown(kind)}; this version runs on the embedded log only: ` +
       'take "embedded", or leave the field out',
-  ])
+  ]
 }
 
 function describe(
@@ -211,23 +218,24 @@ function allowed(issue: z.core.$ZodIssue): string {
 }
 
 /** A misspelt variable would otherwise be a setting that silently does nothing. */
-function refuseUnknownVariables(
+function unknownVariables(
   env: Readonly<Record<string, string | undefined>>,
   fields: readonly ConfigField[],
   tokens: readonly { readonly env: string }[],
-): void {
+): string[] {
   const known = fields.map((field) => environmentName(field.path))
   const secrets = new Set(tokens.map((token) => token.env))
-  const problems = Object.keys(env)
-    .filter((name) => name.startsWith('MILLRACE_') && !known.includes(name) && !secrets.has(name))
-    // Kubernetes sets these in every pod beside a service called millrace.
-    .filter((name) => !/^MILLRACE_(SERVICE_(HOST|PORT)|PORT$|PORT_\d)/.test(name))
-    .map((name) => {
-      const near = nearest(name, known)
-      const hint = near === undefined ? 'unset it' : `did you mean ${near}?`
-      return `${name} (environment): no field has this name; ${hint}`
-    })
-  if (problems.length > 0) throw badConfig(problems)
+  return (
+    Object.keys(env)
+      .filter((name) => name.startsWith('MILLRACE_') && !known.includes(name) && !secrets.has(name))
+      // Kubernetes sets these in every pod beside a service called millrace.
+      .filter((name) => !/^MILLRACE_(SERVICE_(HOST|PORT)|PORT$|PORT_\d)/.test(name))
+      .map((name) => {
+        const near = nearest(name, known)
+        const hint = near === undefined ? 'unset it' : `did you mean ${near}?`
+        return `${name} (environment): no field has this name; ${hint}`
+      })
+  )
 }
 
 function readTokens(

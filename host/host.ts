@@ -1,5 +1,5 @@
 // The composition: log, functions, gate and HTTP, started in this order and stopped in the reverse.
-import { mkdir } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from './config.js'
@@ -35,6 +35,7 @@ const tombstoneRetentionMs = 24 * 60 * 60 * 1000
 export async function startHost({ config, watch, logger }: HostOptions): Promise<RunningHost> {
   const stack = new Stack()
   try {
+    if (!watch) await needFunctions(config.functions)
     await prepareFolder(config.data)
     let fail: (error: HostError) => void = () => {}
     const failed = new Promise<HostError>((resolve) => {
@@ -98,6 +99,21 @@ export async function startHost({ config, watch, logger }: HostOptions): Promise
     await stack[Symbol.asyncDispose]()
     throw error
   }
+}
+
+/** A folder that is missing may come while it is followed, but not otherwise. */
+async function needFunctions(folder: string): Promise<void> {
+  if (
+    await stat(folder).then(
+      (found) => found.isDirectory(),
+      () => false,
+    )
+  )
+    return
+  throw new HostError(
+    'BAD_CONFIG',
+    `functions: there is no folder ${folder}: make it, or name another with "functions" in host.config.json`,
+  )
 }
 
 async function prepareFolder(data: string): Promise<void> {

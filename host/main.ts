@@ -113,13 +113,20 @@ function announce(host: RunningHost, config: Config, logger: Logger, isDev: bool
   logger.info('listening', { url: host.url, version: version(), ...summary(host.catalog) })
 }
 
+/** A terminal sends Ctrl-C to npm and to the host, and npm hands its own on: within this time it is one signal, not two. */
+const oneInterruptMs = 200
+
 /** Resolves at the first SIGTERM or SIGINT; from then on the time runs, and a second signal ends the process at once. */
 function firstSignal(stopMs: number): Promise<void> {
   return new Promise((resolve) => {
-    let isSecond = false
+    let first: { readonly signal: string; readonly at: number } | undefined
     const received = (signal: 'SIGINT' | 'SIGTERM') => {
-      if (isSecond) process.exit(signal === 'SIGINT' ? 130 : 143)
-      isSecond = true
+      if (first !== undefined) {
+        const isSame = signal === 'SIGINT' && first.signal === 'SIGINT'
+        if (isSame && performance.now() - first.at < oneInterruptMs) return
+        process.exit(signal === 'SIGINT' ? 130 : 143)
+      }
+      first = { signal, at: performance.now() }
       limit(stopMs, 1)
       resolve()
     }

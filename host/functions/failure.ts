@@ -3,7 +3,7 @@ import type { PlainError } from '../errors.js'
 import type { ShownError } from './catalog.js'
 import type { Bundle } from './description.js'
 import type { RecordPlace } from './messages.js'
-import { mapStack } from './stack.js'
+import { type MappedStack, mapStack } from './stack.js'
 
 /** `bundle` is the version that failed, if it is still known. */
 export function showError(
@@ -11,8 +11,7 @@ export function showError(
   bundle: Bundle | undefined,
   place?: RecordPlace,
 ): ShownError {
-  const mapped =
-    error.stack === undefined || bundle === undefined ? undefined : mapStack(error.stack, bundle)
+  const mapped = bundle === undefined ? undefined : mapUserFrames(error, bundle)
   // Thrown by the host on the user's account (no default export, say): the place is in the details.
   const location = mapped?.file === undefined ? locationOf(error.details) : mapped
   return {
@@ -29,6 +28,18 @@ export function showError(
     ...(place?.offset === undefined ? {} : { offset: place.offset }),
     ...(place?.key === undefined ? {} : { key: place.key }),
   }
+}
+
+/** Of the error, or of what it was caused by: what a codec throws is wrapped by the host. */
+function mapUserFrames(error: PlainError, bundle: Bundle): MappedStack | undefined {
+  let first: MappedStack | undefined
+  for (let each: PlainError | undefined = error; each !== undefined; each = each.cause) {
+    if (each.stack === undefined) continue
+    const mapped = mapStack(each.stack, bundle)
+    if (mapped.file !== undefined) return mapped
+    first ??= mapped
+  }
+  return first
 }
 
 interface Location {

@@ -1,10 +1,11 @@
 // The `ctx` of one attempt at one record: everything that it does is staged here until the attempt succeeds.
-import { HostError } from '../errors.js'
+import { HostError, toPlainError } from '../errors.js'
+import { headerProblem } from '../log/limits.js'
 import type { Header, LogRecord, RecordToAppend } from '../log/log.js'
 import { partitionOf } from '../log/partitioner.js'
 import type { Held } from './overlay.js'
 import type { Program, Target } from './program.js'
-import { type Snapshot, snapshotBytes } from './value.js'
+import { type Snapshot, snapshotBytes, type ValueCodec } from './value.js'
 
 export interface EmitOptions {
   readonly headers?: Readonly<Record<string, string>>
@@ -115,7 +116,13 @@ export class Attempt {
   get(): unknown {
     const codec = this.#table('get')
     const held = this.#staged === undefined ? this.#read() : this.#staged
-    return held === null ? undefined : codec.revive(held)
+    if (held === null) return undefined
+    try {
+      return codec.revive(held)
+    } catch (cause) {
+      const message = `the stored value of "${this.key}" does not decode: ${toPlainError(cause).message}`
+      throw new HostError('UNDECODABLE', message, { cause })
+    }
   }
 
   set(value: unknown): void {
@@ -123,7 +130,7 @@ export class Attempt {
     if (value === null || value === undefined) {
       throw new TypeError(`ctx.set(${value}) for key "${this.key}": use ctx.delete() to remove it`)
     }
-    const snapshot = codec.snapshot(value)
+    const snapshot = encode(codec, 'set', this.key, value)
     this.#fits('set', this.key.length * 3, sizeOf(snapshot, this.#host.maxRecordBytes))
     this.#staged = snapshot
   }
@@ -173,7 +180,7 @@ export class Attempt {
       throw new RangeError(`ctx.${call}: timestamp ${timestamp} is no time in ms since 1970`)
     }
     const headers = options?.headers === undefined ? [] : toHeaders(call, options.headers)
-    const bytes = value === null ? null : snapshotBytes(target.codec.snapshot(value))
+    const bytes = value === null ? null : snapshotBytes(encode(target.codec, call, key, value))
     const headerBytes = headers.reduce(
       (sum, [name, content]) => sum + name.length * 3 + content.length,
       0,
@@ -223,23 +230,19 @@ export class Attempt {
   }
 }
 
-// As many and as long as any log takes them.
-const maxHeaders = 100
-const maxHeaderNameBytes = 1_024
+function encode(codec: ValueCodec, call: string, key: string, value: unknown): Snapshot {
+  try {
+    return codec.snapshot(value)
+  } catch (cause) {
+    const message = `ctx.${call}, key "${key}": the value is not taken: ${toPlainError(cause).message}`
+    throw new HostError('UNENCODABLE', message, { cause })
+  }
+}
 
 function toHeaders(call: string, headers: Readonly<Record<string, string>>): Header[] {
-  const entries = Object.entries(headers)
-  if (entries.length > maxHeaders) {
-    throw new RangeError(`ctx.${call}: ${entries.length} headers, ${maxHeaders} are allowed`)
-  }
-  return entries.map(([name, value]) => {
-    if (Buffer.byteLength(name) > maxHeaderNameBytes) {
-      throw new RangeError(
-        `ctx.${call}: the header name "${name.slice(0, 40)}…" has more than ${maxHeaderNameBytes} bytes`,
-      )
-    }
-    return [name, Buffer.from(String(value))]
-  })
+  const problem = headerProblem(headers)
+  if (problem !== undefined) throw new RangeError(`ctx.${call}: ${problem}`)
+  return Object.entries(headers).map(([name, value]) => [name, Buffer.from(String(value))])
 }
 
 /** Exact only where it matters: counting the bytes of a text costs as much as making them. */

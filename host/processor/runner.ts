@@ -142,7 +142,7 @@ export class Runner implements AttemptHost {
     const unreadable = Attempt.unreadable(attempt)
     if (unreadable !== undefined) return { unreadable }
     const { retry } = this.program.options
-    if (error instanceof Failure || attempts >= retry.attempts) {
+    if (isFinal(error) || attempts >= retry.attempts) {
       const stream = this.program.sources[source]?.stream ?? ''
       return this.#failure(stream, record, attempt.key, error, attempts)
     }
@@ -158,7 +158,10 @@ export class Runner implements AttemptHost {
     attempts: number,
   ): RecordFailure {
     return {
-      error: toPlainError(error),
+      error: {
+        ...toPlainError(error),
+        ...(error instanceof Failure ? { code: 'RECORD_FAILED' } : {}),
+      },
       version: this.program.version,
       stream,
       partition: this.partition,
@@ -175,6 +178,10 @@ function succeeded(attempt: Attempt): Attempt | Unreadable {
   const unreadable = Attempt.unreadable(attempt)
   return unreadable === undefined ? attempt : { unreadable }
 }
+
+/** The same again would end the same: the record was given up, or bytes do not decode. */
+const isFinal = (error: unknown): boolean =>
+  error instanceof Failure || (error instanceof HostError && error.code === 'UNDECODABLE')
 
 function missingSource(index: number): never {
   throw new RangeError(`no input has the index ${index}`)

@@ -154,12 +154,13 @@ t.test('a signal stops it gracefully: what was emitted is there the next time', 
 })
 
 t.test('a second signal ends it at once, a stop that hangs ends it in time', async (t) => {
-  const root = project(t, 'await new Promise(() => {})')
+  const root = project(t, "ctx.log.info('begun'); await new Promise(() => {})")
   const start = async (env: Record<string, string>) => {
     const command = new Command(t, ['start', '--root', root, '--port', '0'], env)
     await command.printed('"listening"')
     const url = String(command.lines().find(({ msg }) => msg === 'listening')?.url)
     await fetch(`${url}/emitters/clicks/ada`, { method: 'POST', body: '{"page":"/"}' })
+    await command.printed('"begun"')
     command.child.kill('SIGTERM')
     await command.printed('"stopping"')
     return command
@@ -170,6 +171,27 @@ t.test('a second signal ends it at once, a stop that hangs ends it in time', asy
   const late = await start({ MILLRACE_LIMITS_DRAIN_MS: '60000', MILLRACE_LIMITS_STOP_MS: '100' })
   t.same(await late.ended, { code: 1, signal: null })
   t.match(late.err, /not stopped within 100 ms/)
+})
+
+t.test('Ctrl-C through npm, which comes twice at once, is one signal', async (t) => {
+  const command = new Command(t, ['start', '--root', project(t), '--port', '0'], {})
+  await command.printed('"listening"')
+  command.child.kill('SIGINT')
+  command.child.kill('SIGINT')
+  t.same(await command.ended, { code: 0, signal: null })
+  t.equal(command.lines().at(-1)?.msg, 'stopped')
+})
+
+t.test('a folder that is not there is an error, not an empty host', async (t) => {
+  const root = t.testdir({ app: { 'host.config.json': '{"functions":"nix"}' } })
+  for (const [args, said] of [
+    [['dev', '--root', `${root}/typo`], /--root: there is no folder .*typo/],
+    [['start', '--root', `${root}/app`], /functions: there is no folder .*nix/],
+  ] as const) {
+    const command = new Command(t, [...args, '--port', '0'], {})
+    t.match(await command.ended, { code: 78 })
+    t.match(command.err, said)
+  }
 })
 
 t.test('dev says where it listens, what runs and what to try', async (t) => {

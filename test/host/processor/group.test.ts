@@ -261,6 +261,7 @@ t.test('misuse of ctx names what was wrong', async (t) => {
   const uses: [
     use: (ctx: Parameters<RunnableDefinition['on'][string]>[0]) => void,
     message: RegExp,
+    code?: string,
   ][] = [
     [(ctx) => ctx.emit('nowhere', 'k', 1), /"nowhere".*not in this function's outputs.*sums/],
     [(ctx) => ctx.emit('sums', 'k', 1, { partition: 7 }), /partition 7 does not exist/],
@@ -269,9 +270,11 @@ t.test('misuse of ctx names what was wrong', async (t) => {
     [(ctx) => ctx.set(null), /use ctx\.delete\(\)/],
     [(ctx) => ctx.set(undefined), /use ctx\.delete\(\)/],
     [(ctx) => ctx.loopback('k', 1), /declares no loop/],
-    [(ctx) => ctx.fail('enough'), /enough/],
+    [(ctx) => ctx.fail('enough'), /enough/, 'RECORD_FAILED'],
+    [(ctx) => ctx.set({ big: 1n }), /ctx\.set, key "a": the value is not taken/, 'UNENCODABLE'],
+    [(ctx) => ctx.emit('sums', 'k', () => {}), /ctx\.emit\("sums"\), key "k"/, 'UNENCODABLE'],
   ]
-  for (const [use, message] of uses) {
+  for (const [use, message, code] of uses) {
     const h = await harness({
       options: { ...options, onError: 'skip', retry: { attempts: 1, backoffMs: 1 } },
       definition: { ...sum(), on: { numbers: (ctx) => use(ctx) } },
@@ -280,6 +283,7 @@ t.test('misuse of ctx names what was wrong', async (t) => {
     await h.emit('numbers', 'a', 1)
     await h.settled()
     t.match(h.skips, [{ error: { message }, key: 'a', stream: 'numbers', attempts: 1 }])
+    t.equal(h.skips[0]?.error.code, code)
     await h.end()
   }
 })
