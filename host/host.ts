@@ -82,13 +82,12 @@ export async function startHost({ config, watch, logger }: HostOptions): Promise
         logger,
       }),
     )
-    await registry.load()
+    await registry.start({ watch })
     const stopping = new AbortController()
     const app = createApp({ catalog, log, gate, config, logger, stopping: stopping.signal })
     const server = stack.use(await listen(app, config.http))
     // Disposed of first: ends the waits that the server's own stop waits for.
     stack.defer(() => stopping.abort(new HostError('STOPPING', 'the host is stopping')))
-    if (watch) await registry.watch()
     return {
       url: server.url,
       catalog,

@@ -364,7 +364,8 @@ function placeFields({ stream, partition, offset, key, attempts }: RecordPlace) 
 
 /** For the terminal: message, place and code frame. */
 export function describe(error: ShownError): string {
-  const place = error.file === undefined ? '' : `\n${error.file}:${error.line}:${error.column}`
+  const at = error.line === undefined ? '' : `:${error.line}:${error.column ?? 1}`
+  const place = error.file === undefined ? '' : `\n${error.file}${at}`
   const frame = error.frame === undefined ? '' : `\n${error.frame}`
   return `${error.code}: ${error.message}${place}${frame}`
 }

@@ -63,7 +63,8 @@ export class KeptThread implements AsyncDisposable {
     const worker = this.#worker
     if (worker === undefined) return 'absent'
     const outcome = await worker.swap(version, this.#options.drainMs)
-    if (outcome !== 'done' && this.#worker === worker) this.#worker = undefined
+    if (outcome === 'done') this.#failures = 0
+    else if (this.#worker === worker) this.#worker = undefined
     return outcome
   }
 

@@ -66,30 +66,24 @@ export class Registry implements AsyncDisposable {
     this.#changed = callback
   }
 
-  /** Loads every file of the folder; resolves when each has started or was refused. */
-  async load(): Promise<void> {
+  /** Loads every file of the folder, and follows it if told to; resolves when each has started or was refused. */
+  async start({ watch }: { readonly watch: boolean }): Promise<void> {
     const { folder, tables, logger } = this.#options
     await mkdir(tables, { recursive: true })
+    if (watch) {
+      // Before the load: what is saved meanwhile is seen, and nothing is loaded twice.
+      this.#watch = await watchFunctions({
+        folder,
+        onChange: ({ added, changed, removed }) => {
+          void this.#take([...added, ...changed], removed)
+        },
+      })
+    }
     const files = await this.#files()
     if (files.length === 0) {
       logger.warn(`no function in ${folder}: put a file there, such as click-count.ts`)
     }
     await this.#take(files, [])
-  }
-
-  /** Follows the folder from now on. Call after `load`. */
-  async watch(): Promise<void> {
-    this.#watch = await watchFunctions({
-      folder: this.#options.folder,
-      onChange: ({ added, changed, removed }) => {
-        void this.#take([...added, ...changed], removed)
-      },
-    })
-    for (const { cell } of this.#entries.values()) {
-      if (cell !== undefined) this.#watch.setInputs(cell.bundle.file, cell.bundle.inputs)
-    }
-    // What was saved between the load and the watch.
-    await this.#take(await this.#files(), [])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -183,6 +177,7 @@ export class Registry implements AsyncDisposable {
         bundle = await bundleFunction({ file, name, root: this.#options.root })
         this.#watch?.setInputs(file, bundle.inputs)
         await this.#run(entry, bundle, logger)
+        if (entry.error !== null) logger.info('mended', { version: bundle.version })
         entry.error = null
       }
     } catch (error) {
@@ -190,11 +185,11 @@ export class Registry implements AsyncDisposable {
       const failure = asHostError(error, 'LOAD_FAILED')
       if (file !== undefined) this.#watch?.setInputs(file, inputsOf(failure) ?? [file])
       entry.error = showError(toPlainError(failure), bundle)
-      const goesOn =
-        entry.cell === undefined || entry.cell.state === 'stopped'
-          ? 'not running'
-          : `version ${entry.cell.bundle.version} goes on`
-      logger.error(`${goesOn}: the save was refused\n${describe(entry.error)}`)
+      const isRunning = entry.cell !== undefined && entry.cell.state !== 'stopped'
+      const goesOn = isRunning
+        ? `the save was refused, version ${entry.cell?.bundle.version} goes on`
+        : 'it does not run'
+      logger.error(`${goesOn}\n${describe(entry.error)}`, { code: entry.error.code })
     }
     this.#changed()
   }

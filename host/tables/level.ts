@@ -250,7 +250,7 @@ function failure(thrown: unknown, path: string, done: 'opened' | 'read' | 'writt
 function damaged(cause: unknown, path: string): HostError {
   return new HostError(
     'STORE_DAMAGED',
-    `the store ${path} is damaged; move the folder away and start again: the table is rebuilt from the log`,
+    `the store ${path} is damaged: it is set aside, and the table is rebuilt from the log`,
     { cause },
   )
 }

@@ -294,19 +294,19 @@ t.test(
     })
     using catalog = new LiveCatalog(registry, log)
     await project.write('functions/counter.ts', count())
-    await registry.load()
+    await registry.start({ watch: true })
     const running = await until('it runs', async () => {
       const status = await catalog.function('counter')
       return status?.state === 'running' ? status : undefined
     })
     await project.write('functions/counter.ts', twoInputs)
-    await registry.watch()
-    t.match(await catalog.function('counter'), {
-      version: running.version,
-      error: { code: 'TOPIC_MISMATCH' },
+    const refused = await until('it is refused', async () => {
+      const status = await catalog.function('counter')
+      return status?.error?.code === 'TOPIC_MISMATCH' ? status : undefined
     })
+    t.equal(refused.version, running.version)
     await until('it runs again', () => catalog.states().get('counter') === 'running')
-    t.match(lines.join(''), `version ${running.version} goes on: the save was refused`)
+    t.match(lines.join(''), `the save was refused, version ${running.version} goes on`)
 
     await project.write('functions/counter.ts', count({ step: 2 }))
     await until(

@@ -167,7 +167,7 @@ t.test('a store that can not be read is refused with its path and what to do', a
   }
   const damaged = (path: string) => ({
     code: 'STORE_DAMAGED',
-    message: `the store ${path} is damaged; move the folder away and start again: the table is rebuilt from the log`,
+    message: `the store ${path} is damaged: it is set aside, and the table is rebuilt from the log`,
   })
   await t.test('a manifest of other bytes', async (t) => {
     const { path, files } = await written('manifest')
