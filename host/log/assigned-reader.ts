@@ -30,7 +30,7 @@ export interface Source<P> {
   find(positions: readonly Position[]): Promise<P[]>
   /** Throws UNKNOWN_TOPIC. */
   ends(one: Assigned<P>): Ends
-  /** Moves the position. */
+  /** From the position on, which it leaves where it is. */
   read(one: Assigned<P>, maxBytes: number): Promise<Batch>
   /** Calls `wake` once when `hasNews` may have become true, and at once when it is; returns how to take it back. */
   onNews(hasNews: () => boolean, wake: () => void): () => void
@@ -45,6 +45,8 @@ const LEAST_SHARE = 16 * 1024
 interface Assignment<P> {
   readonly positions: readonly Position[]
   found?: readonly Assigned<P>[]
+  /** Why a partition could not be read while others could. */
+  failure?: { readonly reason: unknown } | undefined
 }
 
 export class AssignedReader<P> implements LogReader {
@@ -103,11 +105,15 @@ export class AssignedReader<P> implements LogReader {
   async #next(assignment: Assignment<P>): Promise<readonly Batch[]> {
     if (this.#isClosed) return []
     assignment.found ??= await this.#find(assignment.positions)
-    const { found } = assignment
+    const { found, failure } = assignment
+    if (failure !== undefined) {
+      assignment.failure = undefined
+      throw failure.reason
+    }
     while (!this.#isClosed && !this.#isInterrupted) {
       this.#source.check()
       const ready = found.filter((one) => this.#isReady(one))
-      if (ready.length > 0) return this.#read(ready)
+      if (ready.length > 0) return this.#read(ready, assignment)
       await this.#news(found)
     }
     return []
@@ -144,13 +150,28 @@ export class AssignedReader<P> implements LogReader {
     this.#wakeUp = () => {}
   }
 
-  async #read(ready: readonly Assigned<P>[]): Promise<readonly Batch[]> {
+  async #read(ready: readonly Assigned<P>[], assignment: Assignment<P>): Promise<readonly Batch[]> {
     const width = Math.min(WIDTH, ready.length)
     const first = this.#turn % ready.length
     this.#turn = first + width
     const share = Math.max(LEAST_SHARE, Math.floor(this.#maxBytes / width))
     const chosen = [...ready.slice(first), ...ready.slice(0, first)].slice(0, width)
-    return Promise.all(chosen.map(async (one) => this.#source.read(one, share)))
+    const reads = chosen.map(async (one) => this.#source.read(one, share))
+    const batches: Batch[] = []
+    for (const [i, read] of (await Promise.allSettled(reads)).entries()) {
+      const one = chosen[i]
+      if (read.status === 'rejected') {
+        assignment.failure ??= { reason: read.reason }
+      } else if (one !== undefined) {
+        // Only here, where nothing can fail any more: what is not handed out is read again.
+        one.position = read.value.next
+        batches.push(read.value)
+      }
+    }
+    if (batches.length > 0 || assignment.failure === undefined) return batches
+    const { reason } = assignment.failure
+    assignment.failure = undefined
+    throw reason
   }
 
   #isPaused(one: TopicPartition): boolean {

@@ -66,6 +66,8 @@ export interface Position extends TopicPartition {
 
 /** What a reader read of one partition. `records` may be empty: only gaps or markers were passed. */
 export interface Batch extends TopicPartition {
+  /** The position before it: the `next` of the batch before, or what was assigned. */
+  readonly from: number
   readonly records: readonly LogRecord[]
   /** Where to go on: behind the records, and behind gaps and markers that follow them. */
   readonly next: number
@@ -83,8 +85,9 @@ export interface LogReader extends AsyncDisposable {
   /**
    * Waits until at least one partition has something new (records, or gaps that move its position) and returns it, at
    * most about `maxBytes` of it. Woken at once by an append, by `assign`, `resume` and `wake`; an empty list when woken
-   * for nothing or when closed. Rejects with OFFSET_OUT_OF_RANGE (with stream, partition, offset) for a position below the
-   * oldest offset or above the end, UNKNOWN_TOPIC for a topic that is gone.
+   * for nothing or when closed. When only some partitions can be read it returns those, and rejects at the next call; positions
+   * move for what it returns only. Rejects with OFFSET_OUT_OF_RANGE (with stream, partition, offset) for a position below the
+   * oldest offset or above the end, UNKNOWN_TOPIC for a topic that is gone, LOG_DAMAGED for what cannot be read any more.
    */
   next(): Promise<readonly Batch[]>
   /** Ends a waiting `next` with an empty list. */

@@ -12,8 +12,8 @@ import type { SharedEnds } from './shared-ends.js'
 export interface Seat {
   readonly number: number
   readonly slot: number
-  /** An entry begins at the position: it needs no search. */
-  isAtEntry: boolean
+  /** Where an entry begins, as far as is known: a position there needs no search. */
+  entryAt: number
 }
 
 const ENTRIES = 4096
@@ -41,9 +41,9 @@ export class EmbeddedSource implements Source<Seat> {
 
   async find(positions: readonly Position[]): Promise<Seat[]> {
     await this.#directory.learn(positions)
-    return positions.map(({ topic, partition, offset }) => ({
+    return positions.map(({ topic, partition }) => ({
       ...this.#directory.place(topic, partition),
-      isAtEntry: offset === 0,
+      entryAt: 0,
     }))
   }
 
@@ -72,7 +72,8 @@ export class EmbeddedSource implements Source<Seat> {
   async #read(one: Assigned<Seat>, maxBytes: number): Promise<Batch> {
     const { topic, partition, place, position } = one
     const { stableEnd } = this.ends(one)
-    const from = place.isAtEntry ? position : await this.#entryAt(place.number, partition, position)
+    const isAtEntry = place.entryAt === position
+    const from = isAtEntry ? position : await this.#entryAt(place.number, partition, position)
     const iterator = this.#database.iterator({
       gte: entryKey(place.number, partition, from),
       lt: entryKey(place.number, partition, stableEnd),
@@ -95,9 +96,8 @@ export class EmbeddedSource implements Source<Seat> {
     this.ends(one)
     // Otherwise what lies before the damage is handed out, and the next read begins with it.
     if (next <= position) throw logDamaged(one, next)
-    one.position = next
-    place.isAtEntry = true
-    return { topic, partition, records, next, stableEnd }
+    place.entryAt = next
+    return { topic, partition, from: position, records, next, stableEnd }
   }
 
   /** Where the entry begins that holds the position. */

@@ -40,6 +40,8 @@ export interface MemoryLog extends Log {
   records(topic: string, partition: number): readonly LogRecord[]
   /** How the next commit of any writer ends; several calls make a queue. `written` is for `unknown`, default false. */
   failNext(kind: 'failed' | 'unknown', options?: { readonly written?: boolean }): void
+  /** The next read of the partition, by any reader, fails. */
+  failRead(topic: string, partition: number): void
   /** Records before the offset expire. */
   trim(topic: string, partition: number, before: number): void
   /** Records from the offset on are lost, and the leader epoch of the partition rises. */
@@ -70,6 +72,7 @@ class Memory implements MemoryLog {
   readonly #listeners = new Set<() => void>()
   readonly #readers = new Set<AssignedReader<MemoryPartition>>()
   readonly #outcomes: Outcome[] = []
+  readonly #unreadable = new Set<MemoryPartition>()
   #isClosed = false
 
   constructor({ seed = 1, faults = {}, clock }: MemoryLogOptions) {
@@ -160,6 +163,12 @@ class Memory implements MemoryLog {
         return found?.all[partition]
       },
       delay: async () => this.#delay(),
+      attempt: (at) => {
+        if (!this.#unreadable.delete(this.#partition(at))) return
+        const { topic: stream, partition } = at
+        const message = `the memory log was told to fail this read of ${stream}/${partition}`
+        throw new HostError('LOG_FAILED', message, { stream, partition })
+      },
       listeners: this.#listeners,
     })
     const reader = new AssignedReader(source, options.maxBytes ?? READ_BYTES, (gone) =>
@@ -210,6 +219,10 @@ class Memory implements MemoryLog {
 
   failNext(kind: 'failed' | 'unknown', options: { readonly written?: boolean } = {}): void {
     this.#outcomes.push(kind === 'failed' ? { kind } : { kind, written: options.written ?? false })
+  }
+
+  failRead(topic: string, partition: number): void {
+    this.#unreadable.add(this.#partition({ topic, partition }))
   }
 
   trim(topic: string, partition: number, before: number): void {

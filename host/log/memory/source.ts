@@ -1,6 +1,6 @@
 // A reader's way to the partitions of the memory log.
 import type { Assigned, Ends, Source } from '../assigned-reader.js'
-import type { Batch, Position } from '../log.js'
+import type { Batch, Position, TopicPartition } from '../log.js'
 import { unknownTopic } from '../problems.js'
 import type { MemoryPartition } from './partition.js'
 
@@ -8,6 +8,8 @@ export interface MemorySourceParts {
   readonly check: () => void
   readonly find: (topic: string, partition: number) => MemoryPartition | undefined
   readonly delay: () => Promise<void>
+  /** Throws when this read was told to fail. */
+  readonly attempt: (one: TopicPartition) => void
   /** Functions called at each change. */
   readonly listeners: Set<() => void>
 }
@@ -39,13 +41,13 @@ export class MemorySource implements Source<MemoryPartition> {
   async read(one: Assigned<MemoryPartition>, maxBytes: number): Promise<Batch> {
     const { topic, partition, place } = one
     await this.#parts.delay()
+    this.#parts.attempt(one)
     // It may have been cut or removed in the meantime: the next call finds that out.
     const { stableEnd } = this.ends(one)
-    if (one.position >= stableEnd)
-      return { topic, partition, records: [], next: one.position, stableEnd }
-    const { records, next } = place.read(one.position, maxBytes)
-    one.position = next
-    return { topic, partition, records, next, stableEnd }
+    const { position: from } = one
+    const { records, next } =
+      from < stableEnd ? place.read(from, maxBytes) : { records: [], next: from }
+    return { topic, partition, from, records, next, stableEnd }
   }
 
   onNews(hasNews: () => boolean, wake: () => void): () => void {

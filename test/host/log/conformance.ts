@@ -17,6 +17,8 @@ export interface LogFixture {
   readonly log: Log
   /** The adapter's fault injection, if it has one: how the next commit ends. */
   readonly failNext?: (kind: 'failed' | 'unknown', options?: { written?: boolean }) => void
+  /** The next read of the partition fails, once. */
+  readonly failRead?: (topic: string, partition: number) => void
   /** Expires what lies before an offset, if the adapter can. */
   readonly trim?: (topic: string, partition: number, before: number) => void
 }
@@ -408,6 +410,65 @@ export function logConformance(t: Test, name: string, create: CreateLog): void {
     reader.assign([from(topic, 0, 0)])
     await t.rejects(reader.next(), { code, offset: 0 })
     t.same(values(await take(log, from(topic, 0, last?.offset ?? -1), 1)), ['b'])
+  })
+
+  check('says of each batch where it begins, and leaves nothing out', async (t, { log }) => {
+    const topic = await topicOf(log, 3)
+    for (let i = 0; i < 60; i++)
+      await log.append([record(topic, i % 3, `${i}`.padStart(9_000, '.'))])
+    await using reader = log.reader({ maxBytes: 20_000 })
+    const positions = new Map([0, 1, 2].map((partition) => [partition, 0]))
+    reader.assign([...positions].map(([partition, offset]) => from(topic, partition, offset)))
+    let batches = 0
+    for (let seen = 0; seen < 60; ) {
+      for (const batch of await reader.next()) {
+        t.equal(batch.from, positions.get(batch.partition))
+        t.ok(batch.next >= batch.from)
+        t.ok(batch.records.every(({ offset }) => offset >= batch.from && offset < batch.next))
+        positions.set(batch.partition, batch.next)
+        seen += batch.records.length
+        batches++
+      }
+    }
+    t.ok(batches > 6)
+  })
+
+  check('loses nothing of the others when one partition cannot be read', async (t, fixture) => {
+    const { log, failRead } = fixture
+    if (failRead === undefined) return
+    const topic = await topicOf(log, 3)
+    for (let i = 0; i < 30; i++) await log.append([record(topic, i % 3, `${i}`)])
+    await using reader = log.reader()
+    reader.assign([0, 1, 2].map((partition) => from(topic, partition, 0)))
+    const positions = [0, 0, 0]
+    const found: string[] = []
+    let failures = 0
+    for (let round = 0; found.length < 30; round++) {
+      if (round < 10) failRead(topic, round % 3)
+      let batches: readonly Batch[] = []
+      try {
+        batches = await reader.next()
+      } catch (error) {
+        t.match(error, { code: 'LOG_FAILED', stream: topic })
+        failures++
+      }
+      for (const { partition, from: start, next, records } of batches) {
+        t.equal(start, positions[partition], 'no batch is left out')
+        positions[partition] = next
+        found.push(...values(records).map(String))
+      }
+    }
+    t.ok(failures > 0, 'the failure is told')
+    t.same(
+      found.map(Number).sort((a, b) => a - b),
+      Array.from({ length: 30 }, (_, i) => i),
+    )
+    failRead(topic, 0)
+    reader.assign([from(topic, 0, 0), from(topic, 1, 0)])
+    await reader.next().catch(() => {})
+    // What was assigned before is not asked for any more, and neither is its failure.
+    reader.assign([from(topic, 1, 0)])
+    t.equal(total(await readUntil(reader, (read) => total(read) === 10)), 10)
   })
 
   check('tells a reader that its topic does not exist, or has gone', async (t, { log }) => {

@@ -180,6 +180,41 @@ for (const [what, damage] of Object.entries(ways)) {
   })
 }
 
+void t.test('a damaged partition keeps nothing back of those that are read with it', async (t) => {
+  const path = t.testdir()
+  const log = await open(t, path)
+  await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 2 }])
+  const sent = Array.from({ length: 20 }, (_, i) => record('clicks', i % 2, `${i}`))
+  await log.append(sent.slice(0, 10))
+  await log.append(sent.slice(10))
+  await close(log)
+  await tamper(path, ([first]) => ({
+    key: first?.key ?? Buffer.alloc(0),
+    value: first?.value.subarray(0, -1) ?? Buffer.alloc(0),
+  }))
+  const again = await open(t, path)
+  await using reader = again.reader()
+  // From within an entry.
+  reader.assign([from('clicks', 0, 1), from('clicks', 1, 1)])
+  const found: (string | undefined)[] = []
+  let failures = 0
+  while (failures < 3) {
+    const batches = await reader.next().catch((error: unknown) => {
+      t.match(error, { code: 'LOG_DAMAGED', partition: 0, offset: 0 })
+      failures++
+      return []
+    })
+    for (const { partition, records } of batches) {
+      t.equal(partition, 1)
+      found.push(...values(records))
+    }
+  }
+  t.same(
+    found,
+    [3, 5, 7, 9, 11, 13, 15, 17, 19].map((i) => `${i}`),
+  )
+})
+
 void t.test('files with other bytes are named as damaged, at the start or when read', async (t) => {
   const path = t.testdir()
   let log = await open(t, path)

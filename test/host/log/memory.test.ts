@@ -10,6 +10,7 @@ const create = (faults: MemoryFaults, seed: number) => async (t: Test) => {
   return {
     log,
     failNext: log.failNext.bind(log),
+    failRead: log.failRead.bind(log),
     trim: log.trim.bind(log),
   }
 }
