@@ -98,14 +98,20 @@ export interface LogReader extends AsyncDisposable {
 export interface Commit {
   /** Outputs, loop and changelog, in the order in which they have to lie in each partition. */
   readonly records: readonly RecordToAppend[]
-  /** The group's positions in its inputs (loop included) for this writer's partition. */
+  /**
+   * The group's positions in its inputs (loop included) for this writer's partition. One in a topic that was made after the
+   * writer was opened ends the commit as `unknown`, and nothing is written: it may be of the topic before.
+   */
   readonly positions: readonly Position[]
 }
 
 export type CommitOutcome =
   /** `next`: for each topic written to, by `topic/partition`, the position behind the last record of this commit. */
   | { readonly kind: 'committed'; readonly next: ReadonlyMap<string, number> }
-  /** Nothing was written: the identical commit may be tried again. */
+  /**
+   * Nothing was written: the identical commit may be tried again. When `cause` is a HostError that is not retryable
+   * (RECORD_TOO_LARGE; UNKNOWN_TOPIC, for an output), trying again is of no use.
+   */
   | { readonly kind: 'failed'; readonly cause: Error }
   /** Written or not, nobody can tell: open the writer anew and trust the positions it returns. */
   | { readonly kind: 'unknown'; readonly cause: Error }

@@ -16,6 +16,14 @@ export function unknownTopic(topic: string, partition?: number): HostError {
   )
 }
 
+/** A position from before must not become one of its records. */
+export const topicMadeAnew = (topic: string): HostError =>
+  new HostError(
+    'UNKNOWN_TOPIC',
+    `topic ${topic} was made after this writer was opened: open the writer anew, its positions are of the topic before`,
+    { stream: topic },
+  )
+
 export function outOfRange(
   { topic, partition }: TopicPartition,
   offset: number,

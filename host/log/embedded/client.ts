@@ -1,6 +1,5 @@
 // The log as one thread sees it: its own handle to read, and a line to the log thread for all that changes.
 import type { MessagePort } from 'node:worker_threads'
-import { HostError } from '../../errors.js'
 import { AssignedReader } from '../assigned-reader.js'
 import type {
   JoinOptions,
@@ -52,8 +51,7 @@ export class EmbeddedLog implements Log {
     this.#bell = new Bell(this.#ends)
     this.#connection = new Connection(description.port, this.#ends)
     this.#directory = new Directory(this.#connection, this.#ends)
-    const { maxRecordBytes } = description
-    this.#sender = new Sender(this.#connection, this.#directory, this.#ends, maxRecordBytes)
+    this.#sender = new Sender(this.#connection, this.#directory, this.#ends, description)
   }
 
   async describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>> {
@@ -107,14 +105,7 @@ export class EmbeddedLog implements Log {
   async append(records: readonly RecordToAppend[]): Promise<readonly number[]> {
     this.#check()
     if (records.length === 0) return []
-    const sent = await this.#sender.send(
-      records,
-      [],
-      (request) => ({ kind: 'append', request }),
-      (bytes) => this.#admit(bytes),
-    )
-    if (sent === 'fenced') throw new Error('the log thread has fenced an append')
-    const { packed, bases } = sent
+    const { packed, bases } = await this.#sender.append(records)
     return records.map((_, i) => (bases[packed.sectionOf[i] ?? 0] ?? 0) + (packed.placeOf[i] ?? 0))
   }
 
@@ -133,7 +124,8 @@ export class EmbeddedLog implements Log {
   async openWriter(group: string, partition: number): Promise<LogWriter> {
     this.#check()
     const answer = await this.#ask({ kind: 'open-writer', group, partition }, 'writer')
-    const ref = { group, partition, fence: answer.fence }
+    const { fence, horizon } = answer
+    const ref = { group, partition, fence, horizon }
     return new EmbeddedWriter(this.#sender, ref, answer.positions)
   }
 
@@ -162,17 +154,6 @@ export class EmbeddedLog implements Log {
     if (this.#closing !== undefined) throw logClosed()
     const problem = this.#connection.problem()
     if (problem !== undefined) throw problem
-  }
-
-  /** Half of the queue is for commits, which are never refused. */
-  #admit(bytes: number): void {
-    const queued = this.#ends.queued()
-    const limit = this.#description.maxQueuedBytes / 2
-    if (queued === 0 || queued + bytes <= limit) return
-    throw new HostError(
-      'OVERLOADED',
-      `${queued} bytes wait to be written to the log, more than ${limit} may not: send slower, or try again`,
-    )
   }
 
   #info(row: TopicRow): TopicInfo | undefined {

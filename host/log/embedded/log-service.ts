@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { asHostError, toPlainError } from '../../errors.js'
 import type { TopicSpec } from '../log.js'
-import { unknownTopic } from '../problems.js'
+import { topicMadeAnew, unknownTopic } from '../problems.js'
 import type { Database } from './database.js'
 import type { Answer, Answered, Asked, WriterRef } from './messages.js'
 import { sectionsOf } from './packing.js'
@@ -82,6 +82,7 @@ export class LogService {
         this.#turn(answer, async () => ({
           kind: 'writer',
           fence,
+          horizon: topics.horizon,
           positions: positions.of(group, topics).filter((found) => found.partition === partition),
         }))
         break
@@ -126,7 +127,8 @@ export class LogService {
       return
     }
     const sections = sectionsOf(request)
-    const places = [...sections, ...(moved?.positions ?? [])]
+    const inputs = moved?.positions ?? []
+    const places = [...sections, ...inputs]
     this.#sequencer.enqueue({
       kind: 'write',
       bytes: request.byteLength,
@@ -137,7 +139,13 @@ export class LogService {
         const gone = places.find(
           ({ topic, partition }) => topics.numbered(topic)?.partitions[partition] === undefined,
         )
-        return gone && failure(unknownTopic(`number ${gone.topic}`, gone.partition))
+        if (gone !== undefined) {
+          return failure(unknownTopic(`number ${gone.topic}`, gone.partition))
+        }
+        if (writer === undefined) return undefined
+        const anew = inputs.find(({ topic }) => topic >= writer.horizon)
+        const name = anew && topics.numbered(anew.topic)?.name
+        return name === undefined ? undefined : failure(topicMadeAnew(name))
       },
     })
   }

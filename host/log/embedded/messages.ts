@@ -29,6 +29,8 @@ export interface WriterRef {
   readonly group: string
   readonly partition: number
   readonly fence: number
+  /** Topics of this number and above were made after the writer was opened. */
+  readonly horizon: number
 }
 
 export type Question =
@@ -59,6 +61,7 @@ export type Answer =
   | {
       readonly kind: 'writer'
       readonly fence: number
+      readonly horizon: number
       readonly positions: readonly NamedPosition[]
     }
   | { readonly kind: 'positions'; readonly positions: readonly NamedPosition[] }

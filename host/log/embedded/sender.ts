@@ -1,6 +1,6 @@
 // Turns records into one packed request and the answer into offsets.
 import { HostError } from '../../errors.js'
-import type { Position, RecordToAppend } from '../log.js'
+import type { Commit, Position, RecordToAppend } from '../log.js'
 import type { Connection } from './connection.js'
 import type { Directory } from './directory.js'
 import type { NumberedPosition, Question } from './messages.js'
@@ -13,47 +13,53 @@ export interface Sent {
   readonly bases: readonly number[]
 }
 
+interface Limits {
+  readonly maxRecordBytes: number
+  readonly maxQueuedBytes: number
+}
+
 type Make = (request: ArrayBuffer, positions: readonly NumberedPosition[]) => Question
 
 export class Sender {
   readonly #connection: Connection
   readonly #directory: Directory
   readonly #ends: SharedEnds
-  readonly #maxRecordBytes: number
+  readonly #limits: Limits
 
-  constructor(
-    connection: Connection,
-    directory: Directory,
-    ends: SharedEnds,
-    maxRecordBytes: number,
-  ) {
+  constructor(connection: Connection, directory: Directory, ends: SharedEnds, limits: Limits) {
     this.#connection = connection
     this.#directory = directory
     this.#ends = ends
-    this.#maxRecordBytes = maxRecordBytes
+    this.#limits = limits
   }
 
-  /** `admit` may throw to refuse so many bytes. */
-  async send(
-    records: readonly RecordToAppend[],
-    positions: readonly Position[],
-    make: Make,
-    admit: (bytes: number) => void = () => {},
-  ): Promise<Sent | 'fenced'> {
+  /** Rejects with OVERLOADED when too much waits already. */
+  async append(records: readonly RecordToAppend[]): Promise<Sent> {
+    const send = async (): Promise<Sent> => {
+      const make = (request: ArrayBuffer): Question => ({ kind: 'append', request })
+      const sent = await this.#send(records, [], make, (bytes) => this.#admit(bytes))
+      if (sent === 'fenced') throw new Error('the log thread has fenced an append')
+      return sent
+    }
     try {
-      return await this.#send(records, positions, make, admit)
+      return await send()
     } catch (thrown) {
       if (!(thrown instanceof HostError) || thrown.code !== 'UNKNOWN_TOPIC') throw thrown
       // Removed since we learnt its number, and made anew perhaps: nothing was written, and we learn it again.
-      return this.#send(records, positions, make, admit)
+      return send()
     }
+  }
+
+  /** Never sent again with other numbers: its positions are of the topics that its writer was opened on. */
+  async commit({ records, positions }: Commit, make: Make): Promise<Sent | 'fenced'> {
+    return this.#send(records, positions, make)
   }
 
   async #send(
     records: readonly RecordToAppend[],
     positions: readonly Position[],
     make: Make,
-    admit: (bytes: number) => void,
+    admit: (bytes: number) => void = () => {},
   ): Promise<Sent | 'fenced'> {
     // No await when nothing is missing: two appends of one caller keep their order.
     const learning = this.#directory.learn(records)
@@ -69,7 +75,7 @@ export class Sender {
       partition,
       offset,
     }))
-    const packed = packRequest(records, numberOf, this.#maxRecordBytes)
+    const packed = packRequest(records, numberOf, this.#limits.maxRecordBytes)
     const bytes = packed.buffer.byteLength
     admit(bytes)
     this.#ends.queue(bytes)
@@ -77,5 +83,16 @@ export class Sender {
     if (answer.kind === 'fenced') return 'fenced'
     if (answer.kind !== 'bases') throw new Error(`the log thread answered '${answer.kind}'`)
     return { packed, bases: answer.bases }
+  }
+
+  /** Half of the queue is for commits, which are never refused. */
+  #admit(bytes: number): void {
+    const queued = this.#ends.queued()
+    const limit = this.#limits.maxQueuedBytes / 2
+    if (queued === 0 || queued + bytes <= limit) return
+    throw new HostError(
+      'OVERLOADED',
+      `${queued} bytes wait to be written to the log, more than ${limit} may not: send slower, or try again`,
+    )
   }
 }

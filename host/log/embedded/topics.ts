@@ -64,6 +64,11 @@ export class Topics {
     return topics
   }
 
+  /** Numbers rise: what is made from now on has this one or a higher one. */
+  get horizon(): number {
+    return this.#nextNumber
+  }
+
   named(name: string): Topic | undefined {
     return this.#byName.get(name)
   }

@@ -1,5 +1,5 @@
 // The transactional writer of one (group, partition): one request, one write, fenced by number.
-import { HostError } from '../../errors.js'
+import { type ErrorCode, HostError } from '../../errors.js'
 import {
   type Commit,
   type CommitOutcome,
@@ -22,11 +22,11 @@ export class EmbeddedWriter implements LogWriter {
     this.positions = positions
   }
 
-  async commit({ records, positions }: Commit): Promise<CommitOutcome> {
+  async commit(commit: Commit): Promise<CommitOutcome> {
     if (this.#isClosed) return { kind: 'fenced' }
     let wasSent = false
     try {
-      const sent = await this.#sender.send(records, positions, (request, numbered) => {
+      const sent = await this.#sender.commit(commit, (request, numbered) => {
         wasSent = true
         return { kind: 'commit', request, writer: this.#ref, positions: numbered }
       })
@@ -40,7 +40,7 @@ export class EmbeddedWriter implements LogWriter {
       return { kind: 'committed', next }
     } catch (thrown) {
       const cause = thrown instanceof Error ? thrown : new Error(String(thrown))
-      return { kind: wasSent && isLineCut(cause) ? 'unknown' : 'failed', cause }
+      return { kind: wasSent && !isRefusal(cause) ? 'unknown' : 'failed', cause }
     }
   }
 
@@ -49,6 +49,9 @@ export class EmbeddedWriter implements LogWriter {
   }
 }
 
-/** Any other error is an answer: the log thread has refused the commit as a whole. */
-const isLineCut = (cause: Error): boolean =>
-  !(cause instanceof HostError) || cause.code === 'LOG_FAILED' || cause.code === 'LOG_CLOSED'
+/** An answer: the identical commit may be tried again. */
+const isRefusal = (cause: Error): boolean =>
+  cause instanceof HostError && !opening.includes(cause.code)
+
+/** The line was cut; or a topic has gone, perhaps made anew: only what the writer's positions say anew can be committed. */
+const opening: readonly ErrorCode[] = ['LOG_FAILED', 'LOG_CLOSED', 'UNKNOWN_TOPIC']

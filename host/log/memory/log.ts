@@ -185,11 +185,17 @@ class Memory implements MemoryLog {
     this.#fences.set(place, fence)
     const all = this.#committed.get(group)?.values() ?? []
     const positions = [...all].filter((found) => found.partition === partition)
+    const known = new Set(this.#topics.values())
     await this.#delay()
     return new MemoryWriter(positions, {
       begin: async () => this.#begin(),
       end: async () => this.#delay(),
       isFenced: () => this.#fences.get(place) !== fence,
+      madeAnew: (commit) =>
+        commit.positions.find(({ topic }) => {
+          const found = this.#topics.get(topic)
+          return found !== undefined && !known.has(found)
+        })?.topic,
       outcome: () => this.#outcome(),
       write: ({ records, positions: moved }) => {
         this.#admit(records)

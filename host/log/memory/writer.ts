@@ -7,12 +7,15 @@ import {
   type Position,
   partitionKey,
 } from '../log.js'
+import { topicMadeAnew } from '../problems.js'
 import type { Outcome } from './faults.js'
 
 export interface MemoryWriterParts {
   readonly begin: () => Promise<void>
   readonly end: () => Promise<void>
   readonly isFenced: () => boolean
+  /** The name of a topic that was made after the writer was opened and in which the commit has a position. */
+  readonly madeAnew: (commit: Commit) => string | undefined
   readonly outcome: () => Outcome | undefined
   /** All or, by throwing, nothing; returns the records' offsets. */
   readonly write: (commit: Commit) => readonly number[]
@@ -34,6 +37,11 @@ export class MemoryWriter implements LogWriter {
     try {
       await this.#parts.begin()
       if (this.#parts.isFenced()) return { kind: 'fenced' }
+      const anew = this.#parts.madeAnew(commit)
+      if (anew !== undefined) {
+        this.#isClosed = true
+        return { kind: 'unknown', cause: topicMadeAnew(anew) }
+      }
       const outcome = this.#parts.outcome()
       if (outcome?.kind === 'failed') {
         return { kind: 'failed', cause: simulated('nothing was written') }

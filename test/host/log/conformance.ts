@@ -592,6 +592,27 @@ export function logConformance(t: Test, name: string, create: CreateLog): void {
     t.equal((await take(log, from(topic, 0, 0), 1)).length, 1)
   })
 
+  check('moves no position of a topic that was made anew under its writer', async (t, own) => {
+    const { log } = own
+    const topic = await topicOf(log, 1)
+    const output = await topicOf(log, 1)
+    const group = unique('group')
+    await log.append([record(topic, 0, 'old')])
+    const commit = { records: [record(output, 0, 'x')], positions: [from(topic, 0, 1)] }
+    const older = await log.openWriter(group, 0)
+    t.equal((await older.commit(commit)).kind, 'committed')
+    await log.remove([topic])
+    await log.ensure([{ name: topic, kind: 'stream', partitions: 1 }])
+    t.match(await older.commit(commit), { kind: 'unknown', cause: { code: 'UNKNOWN_TOPIC' } })
+    t.same(await log.committed(group), [])
+    const newer = await log.openWriter(group, 0)
+    t.same(newer.positions, [])
+    const anew = { records: [record(output, 0, 'y')], positions: [from(topic, 0, 0)] }
+    t.equal((await newer.commit(anew)).kind, 'committed')
+    t.same(await log.committed(group), [from(topic, 0, 0)])
+    t.same(values(await take(log, from(output, 0, 0), 2)), ['x', 'y'])
+  })
+
   check('writes nothing when a commit fails, all or nothing when unknown', async (t, fixture) => {
     const { log, failNext } = fixture
     if (failNext === undefined) return

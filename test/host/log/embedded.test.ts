@@ -287,6 +287,58 @@ void t.test('an append that meets a removal goes to the topic that was made anew
   t.same(values(await take(log, from('clicks', 0, 0), 1)), ['new'])
 })
 
+void t.test('a commit never moves the position of a topic that was made anew', async (t) => {
+  const log = await open(t, t.testdir())
+  const topics = ['clicks', 'out'].map((name) => ({ name, kind: 'stream', partitions: 1 }) as const)
+  await log.ensure(topics)
+  await log.append([record('clicks', 0, 'old')])
+  const commit = { records: [record('out', 0, 'x')], positions: [from('clicks', 0, 1)] }
+  const gone = { kind: 'unknown', cause: { code: 'UNKNOWN_TOPIC' } }
+
+  const first = await log.openWriter('g', 0)
+  t.equal((await first.commit(commit)).kind, 'committed')
+  // In one turn: when the commit is packed, this thread knows the old topic only.
+  const [, , inFlight] = await Promise.all([
+    log.remove(['clicks']),
+    log.ensure(topics),
+    first.commit(commit),
+  ])
+  t.match(inFlight, gone)
+  t.same(await log.committed('g'), [])
+  t.match(await first.commit(commit), gone, 'nor once this thread knows it')
+  t.same(await log.committed('g'), [])
+
+  const second = await log.openWriter('g', 0)
+  t.same(second.positions, [])
+  t.equal((await second.commit({ ...commit, positions: [from('clicks', 0, 0)] })).kind, 'committed')
+  t.same(await log.committed('g'), [from('clicks', 0, 0)])
+  await log.remove(['clicks'])
+  t.match(await second.commit(commit), { kind: 'failed', cause: { code: 'UNKNOWN_TOPIC' } })
+  t.equal((await take(log, from('out', 0, 0), 2)).length, 2, 'and the outputs only with them')
+})
+
+void t.test('an output that is removed under a commit in flight leaves it unknown', async (t) => {
+  const log = await open(t, t.testdir())
+  const topics = ['clicks', 'out'].map((name) => ({ name, kind: 'stream', partitions: 1 }) as const)
+  await log.ensure(topics)
+  const writer = await log.openWriter('g', 0)
+  const commit = { records: [record('out', 0, 'x')], positions: [from('clicks', 0, 0)] }
+  t.equal((await writer.commit(commit)).kind, 'committed')
+  const [, , outcome] = await Promise.all([
+    log.remove(['out']),
+    log.ensure(topics),
+    writer.commit({ ...commit, positions: [from('clicks', 0, 9)] }),
+  ])
+  t.match(outcome, { kind: 'unknown', cause: { code: 'UNKNOWN_TOPIC' } })
+  t.same(await log.committed('g'), [from('clicks', 0, 0)])
+  const again = await log.openWriter('g', 0)
+  t.equal((await again.commit(commit)).kind, 'committed')
+  await log.remove(['out'])
+  await log.ensure(topics)
+  t.equal((await again.commit(commit)).kind, 'committed', 'an output may be newer than its writer')
+  t.same(values(await take(log, from('out', 0, 0), 1)), ['x'])
+})
+
 void t.test('one folder has one owner, whichever way it is spelled', async (t) => {
   const path = `${t.testdir()}/log`
   await open(t, path)
