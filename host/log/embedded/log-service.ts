@@ -122,13 +122,14 @@ export class LogService {
   ): void {
     const { topics, positions, ends } = this.#parts
     if (writer !== undefined && positions.isFenced(writer)) {
-      ends.queue(-request.byteLength)
       answer({ kind: 'fenced' })
       return
     }
     const sections = sectionsOf(request)
     const inputs = moved?.positions ?? []
     const places = [...sections, ...inputs]
+    // Counted where it is counted off, so that no thread that ends takes room with it.
+    ends.queue(request.byteLength)
     this.#sequencer.enqueue({
       kind: 'write',
       bytes: request.byteLength,

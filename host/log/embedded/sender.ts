@@ -25,6 +25,8 @@ export class Sender {
   readonly #directory: Directory
   readonly #ends: SharedEnds
   readonly #limits: Limits
+  /** Sent and not answered. Counted apart from what the log thread counts: a thread that ends takes its own count along. */
+  #unanswered = 0
 
   constructor(connection: Connection, directory: Directory, ends: SharedEnds, limits: Limits) {
     this.#connection = connection
@@ -76,10 +78,14 @@ export class Sender {
       offset,
     }))
     const packed = packRequest(records, numberOf, this.#limits.maxRecordBytes)
+    // Asked for now: a buffer that was transferred has none.
     const bytes = packed.buffer.byteLength
     admit(bytes)
-    this.#ends.queue(bytes)
-    const answer = await this.#connection.ask(make(packed.buffer, numbered))
+    this.#unanswered += bytes
+    const answering = this.#connection.ask(make(packed.buffer, numbered))
+    const answer = await answering.finally(() => {
+      this.#unanswered -= bytes
+    })
     if (answer.kind === 'fenced') return 'fenced'
     if (answer.kind !== 'bases') throw new Error(`the log thread answered '${answer.kind}'`)
     return { packed, bases: answer.bases }
@@ -87,7 +93,8 @@ export class Sender {
 
   /** Half of the queue is for commits, which are never refused. */
   #admit(bytes: number): void {
-    const queued = this.#ends.queued()
+    // What this thread sends in one turn has not arrived yet; what has arrived may be others'.
+    const queued = Math.max(this.#unanswered, this.#ends.queued())
     const limit = this.#limits.maxQueuedBytes / 2
     if (queued === 0 || queued + bytes <= limit) return
     throw new HostError(

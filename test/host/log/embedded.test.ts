@@ -473,6 +473,68 @@ void t.test('a thread that ends without closing leaves the log whole', async (t)
   t.same(values(await take(log, from('clicks', 0, offset), 1)), ['after'])
 })
 
+void t.test('a thread that ends while it sends takes no room from others', async (t) => {
+  const log = await open(t, t.testdir(), { maxQueuedBytes: 200_000 })
+  await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
+  const { description, transfer } = log.share()
+  const code = `
+    import { MessagePort, workerData } from 'node:worker_threads'
+    const { attachLog } = await import(workerData.open)
+    const log = await attachLog(workerData.description)
+    await log.describe(['clicks'])
+    const send = MessagePort.prototype.postMessage
+    MessagePort.prototype.postMessage = function (message, transfer) {
+      // As terminate() ends it: between two steps.
+      if (message.kind === 'append') process.exit(3)
+      send.call(this, message, transfer)
+    }
+    await log.append([{ topic: 'clicks', partition: 0, key: null, value: Buffer.alloc(150_000), timestamp: 1 }])`
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), {
+    workerData: { open: import.meta.resolve('#host/log/open.js'), description },
+    transferList: transfer,
+  })
+  t.same(await once(worker, 'exit'), [3])
+  t.same(await log.append([record('clicks', 0, 'x')]), [0])
+})
+
+void t.test('what other threads have queued counts, too', async (t) => {
+  const log = await open(t, t.testdir(), { maxQueuedBytes: 200_000 })
+  await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
+  const { description, transfer } = log.share()
+  // Commits are never refused: the thread keeps more than half of the room taken.
+  const code = `
+    import { workerData } from 'node:worker_threads'
+    const { attachLog } = await import(workerData.open)
+    const log = await attachLog(workerData.description)
+    const value = Buffer.alloc(1_000_000)
+    const records = [{ topic: 'clicks', partition: 0, key: null, value, timestamp: 1 }]
+    const loop = async (group) => {
+      const writer = await log.openWriter(group, 0)
+      for (;;) await writer.commit({ records, positions: [] })
+    }
+    await Promise.all(['a', 'b', 'c', 'd'].map(loop))`
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), {
+    workerData: { open: import.meta.resolve('#host/log/open.js'), description },
+    transferList: transfer,
+  })
+  const failed = once(worker, 'error').then(([error]) => Promise.reject(error))
+  const appends = async (): Promise<unknown> => {
+    for (;;) {
+      const end = await log.append([record('clicks', 0, 'x')]).catch((error: unknown) => error)
+      if (end instanceof Error) return end
+    }
+  }
+  t.match(await Promise.race([appends(), failed]), { code: 'OVERLOADED' })
+  await worker.terminate()
+  // Its commits are written, and then there is room again.
+  for (;;) {
+    const end = await log.append([record('clicks', 0, 'x')]).catch((error: unknown) => error)
+    if (!(end instanceof Error)) break
+    t.match(end, { code: 'OVERLOADED' })
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+})
+
 void t.test('a log that cannot write fails for good, and says so to everyone', async (t) => {
   const path = `${t.testdir()}/log`
   const failures: unknown[] = []
