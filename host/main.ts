@@ -14,6 +14,9 @@ interface Flags extends ConfigFlags {
   readonly watch?: boolean
 }
 
+/** A terminal sends Ctrl-C to npm and to the host, and npm hands its own on: within this time it is one signal, not two. */
+const oneInterruptMs = 500
+
 /** sysexits.h: internal software error. */
 const internalError = 70
 /** sysexits.h: the command was used incorrectly. */
@@ -112,9 +115,6 @@ function announce(host: RunningHost, config: Config, logger: Logger, isDev: bool
   }
   logger.info('listening', { url: host.url, version: version(), ...summary(host.catalog) })
 }
-
-/** A terminal sends Ctrl-C to npm and to the host, and npm hands its own on: within this time it is one signal, not two. */
-const oneInterruptMs = 200
 
 /** Resolves at the first SIGTERM or SIGINT; from then on the time runs, and a second signal ends the process at once. */
 function firstSignal(stopMs: number): Promise<void> {

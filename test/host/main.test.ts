@@ -174,9 +174,16 @@ t.test('a second signal ends it at once, a stop that hangs ends it in time', asy
 })
 
 t.test('Ctrl-C through npm, which comes twice at once, is one signal', async (t) => {
-  const command = new Command(t, ['start', '--root', project(t), '--port', '0'], {})
+  const root = project(t, "ctx.log.info('begun'); await new Promise(() => {})")
+  const command = new Command(t, ['start', '--root', root, '--port', '0'], {
+    MILLRACE_LIMITS_DRAIN_MS: '1500',
+  })
   await command.printed('"listening"')
+  const url = String(command.lines().find(({ msg }) => msg === 'listening')?.url)
+  await fetch(`${url}/emitters/clicks/ada`, { method: 'POST', body: '{"page":"/"}' })
+  await command.printed('"begun"')
   command.child.kill('SIGINT')
+  await command.printed('"stopping"')
   command.child.kill('SIGINT')
   t.same(await command.ended, { code: 0, signal: null })
   t.equal(command.lines().at(-1)?.msg, 'stopped')
