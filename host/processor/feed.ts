@@ -79,7 +79,13 @@ export class Feed implements AsyncDisposable {
 
   #hand(batch: Batch): void {
     const key = keyOf(batch)
-    if (this.#moved.has(key) || !this.#next.has(key)) return
+    const expected = this.#next.get(key)
+    if (this.#moved.has(key) || expected === undefined) return
+    if (batch.from !== expected.offset) {
+      // Never to be seen; but a jump would lose what lies between without a trace.
+      this.#mustAssign = true
+      return
+    }
     this.#next.set(key, { topic: batch.topic, partition: batch.partition, offset: batch.next })
     if (!this.#options.deliver(batch)) this.#reader.pause(batch)
   }
