@@ -54,9 +54,19 @@ t.test('a host that is killed again and again', { timeout: 240_000 }, async (t) 
       (_, n) => `{"key":"n${n}","value":{"batch":"${batch}"}}`,
     ).join('\n')
     unanswered.push(batch)
-    const response = await fetch(`${url}/emitters/events`, { method: 'POST', body })
-    const { token } = (await response.json()) as { token: string }
-    if (response.status !== 201) throw new Error(`status ${response.status}`)
+    // A fetch whose socket dies at the wrong moment may never settle: that is an unanswered one.
+    const late = new AbortController()
+    const timer = setTimeout(() => late.abort(), 10_000)
+    const { token } = await fetch(`${url}/emitters/events`, {
+      method: 'POST',
+      body,
+      signal: late.signal,
+    })
+      .then(async (response) => {
+        if (response.status !== 201) throw new Error(`status ${response.status}`)
+        return (await response.json()) as { token: string }
+      })
+      .finally(() => clearTimeout(timer))
     answered.push(batch)
     unanswered.splice(unanswered.indexOf(batch), 1)
     return token
