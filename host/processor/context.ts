@@ -56,7 +56,7 @@ export class Attempt {
     this.key = key
   }
 
-  /** Ends the attempt: any later use throws. What it had set; undefined: nothing. */
+  /** Any later use throws. */
   static end(attempt: Attempt): void {
     attempt.#isOver = true
   }
@@ -74,6 +74,7 @@ export class Attempt {
     return attempt.#unreadable
   }
 
+  /** What it had set; null: deleted; undefined: nothing. */
   static staged(attempt: Attempt): Held | undefined {
     return attempt.#staged
   }
