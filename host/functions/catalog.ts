@@ -1,7 +1,6 @@
 // What HTTP may know of the functions: names, edges, codecs, states, positions; never user code.
 
 import type { CodecKind } from '../../sdk/codec.js'
-import type { PlainError } from '../errors.js'
 import type { TableView } from '../tables/view.js'
 import type { Bundle, FunctionDescription } from './description.js'
 
@@ -121,5 +120,3 @@ export interface Catalog {
   /** The position behind the last decided record of each partition. */
   ends(topic: string): Promise<readonly number[]>
 }
-
-export type { PlainError }

@@ -7,8 +7,6 @@ export interface TableView {
   range(options?: RangeOptions): AsyncIterable<Entry[]>
 }
 
-export type { TableStore }
-
 export function createTableView(store: TableStore, partitions: number): TableView {
   const stores = Array.from({ length: partitions }, (_, partition) => store.partition(partition))
   return {

@@ -4,7 +4,6 @@ import { json, string } from 'millrace'
 import t from 'tap'
 import type { MemoryFaults } from '#host/log/memory/log.js'
 import { Random } from '#host/log/memory/random.js'
-import { partitionOf } from '#host/log/partitioner.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import type { PartitionStore, TableStore } from '#host/tables/store.js'
@@ -162,28 +161,16 @@ t.test('another owner fences the task: it stops and writes nothing more', async 
 
 t.test('a store that refuses a batch publishes nothing until it is stored', async (t) => {
   const h = await harness({ definition: sum() })
-  const inner = h.store
   let refuse = 0
-  h.store = {
-    partition(number) {
-      const partition = inner.partition(number)
-      return {
-        ...partition,
-        get: (key) => partition.get(key),
-        meta: () => partition.meta(),
-        wipe: () => partition.wipe(),
-        range: (bounds) => partition.range(bounds),
-        async write(changes, meta) {
-          if (refuse > 0) {
-            refuse -= 1
-            throw new Error('the disk is slow today')
-          }
-          await partition.write(changes, meta)
-        },
+  h.store = changed(h.store, (partition) => ({
+    async write(changes, meta) {
+      if (refuse > 0) {
+        refuse -= 1
+        throw new Error('the disk is slow today')
       }
+      await partition.write(changes, meta)
     },
-    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
-  }
+  }))
   await h.start()
   await h.emit('numbers', 'a', 1)
   await h.settled()
@@ -474,7 +461,10 @@ t.test('an input made anew halts, it is not read as if nothing had happened', as
 })
 
 /** The store as it is, but for what is given. */
-function changed(inner: TableStore, change: Partial<PartitionStore>): TableStore {
+function changed(
+  inner: TableStore,
+  change: (partition: PartitionStore) => Partial<PartitionStore>,
+): TableStore {
   return {
     partition(number) {
       const partition = inner.partition(number)
@@ -484,7 +474,7 @@ function changed(inner: TableStore, change: Partial<PartitionStore>): TableStore
         wipe: () => partition.wipe(),
         range: (bounds) => partition.range(bounds),
         write: (changes, meta) => partition.write(changes, meta),
-        ...change,
+        ...change(partition),
       }
     },
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
@@ -517,17 +507,16 @@ t.test(
       await h.emit('numbers', 'a', 1)
       await h.settled()
       await h.drain()
-      const inner = h.store
       let refusals = 9
-      h.store = changed(inner, {
+      h.store = changed(h.store, (partition) => ({
         get(key) {
           if (refusals > 0) {
             refusals -= 1
             throw new Error('too many open files')
           }
-          return inner.partition(partitionOf(key, partitions)).get(key)
+          return partition.get(key)
         },
-      })
+      }))
       await h.start()
       await h.emit('numbers', 'a', 2)
       await h.settled()
@@ -671,24 +660,13 @@ t.test('flush.maxBytes bounds what waits, for handlers that await too', async (t
         },
       },
     })
-    const inner = h.store
     let isOpen = true
-    h.store = {
-      partition: (number) => {
-        const partition = inner.partition(number)
-        return {
-          get: (key) => partition.get(key),
-          meta: () => partition.meta(),
-          wipe: () => partition.wipe(),
-          range: (bounds) => partition.range(bounds),
-          async write(changes, meta) {
-            if (!isOpen) await gate
-            await partition.write(changes, meta)
-          },
-        }
+    h.store = changed(h.store, (partition) => ({
+      async write(changes, meta) {
+        if (!isOpen) await gate
+        await partition.write(changes, meta)
       },
-      [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
-    }
+    }))
     await h.start()
     isOpen = false
     for (let i = 0; i < 2_000; i += 1) await h.emit('numbers', `key-${i}`, i)
