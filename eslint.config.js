@@ -18,7 +18,7 @@ const narrow = [
   { name: 'classic-level', allowed: ['host/tables/level.ts', 'host/log/embedded/**'] },
   { name: 'esbuild', allowed: ['host/functions/bundle.ts'] },
   { name: 'chokidar', allowed: ['host/functions/watch.ts'] },
-  { name: 'commander', allowed: ['host/main.ts'] },
+  { name: 'commander', allowed: ['host/main.ts', 'host/commands/**'] },
 ]
 
 const roomsOnly = (forbidden) => ({

@@ -1,31 +1,14 @@
 #!/usr/bin/env node
-// The command line: reads the arguments, starts the host, and ends the process as the signals say.
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import { banner, summary } from './banner.js'
-import { type Config, type ConfigFlags, loadConfig } from './config.js'
-import { errorCodes, HostError } from './errors.js'
-import type { RunningHost } from './host.js'
-import { createLogger, isPretty, type Logger } from './logger.js'
-
-interface Flags extends ConfigFlags {
-  readonly root: string
-  readonly watch?: boolean
-}
-
-/** A terminal sends Ctrl-C to npm and to the host, and npm hands its own on: within this time it is one signal, not two. */
-const oneInterruptMs = 500
-
-/** sysexits.h: internal software error. */
-const internalError = 70
-/** sysexits.h: the command was used incorrectly. */
-const usageError = 64
+// The command line: reads the arguments, runs the command, and ends the process with its exit code.
+import { Command } from 'commander'
+import { end, report } from './commands/exit.js'
+import { addServe } from './commands/serve.js'
+import { version } from './commands/version.js'
 
 const exitCode = await run(process.argv).catch(report)
 await end(exitCode)
 
-/** Resolves with the exit code when the host has stopped. */
+/** Resolves with the exit code of the command. */
 async function run(argv: readonly string[]): Promise<number> {
   let code = 0
   const program = new Command('millrace')
@@ -42,145 +25,9 @@ async function run(argv: readonly string[]): Promise<number> {
     .showHelpAfterError('(run millrace --help to see what there is)')
     .exitOverride()
 
-  const command = (name: string, description: string, example: string) =>
-    program
-      .command(name)
-      .description(description)
-      .option('--root <dir>', 'the folder that has functions/ and host.config.json', '.')
-      .option('--port <n>', 'the port to listen on; 0: any that is free', nonEmpty)
-      .option('--host <address>', 'the address to listen on', nonEmpty)
-      .option('--data <dir>', 'the folder for log and tables', nonEmpty)
-      .option('--log <log>', 'where streams are kept: embedded', nonEmpty)
-      .option('--log-level <level>', 'trace, debug, info, warn, error or silent', nonEmpty)
-      .addHelpText('after', `\nExample:\n  $ ${example}`)
-
-  command('dev', 'run the functions and follow what is saved', 'millrace dev --root app').action(
-    async (flags: Flags) => {
-      code = await serve({ ...flags, watch: true }, true)
-    },
-  )
-  command(
-    'start',
-    'run the functions as they are',
-    'millrace start --root app --port 8080 --data /var/lib/app',
-  )
-    .option('--watch', 'follow what is saved, as dev does')
-    .action(async (flags: Flags) => {
-      code = await serve(flags, false)
-    })
+  addServe(program, (ended) => {
+    code = ended
+  })
   await program.parseAsync(argv)
   return code
-}
-
-async function serve({ root, watch = false, ...flags }: Flags, isDev: boolean): Promise<number> {
-  const config = loadConfig({
-    root,
-    env: process.env,
-    // A folder on the command line is meant from where one stands, one in the file from where the file is.
-    flags: { ...flags, ...(flags.data === undefined ? {} : { data: resolve(flags.data) }) },
-  })
-  const logger = createLogger(config.logging)
-  const uncaught = new Promise<number>((resolve) => {
-    process.on('uncaughtException', (error) => {
-      logger.error('an error that nobody caught: the host ends', { error })
-      resolve(internalError)
-    })
-  })
-  // Before the host starts: a signal that comes meanwhile counts, too.
-  const signal = firstSignal(config.limits.stopMs)
-  // Loaded here: help, version and a wrong configuration have no need of the host.
-  const { startHost } = await import('./host.js')
-  const running = startHost({ config, watch, logger })
-  const host = await Promise.race([running, uncaught])
-  if (typeof host === 'number') return host
-
-  announce(host, config, logger, isDev)
-  const failed = host.failed.then((error) => {
-    logger.error(`the host cannot go on: ${error.message}`, { error })
-    return internalError
-  })
-  const ended = await Promise.race([signal.then(() => 0), failed, uncaught])
-  // After an error nothing is sure to stop: it gets as long as a signal gives it.
-  if (ended !== 0) limit(config.limits.stopMs, ended)
-  logger.info('stopping')
-  await host[Symbol.asyncDispose]()
-  logger.info('stopped')
-  return ended
-}
-
-function announce(host: RunningHost, config: Config, logger: Logger, isDev: boolean): void {
-  if (isDev && isPretty(config.logging.format) && config.logging.level !== 'silent') {
-    process.stdout.write(banner(version(), host.url, host.catalog))
-    return
-  }
-  logger.info('listening', { url: host.url, version: version(), ...summary(host.catalog) })
-}
-
-/** Resolves at the first SIGTERM or SIGINT; from then on the time runs, and a second signal ends the process at once. */
-function firstSignal(stopMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    let first: { readonly signal: string; readonly at: number } | undefined
-    const received = (signal: 'SIGINT' | 'SIGTERM') => {
-      if (first !== undefined) {
-        const isSame = signal === 'SIGINT' && first.signal === 'SIGINT'
-        if (isSame && performance.now() - first.at < oneInterruptMs) return
-        process.exit(signal === 'SIGINT' ? 130 : 143)
-      }
-      first = { signal, at: performance.now() }
-      limit(stopMs, 1)
-      resolve()
-    }
-    process.on('SIGINT', received)
-    process.on('SIGTERM', received)
-  })
-}
-
-/** Ends the process should it still be there after so long. */
-function limit(stopMs: number, code: number): void {
-  setTimeout(() => {
-    process.stderr.write(
-      `millrace: not stopped within ${stopMs} ms (limits.stopMs): ended as it is; nothing that was acknowledged is lost\n`,
-    )
-    void end(code)
-  }, stopMs).unref()
-}
-
-/** For people, without a stack: what was done wrong is in the message. Returns the exit code. */
-function report(thrown: unknown): number {
-  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : usageError
-  if (thrown instanceof HostError) {
-    process.stderr.write(`millrace: ${thrown.code}: ${thrown.message}\n`)
-    const entry = errorCodes[thrown.code]
-    return 'exit' in entry ? entry.exit : 1
-  }
-  const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
-  process.stderr.write(`millrace: an error of its own: ${stack}\n`)
-  return internalError
-}
-
-/** Not before everything written is out: a pipe may still hold the last lines. */
-async function end(code: number): Promise<never> {
-  await Promise.all(
-    [process.stdout, process.stderr].map(
-      (stream) =>
-        new Promise<void>((resolve) => {
-          stream.once('error', () => resolve())
-          stream.write('', () => resolve())
-        }),
-    ),
-  )
-  process.exit(code)
-}
-
-function nonEmpty(value: string): string {
-  if (value === '') throw new InvalidArgumentError('It is empty.')
-  return value
-}
-
-function version(): string {
-  // From dist/host/ as well as from the installed package it is two folders up.
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  const parsed: unknown = JSON.parse(text)
-  const isPackage = typeof parsed === 'object' && parsed !== null && 'version' in parsed
-  return isPackage ? String(parsed.version) : 'unknown'
 }
