@@ -32,7 +32,8 @@ export async function startHostProcess(options: HostProcessOptions): Promise<Hos
   const spawnedAt = performance.now()
   const host = spawn(
     process.execPath,
-    [main, command, '--root', root, '--data', data, '--port', '0'],
+    // One process: its id is that of the one that owns the data, and no second one takes up memory.
+    [main, command, '--root', root, '--data', data, '--port', '0', '--no-supervisor'],
     { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
   )
   const { pid } = host

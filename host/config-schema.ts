@@ -118,6 +118,16 @@ export const configSchema = z.strictObject({
       ),
     })
     .prefault({}),
+  supervisor: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe(
+          'A small parent process starts the host anew when it dies. false: where systemd, Kubernetes or the like does that.',
+        ),
+    })
+    .prefault({}),
   logging: z
     .strictObject({
       level: z.enum(levels).default('info').describe('The least that is logged.'),

@@ -39,7 +39,7 @@ export interface Config extends Readonly<Omit<ConfigInput, '$schema' | 'http'>> 
 
 /** As they come from the command line: text, whatever the field is. */
 export type ConfigFlags = Partial<
-  Readonly<Record<'port' | 'host' | 'data' | 'log' | 'logLevel', string>>
+  Readonly<Record<'port' | 'host' | 'data' | 'log' | 'logLevel' | 'supervisor', string>>
 >
 
 export interface ConfigSources {
@@ -115,6 +115,7 @@ const flagPaths: readonly (readonly [flag: keyof ConfigFlags, path: string])[] =
   ['data', 'data'],
   ['log', 'log.kind'],
   ['logLevel', 'logging.level'],
+  ['supervisor', 'supervisor.enabled'],
 ]
 
 const flagName = (flag: string): string =>

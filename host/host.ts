@@ -27,6 +27,8 @@ export interface RunningHost extends AsyncDisposable {
   readonly catalog: Catalog
   /** Resolves if something failed without which the host cannot go on; then it has to be disposed of and started anew. */
   readonly failed: Promise<HostError>
+  /** Takes up what has changed in the folder of functions since it was last looked at. */
+  reload(): Promise<void>
 }
 
 // As long as a table's changelog keeps tombstones.
@@ -92,6 +94,7 @@ export async function startHost({ config, watch, logger }: HostOptions): Promise
       url: server.url,
       catalog,
       failed,
+      reload: () => registry.reload(),
       [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
     }
   } catch (error) {

@@ -33,7 +33,19 @@ written as JSON in a variable. An unknown field or a bad value ends the host wit
 |---|---|---|---|
 ${rows(schema.properties).join('\n')}
 
-Flags of \`dev\` and \`start\`: \`--root\`, \`--port\`, \`--host\`, \`--data\`, \`--log\`, \`--log-level\`; \`start\` also takes \`--watch\`.
+Flags of \`dev\` and \`start\`: \`--root\`, \`--port\`, \`--host\`, \`--data\`, \`--log\`, \`--log-level\`, \`--no-supervisor\`; \`start\` also takes \`--watch\`.
+
+## Processes and signals
+
+\`dev\` and \`start\` run two processes: a small supervisor, and the host, which owns the data. A host that dies is started anew, at once if
+it had been running for 10 s, else after a pause that grows from 100 ms to 10 s, and on the port that it had. A host that ends by itself, or that says
+when it starts why it cannot (exit codes of [errors.md](errors.md)), is not: its exit code is the supervisor's. When the supervisor dies, the host flushes and ends.
+\`--no-supervisor\`, or \`supervisor.enabled\`, makes one process of it, for systemd, Kubernetes and the like.
+
+| signal, to the supervisor or to the host | |
+|---|---|
+| SIGTERM, SIGINT | flushes and ends within \`limits.stopMs\`, with exit code 0; a second one ends it at once (143, 130) |
+| SIGHUP | \`start\` loads the function files that have changed, come or gone; what is broken is refused as any save. \`dev\` ends, as its terminal has |
 
 ## Tokens
 

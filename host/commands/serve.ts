@@ -1,21 +1,35 @@
-// The commands `dev` and `start`: run the host until a signal, or something without which it cannot go on.
+// The commands `dev` and `start`: run the host, or the supervisor that runs it, until a signal.
 import { resolve } from 'node:path'
-import type { Command } from 'commander'
+import { fileURLToPath } from 'node:url'
+import { type Command, Option } from 'commander'
 import { banner, summary } from '../banner.js'
 import { type Config, type ConfigFlags, loadConfig } from '../config.js'
+import { asHostError } from '../errors.js'
 import type { RunningHost } from '../host.js'
 import { createLogger, isPretty, type Logger } from '../logger.js'
-import { end, internalError } from './exit.js'
+import { onStopSignals, type StopSignal, signalExitCode } from '../signals.js'
+import { linkToSupervisor } from '../supervisor/link.js'
+import type { SupervisedStart } from '../supervisor/messages.js'
+import { supervise } from '../supervisor/supervisor.js'
+import { end, internalError, isFinalExit } from './exit.js'
 import { nonEmpty } from './option.js'
 import { version } from './version.js'
 
-interface ServeFlags extends ConfigFlags {
+interface ServeFlags extends Omit<ConfigFlags, 'supervisor'> {
   readonly root: string
   readonly watch?: boolean
+  /** False: `--no-supervisor`. */
+  readonly supervisor: boolean
+  /** Given by the supervisor to the host that it starts. */
+  readonly supervised?: string
 }
 
-/** A terminal sends Ctrl-C to npm and to the host, and npm hands its own on: within this time it is one signal, not two. */
-const oneInterruptMs = 500
+interface Serving {
+  readonly config: Config
+  readonly watch: boolean
+  readonly isDev: boolean
+  readonly logger: Logger
+}
 
 export function addServe(program: Command, ended: (code: number) => void): void {
   const command = (name: string, description: string, example: string) =>
@@ -28,6 +42,8 @@ export function addServe(program: Command, ended: (code: number) => void): void 
       .option('--data <dir>', 'the folder for log and tables', nonEmpty)
       .option('--log <log>', 'where streams are kept: embedded', nonEmpty)
       .option('--log-level <level>', 'trace, debug, info, warn, error or silent', nonEmpty)
+      .option('--no-supervisor', 'run in one process, which nothing starts anew when it dies')
+      .addOption(new Option('--supervised <start>').hideHelp())
       .addHelpText('after', `\nExample:\n  $ ${example}`)
 
   command('dev', 'run the functions and follow what is saved', 'millrace dev --root app').action(
@@ -46,17 +62,41 @@ export function addServe(program: Command, ended: (code: number) => void): void 
     })
 }
 
-async function serve(
-  { root, watch = false, ...flags }: ServeFlags,
-  isDev: boolean,
-): Promise<number> {
+async function serve(flags: ServeFlags, isDev: boolean): Promise<number> {
+  const { root, watch = false, supervisor, supervised, ...settings } = flags
+  const start: SupervisedStart | undefined =
+    supervised === undefined ? undefined : JSON.parse(supervised)
   const config = loadConfig({
     root,
     env: process.env,
-    // A folder on the command line is meant from where one stands, one in the file from where the file is.
-    flags: { ...flags, ...(flags.data === undefined ? {} : { data: resolve(flags.data) }) },
+    flags: {
+      ...settings,
+      // A folder on the command line is meant from where one stands, one in the file from where the file is.
+      ...(flags.data === undefined ? {} : { data: resolve(flags.data) }),
+      ...(supervisor ? {} : { supervisor: 'false' }),
+      ...(start?.port === undefined ? {} : { port: String(start.port) }),
+    },
   })
   const logger = createLogger(config.logging)
+  if (start !== undefined || !config.supervisor.enabled) {
+    return await run({ config, watch, isDev, logger }, start)
+  }
+  return await supervise({
+    module: fileURLToPath(new URL('../main.js', import.meta.url)),
+    args: process.argv.slice(2),
+    logger,
+    stopSignals: stopSignals(isDev),
+    stopMs: config.limits.stopMs,
+    isAnyPort: config.http.port === 0,
+    isFinal: isFinalExit,
+  })
+}
+
+/** The host itself, in this process. */
+async function run(
+  { config, watch, isDev, logger }: Serving,
+  start: SupervisedStart | undefined,
+): Promise<number> {
   const uncaught = new Promise<number>((resolve) => {
     process.on('uncaughtException', (error) => {
       logger.error('an error that nobody caught: the host ends', { error })
@@ -64,19 +104,27 @@ async function serve(
     })
   })
   // Before the host starts: a signal that comes meanwhile counts, too.
-  const signal = firstSignal(config.limits.stopMs)
+  const signal = firstSignal(stopSignals(isDev), config.limits.stopMs)
+  const link = start === undefined ? undefined : linkToSupervisor()
+  const orphaned = link?.orphaned.then(() => {
+    logger.error('the supervisor is gone: the host ends')
+    limit(config.limits.stopMs, 1)
+  })
   // Loaded here: help, version and a wrong configuration have no need of the host.
   const { startHost } = await import('../host.js')
   const running = startHost({ config, watch, logger })
+  if (!isDev) process.on('SIGHUP', () => void reload(running, logger))
   const host = await Promise.race([running, uncaught])
   if (typeof host === 'number') return host
 
+  link?.tell({ kind: 'listening', port: Number(new URL(host.url).port) })
   announce(host, config, logger, isDev)
   const failed = host.failed.then((error) => {
     logger.error(`the host cannot go on: ${error.message}`, { error })
     return internalError
   })
-  const ended = await Promise.race([signal.then(() => 0), failed, uncaught])
+  const stopped = Promise.race([signal, orphaned ?? signal]).then(() => 0)
+  const ended = await Promise.race([stopped, failed, uncaught])
   // After an error nothing is sure to stop: it gets as long as a signal gives it.
   if (ended !== 0) limit(config.limits.stopMs, ended)
   logger.info('stopping')
@@ -85,30 +133,39 @@ async function serve(
   return ended
 }
 
+async function reload(running: Promise<RunningHost>, logger: Logger): Promise<void> {
+  try {
+    const host = await running
+    logger.info('SIGHUP: loading what has changed')
+    await host.reload()
+  } catch (error) {
+    logger.warn(`what has changed was not loaded: ${asHostError(error).message}`)
+  }
+}
+
 function announce(host: RunningHost, config: Config, logger: Logger, isDev: boolean): void {
   if (isDev && isPretty(config.logging.format) && config.logging.level !== 'silent') {
     process.stdout.write(banner(version(), host.url, host.catalog))
     return
   }
-  logger.info('listening', { url: host.url, version: version(), ...summary(host.catalog) })
+  const { url, catalog } = host
+  logger.info('listening', { url, pid: process.pid, version: version(), ...summary(catalog) })
 }
 
-/** Resolves at the first SIGTERM or SIGINT; from then on the time runs, and a second signal ends the process at once. */
-function firstSignal(stopMs: number): Promise<void> {
+/** A terminal that is closed ends `dev`; for `start`, SIGHUP means something else. */
+const stopSignals = (isDev: boolean): readonly StopSignal[] =>
+  isDev ? ['SIGINT', 'SIGTERM', 'SIGHUP'] : ['SIGINT', 'SIGTERM']
+
+/** Resolves at the first signal; from then on the time runs, and a second signal ends the process at once. */
+function firstSignal(signals: readonly StopSignal[], stopMs: number): Promise<void> {
   return new Promise((resolve) => {
-    let first: { readonly signal: string; readonly at: number } | undefined
-    const received = (signal: 'SIGINT' | 'SIGTERM') => {
-      if (first !== undefined) {
-        const isSame = signal === 'SIGINT' && first.signal === 'SIGINT'
-        if (isSame && performance.now() - first.at < oneInterruptMs) return
-        process.exit(signal === 'SIGINT' ? 130 : 143)
-      }
-      first = { signal, at: performance.now() }
-      limit(stopMs, 1)
-      resolve()
-    }
-    process.on('SIGINT', received)
-    process.on('SIGTERM', received)
+    onStopSignals(signals, {
+      first: () => {
+        limit(stopMs, 1)
+        resolve()
+      },
+      second: (signal) => process.exit(signalExitCode(signal)),
+    })
   })
 }
 

@@ -86,6 +86,19 @@ export class Registry implements AsyncDisposable {
     await this.#take(files, [])
   }
 
+  /** Looks at the folder once: what is new, changed or gone is taken up as if it had been followed. Unchanged code runs on. */
+  async reload(): Promise<void> {
+    const { folder } = this.#options
+    // A folder that is away for a moment is no reason to stop everything.
+    const names = await readdir(folder)
+    const files = names.map((name) => join(folder, name)).filter((file) => isFunctionFile(file))
+    const known = [...this.#entries.values()].flatMap((entry) => entry.files)
+    await this.#take(
+      files,
+      known.filter((file) => !files.includes(file)),
+    )
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopped = true
     await this.#watch?.[Symbol.asyncDispose]()

@@ -1,11 +1,9 @@
 // The command line, as a process: help, refusals, exit codes, signals.
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { Command } from '../support/command.js'
 
-const main = join(process.cwd(), 'dist/host/main.js')
 const counter = `
 import { defineProcessor, json } from 'millrace'
 export default defineProcessor({
@@ -13,56 +11,6 @@ export default defineProcessor({
   table: json<number>(),
   on: { async clicks(ctx) { SLOW; ctx.set((ctx.get() ?? 0) + 1) } },
 })`
-
-class Command {
-  readonly child: ChildProcess
-  out = ''
-  err = ''
-  readonly ended: Promise<{ code: number | null; signal: string | null }>
-  #check = () => {}
-
-  constructor(t: Test, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(process.execPath, [main, ...args], {
-      env: { PATH: process.env.PATH, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    this.child.stdout?.on('data', (chunk: Buffer) => {
-      this.out += chunk.toString()
-      this.#check()
-    })
-    this.child.stderr?.on('data', (chunk: Buffer) => {
-      this.err += chunk.toString()
-    })
-    this.ended = once(this.child, 'close').then(([code, signal]) => ({
-      code: code as number | null,
-      signal: signal as string | null,
-    }))
-    t.teardown(() => this.child.kill('SIGKILL'))
-  }
-
-  /** Resolves when the text has been printed; rejects when the process ends first. */
-  async printed(text: string): Promise<void> {
-    const seen = new Promise<void>((resolve) => {
-      this.#check = () => {
-        if (this.out.includes(text)) resolve()
-      }
-      this.#check()
-    })
-    const early = this.ended.then(() => {
-      if (!this.out.includes(text))
-        throw new Error(`ended before "${text}": ${this.out}${this.err}`)
-    })
-    await Promise.race([seen, early])
-  }
-
-  lines(): Record<string, unknown>[] {
-    return this.out
-      .trim()
-      .split('\n')
-      .filter((line) => line.startsWith('{'))
-      .map((line) => JSON.parse(line) as Record<string, unknown>)
-  }
-}
 
 const project = (t: Test, slow = ''): string =>
   t.testdir({ functions: { 'click-count.ts': counter.replace('SLOW', slow) } })

@@ -1,0 +1,138 @@
+// The small parent process: starts the host, starts it anew when it dies, and hands on the signals that it gets.
+import { type ChildProcess, fork } from 'node:child_process'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Logger } from '../logger.js'
+import { backoffMs } from '../processor/clock.js'
+import { onStopSignals, type StopSignal, signalExitCode } from '../signals.js'
+import type { FromHost, SupervisedStart } from './messages.js'
+
+export interface SupervisorOptions {
+  /** The host's main module, and its arguments without what the supervisor adds. */
+  readonly module: string
+  readonly args: readonly string[]
+  readonly logger: Logger
+  readonly stopSignals: readonly StopSignal[]
+  /** How long the host has from the first signal on. */
+  readonly stopMs: number
+  /** The host was asked to take any free port: the next one has to take the same. */
+  readonly isAnyPort: boolean
+  /** Ended like this it would only end so again. */
+  isFinal(code: number, hasListened: boolean): boolean
+}
+
+/** How one host ended. */
+interface Ending {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly livedMs: number
+}
+
+const backoffBaseMs = 100
+const backoffMaxMs = 10_000
+/** A host that has listened for this long was sound: the next is started at once. */
+const soundLifeMs = 10_000
+/** Beyond the host's own limits: one whose main thread hangs does not keep them. */
+const graceMs = 1_000
+/** For what a dead host has said to be read. */
+const channelMs = 500
+
+/** Resolves with the exit code of the last host. */
+export async function supervise(options: SupervisorOptions): Promise<number> {
+  return await new Supervisor(options).run()
+}
+
+class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #stopping = new AbortController()
+  #host: ChildProcess | undefined
+  /** The first signal to stop. */
+  #forwarded: StopSignal | undefined
+  #port: number | undefined
+  /** At least once, by any of the hosts. */
+  #hasListened = false
+  #listeningSince: number | undefined
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    onStopSignals(options.stopSignals, {
+      first: (signal) => {
+        this.#forwarded = signal
+        this.#stopping.abort()
+        this.#forward(signal, options.stopMs + graceMs)
+      },
+      second: (signal) => this.#forward(signal, graceMs),
+    })
+    if (!options.stopSignals.includes('SIGHUP')) {
+      process.on('SIGHUP', () => this.#host?.kill('SIGHUP'))
+    }
+  }
+
+  async run(): Promise<number> {
+    const options = this.#options
+    for (let failures = 0; ; failures += 1) {
+      const ending = await this.#runHost()
+      const { code, signal } = ending
+      if (this.#stopping.signal.aborted) return stoppedCode(ending, this.#forwarded)
+      if (code !== null && options.isFinal(code, this.#hasListened)) return code
+      if (this.#wasSound()) failures = 0
+      const pauseMs = failures === 0 ? 0 : backoffMs(failures - 1, backoffBaseMs, backoffMaxMs)
+      options.logger.error(
+        `the host died (${signal ?? `exit code ${code}`}): started anew ${pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`}`,
+        { livedMs: Math.round(ending.livedMs) },
+      )
+      await pause(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => {})
+      // Nothing runs: there is nothing to wait for.
+      if (this.#stopping.signal.aborted) return 0
+    }
+  }
+
+  async #runHost(): Promise<Ending> {
+    const { module, args } = this.#options
+    const start: SupervisedStart = this.#port === undefined ? {} : { port: this.#port }
+    const startedAt = performance.now()
+    this.#listeningSince = undefined
+    const host = fork(module, [...args, '--supervised', JSON.stringify(start)], {
+      // In a process group of its own: a Ctrl-C of the terminal reaches the supervisor alone.
+      detached: true,
+    })
+    this.#host = host
+    host.on('message', (message: FromHost) => this.#hear(message))
+    const ended = await new Promise<Pick<Ending, 'code' | 'signal'>>((resolve) => {
+      host.once('exit', (code, signal) => {
+        // Not before all that it has said is read; a process that it left behind may hold the channel.
+        if (!host.connected) resolve({ code, signal })
+        host.once('disconnect', () => resolve({ code, signal }))
+        setTimeout(() => resolve({ code, signal }), channelMs).unref()
+      })
+      host.on('error', (error) => {
+        this.#options.logger.error('the host could not be started', { error })
+        resolve({ code: null, signal: null })
+      })
+    })
+    this.#host = undefined
+    return { ...ended, livedMs: performance.now() - startedAt }
+  }
+
+  #hear(message: FromHost): void {
+    this.#hasListened = true
+    this.#listeningSince = performance.now()
+    if (this.#options.isAnyPort) this.#port = message.port
+  }
+
+  #wasSound(): boolean {
+    const since = this.#listeningSince
+    return since !== undefined && performance.now() - since > soundLifeMs
+  }
+
+  #forward(signal: StopSignal, withinMs: number): void {
+    const host = this.#host
+    host?.kill(signal)
+    setTimeout(() => host?.kill('SIGKILL'), withinMs).unref()
+  }
+}
+
+function stoppedCode({ code, signal }: Ending, forwarded: StopSignal | undefined): number {
+  if (signal === null) return code ?? 1
+  // It did not listen for signals yet, and had opened nothing.
+  return signal === forwarded ? 0 : signalExitCode(signal)
+}
