@@ -74,7 +74,8 @@ export class Cell implements AsyncDisposable {
     this.#swaps = options.counted?.swaps ?? 0
     const { storePath: path, drainMs, logger } = options
     if (table !== null) {
-      this.#table = new LocalTable({ name: this.name, path, partitions, logger })
+      const damaged = (error: HostError) => this.#thread.reopen(error)
+      this.#table = new LocalTable({ name: this.name, path, partitions, logger, damaged })
     }
     this.#thread = new KeptThread({
       table: this.#table,

@@ -76,6 +76,7 @@ export class KeptThread implements AsyncDisposable {
 
   /** A store that keeps refusing is healed by nothing less than closing every handle. */
   reopen(error: HostError): void {
+    if (this.#isDisposed) return
     const damage = error.code === 'STORE_DAMAGED' ? error : undefined
     void this.#retire(() => this.#options.table?.close(damage))
     this.retry('its table has to be opened anew', error)

@@ -3,7 +3,7 @@ import { rename } from 'node:fs/promises'
 import { asHostError, HostError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import { openLevelStore } from '../tables/level.js'
-import type { TableStore } from '../tables/store.js'
+import type { Entry, TableStore } from '../tables/store.js'
 import { createTableView, type TableView } from '../tables/view.js'
 
 export interface LocalTableOptions {
@@ -13,13 +13,22 @@ export interface LocalTableOptions {
   readonly path: string
   readonly partitions: number
   readonly logger: Logger
+  /** A read has found it damaged, which a thread that does not read that key may never find. */
+  damaged(error: HostError): void
+}
+
+interface Opened {
+  readonly store: TableStore
+  readonly view: TableView
+  /** Told once, however many reads meet it before it is closed. */
+  isDamaged: boolean
 }
 
 export class LocalTable implements AsyncDisposable {
   /** Reads reject with RECOVERING while the table is closed. */
   readonly view: TableView
   readonly #options: LocalTableOptions
-  #opened: { readonly store: TableStore; readonly view: TableView } | undefined
+  #opened: Opened | undefined
   /** Why what lies in the folder cannot be used. */
   #damage: unknown
   /** Opening and closing take turns. */
@@ -28,8 +37,28 @@ export class LocalTable implements AsyncDisposable {
   constructor(options: LocalTableOptions) {
     this.#options = options
     this.view = {
-      get: (partition, key) => this.#reading().get(partition, key),
-      range: (range) => this.#reading().range(range),
+      get: (partition, key) => {
+        const opened = this.#reading()
+        try {
+          return opened.view.get(partition, key)
+        } catch (error) {
+          throw this.#noticed(opened, error)
+        }
+      },
+      range: (range) => {
+        const opened = this.#reading()
+        const pages = opened.view.range(range)[Symbol.asyncIterator]()
+        const next = () =>
+          pages.next().catch((error: unknown) => {
+            throw this.#noticed(opened, error)
+          })
+        const made: AsyncIterableIterator<Entry[]> = {
+          next,
+          return: async () => (await pages.return?.()) ?? { done: true, value: undefined },
+          [Symbol.asyncIterator]: () => made,
+        }
+        return made
+      },
     }
   }
 
@@ -38,7 +67,8 @@ export class LocalTable implements AsyncDisposable {
     await this.#inTurn(async () => {
       if (this.#opened !== undefined) return
       const store = await this.#openSound()
-      this.#opened = { store, view: createTableView(store, this.#options.partitions) }
+      const view = createTableView(store, this.#options.partitions)
+      this.#opened = { store, view, isDamaged: false }
     })
   }
 
@@ -56,8 +86,17 @@ export class LocalTable implements AsyncDisposable {
     await this.close()
   }
 
-  #reading(): TableView {
-    if (this.#opened !== undefined) return this.#opened.view
+  #noticed(opened: Opened, error: unknown): unknown {
+    const isDamage = error instanceof HostError && error.code === 'STORE_DAMAGED'
+    if (isDamage && opened === this.#opened && !opened.isDamaged) {
+      opened.isDamaged = true
+      this.#options.damaged(error)
+    }
+    return error
+  }
+
+  #reading(): Opened {
+    if (this.#opened !== undefined) return this.#opened
     const { name } = this.#options
     throw new HostError(
       'RECOVERING',

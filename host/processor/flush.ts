@@ -111,7 +111,9 @@ export class Flusher {
         table.meta = meta
         return { kind: 'stored' }
       } catch (cause) {
-        if (attempt >= maxStoreAttempts) return { kind: 'detached', cause }
+        // A store that has failed takes nothing until it is opened anew.
+        const hasFailed = cause instanceof HostError && cause.code === 'STORE_FAILED'
+        if (hasFailed || attempt >= maxStoreAttempts) return { kind: 'detached', cause }
         this.#options.onRetry('store', cause, attempt)
       }
       if (!(await this.#mayRetry(attempt))) return { kind: 'abandoned' }

@@ -219,6 +219,10 @@ export class Group implements AsyncDisposable {
         if (this.#isStopped) return
         // What is not known to be final may pass: a log or table that cannot be read for a moment.
         const known = asHostError(error, 'LOG_FAILED')
+        if (known.code === 'STORE_FAILED') {
+          events.detached(partition, known)
+          return
+        }
         if (!known.retryable) {
           this.#unopened.add(partition)
           this.#halt({ error: toPlainError(known), partition, version: this.#program.version })

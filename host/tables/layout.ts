@@ -2,6 +2,9 @@
 // A change here makes stores of older hosts unreadable: raise `storeLayout`, which recovery compares.
 import type { RangeOptions } from './store.js'
 
+/** Of the store's keys, its values' checksums and PartitionMeta; another one found means: wipe and replay. */
+export const storeLayout = 2
+
 const kinds = { meta: 1, wiping: 2, value: 3 } as const
 const prefixBytes = 5
 const reusedBytes = 1024

@@ -2,7 +2,8 @@
 import { resolve, sep } from 'node:path'
 import { ClassicLevel, type Iterator } from 'classic-level'
 import { HostError } from '../errors.js'
-import { PartitionKeys } from './layout.js'
+import { Checked, unseal } from './checked.js'
+import { PartitionKeys, storeLayout } from './layout.js'
 import type {
   Change,
   Entry,
@@ -50,18 +51,21 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<TableS
 class LevelStore implements TableStore {
   readonly #db: Database
   readonly #path: string
+  readonly #writes: Writes
   readonly #partitions = new Map<number, LevelPartition>()
   #closing: Promise<void> | undefined
 
   constructor(db: Database, path: string) {
     this.#db = db
     this.#path = path
+    this.#writes = new Writes(path)
   }
 
   partition(partition: number): PartitionStore {
     let found = this.#partitions.get(partition)
     if (found === undefined) {
-      found = new LevelPartition(this.#db, this.#path, partition, () => this.#closing !== undefined)
+      const isClosing = () => this.#closing !== undefined
+      found = new LevelPartition(this.#db, this.#path, partition, this.#writes, isClosing)
       this.#partitions.set(partition, found)
     }
     return found
@@ -73,8 +77,46 @@ class LevelStore implements TableStore {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#partitions.values()].map((partition) => partition.settled()))
+    await this.#writes.settled()
     await this.#db.close()
+  }
+}
+
+/**
+ * All writes of a store, one after another: two of one partition at once could land in either order, and what LevelDB has written
+ * behind a record that a full disk has torn may be lost when it is opened again. So after one that failed there are none.
+ */
+class Writes {
+  readonly #path: string
+  readonly #checked = new Checked()
+  #last: Promise<void> = Promise.resolve()
+  #failure: HostError | undefined
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  seal(key: Buffer, value: Buffer): Buffer {
+    return this.#checked.seal(key, value)
+  }
+
+  async run(write: () => Promise<void>): Promise<void> {
+    const written = this.#last.then(async () => {
+      if (this.#failure !== undefined) throw this.#failure
+      try {
+        await write()
+      } catch (cause) {
+        this.#failure = failure(cause, this.#path, 'written')
+        throw this.#failure
+      }
+    })
+    this.#last = written.catch(() => {})
+    await written
+  }
+
+  /** Resolves when what was begun has ended, well or not. */
+  async settled(): Promise<void> {
+    await this.#last
   }
 }
 
@@ -82,18 +124,28 @@ class LevelPartition implements PartitionStore {
   readonly #db: Database
   readonly #path: string
   readonly #keys: PartitionKeys
+  readonly #writes: Writes
   readonly #isClosing: () => boolean
-  #lastWrite: Promise<void> = Promise.resolve()
 
-  constructor(db: Database, path: string, partition: number, isClosing: () => boolean) {
+  constructor(
+    db: Database,
+    path: string,
+    partition: number,
+    writes: Writes,
+    isClosing: () => boolean,
+  ) {
     this.#db = db
     this.#path = path
     this.#keys = new PartitionKeys(partition)
+    this.#writes = writes
     this.#isClosing = isClosing
   }
 
   get(key: Buffer): Buffer | undefined {
-    return this.#read(this.#keys.value(key))
+    const at = this.#keys.value(key)
+    const stored = this.#read(at)
+    if (stored === undefined) return undefined
+    return unseal(at, stored) ?? mismatch(this.#path)
   }
 
   meta(): PartitionMeta | undefined {
@@ -101,10 +153,15 @@ class LevelPartition implements PartitionStore {
     const stored = this.#read(this.#keys.meta)
     if (stored === undefined) return undefined
     try {
-      return JSON.parse(stored.toString())
+      const text = unseal(this.#keys.meta, stored)
+      if (text !== undefined) return JSON.parse(text.toString())
+      // Of a host before there were checksums: recovery sees the layout, and wipes it.
+      const meta: PartitionMeta = JSON.parse(stored.toString())
+      if (meta.layout < storeLayout) return meta
     } catch (cause) {
       throw damaged(cause, this.#path)
     }
+    return mismatch(this.#path)
   }
 
   async write(changes: Iterable<Change>, meta: PartitionMeta): Promise<void> {
@@ -112,19 +169,19 @@ class LevelPartition implements PartitionStore {
     try {
       for (const [key, value] of changes) {
         if (value === null) batch.del(this.#keys.value(key))
-        else batch.put(this.#keys.value(key), value)
+        else this.#put(batch, this.#keys.value(key), value)
       }
-      batch.put(this.#keys.meta, Buffer.from(JSON.stringify(meta)))
+      this.#put(batch, this.#keys.meta, Buffer.from(JSON.stringify(meta)))
     } catch (cause) {
       await batch.close()
       throw cause
     }
-    await this.#inOrder(() => batch.write())
+    await this.#writes.run(() => batch.write())
   }
 
   async wipe(): Promise<void> {
     const mark = this.#batch().put(this.#keys.wiping, Buffer.alloc(0)).del(this.#keys.meta)
-    await this.#inOrder(async () => {
+    await this.#writes.run(async () => {
       await mark.write()
       await this.#db.clear(this.#keys.bounds())
       await this.#db.del(this.#keys.wiping)
@@ -144,9 +201,8 @@ class LevelPartition implements PartitionStore {
     }
   }
 
-  /** Resolves when what was begun has ended, well or not. */
-  async settled(): Promise<void> {
-    await this.#lastWrite
+  #put(batch: Batch, key: Buffer, value: Buffer): void {
+    batch.put(key, this.#writes.seal(key, value))
   }
 
   #read(key: Buffer): Buffer | undefined {
@@ -161,17 +217,6 @@ class LevelPartition implements PartitionStore {
     if (this.#isClosing()) throw closed(this.#path)
     try {
       return this.#db.batch()
-    } catch (cause) {
-      throw failure(cause, this.#path, 'written')
-    }
-  }
-
-  /** Writes run in a pool of threads: two of one partition at once could land in either order. */
-  async #inOrder(write: () => Promise<void>): Promise<void> {
-    const written = this.#lastWrite.then(write)
-    this.#lastWrite = written.catch(() => {})
-    try {
-      await written
     } catch (cause) {
       throw failure(cause, this.#path, 'written')
     }
@@ -203,7 +248,10 @@ class LevelRange implements AsyncIterableIterator<Entry[]> {
       this.#page = Math.min(this.#page * 4, maxPage)
       return {
         done: false,
-        value: found.map(([key, value]) => ({ key: this.#keys.own(key), value })),
+        value: found.map(([key, sealed]) => ({
+          key: this.#keys.own(key),
+          value: unseal(key, sealed) ?? mismatch(this.#path),
+        })),
       }
     } catch (cause) {
       await this.return()
@@ -253,6 +301,10 @@ function damaged(cause: unknown, path: string): HostError {
     `the store ${path} is damaged: it is set aside, and the table is rebuilt from the log`,
     { cause },
   )
+}
+
+function mismatch(path: string): never {
+  throw damaged(new Error('a value does not have its checksum'), path)
 }
 
 function closed(path: string, cause?: unknown): HostError {

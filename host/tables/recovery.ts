@@ -2,11 +2,9 @@
 
 import { HostError } from '../errors.js'
 import type { Log, TopicInfo } from '../log/log.js'
+import { storeLayout } from './layout.js'
 import { readPositionsHeader } from './positions.js'
 import type { Change, PartitionMeta, PartitionStore } from './store.js'
-
-/** Of the store's keys and of PartitionMeta; another one found means: wipe and replay. */
-export const storeLayout = 1
 
 export interface RecoveryOptions {
   readonly log: Log

@@ -26,7 +26,7 @@ import { createTableView } from '#host/tables/view.js'
 export const partitions = 4
 
 const meta: PartitionMeta = {
-  layout: 1,
+  layout: 2,
   changelog: { topic: 't', topicId: 'i', leaderEpoch: 0, next: 0 },
   appliedAt: 0,
   inputs: [],

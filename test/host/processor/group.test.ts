@@ -2,6 +2,7 @@
 
 import { json, string } from 'millrace'
 import t from 'tap'
+import { HostError } from '#host/errors.js'
 import type { MemoryFaults } from '#host/log/memory/log.js'
 import { Random } from '#host/log/memory/random.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
@@ -181,6 +182,30 @@ t.test('a store that refuses a batch publishes nothing until it is stored', asyn
   await h.settled()
   t.same(h.value('a'), { count: 2, sum: 3 })
   t.equal(h.records('sums').length, 2, 'the commit is not made again')
+})
+
+t.test('a store that has failed is given up at once, and not tried again as it is', async (t) => {
+  for (const step of ['at a flush', 'at the opening']) {
+    const h = await harness({ definition: sum() })
+    let isFull = step === 'at the opening'
+    let writes = 0
+    h.store = changed(h.store, (partition) => ({
+      async write(changes, meta) {
+        if (!isFull) return await partition.write(changes, meta)
+        writes += 1
+        throw new HostError('STORE_FAILED', 'No space left on device')
+      },
+    }))
+    await h.start()
+    isFull = true
+    await h.emit('numbers', 'a', 1)
+    await until('it gives the store up', () =>
+      h.states.some((state) => state.startsWith('detached')),
+    )
+    t.equal(writes, h.states.filter((state) => state.startsWith('detached')).length, step)
+    t.same(h.halts, [], step)
+    await h.end()
+  }
 })
 
 t.test(

@@ -8,7 +8,7 @@ export interface Place {
 }
 
 export const metaAt = (next: number): PartitionMeta => ({
-  layout: 1,
+  layout: 2,
   changelog: { topic: 'clicks-table', topicId: 'a-topic', leaderEpoch: 3, next },
   appliedAt: 1_700_000_000_000 + next,
   inputs: [{ topic: 'clicks', topicId: 'another', offset: next * 2 }],

@@ -32,7 +32,7 @@ t.test('after a kill -9 each partition has whole writes, and all that were settl
     const [, module, path] = process.argv
     const { openLevelStore } = await import(module)
     const store = await openLevelStore({ path, writeBufferBytes: 256 * 1024 })
-    const meta = (next) => ({ layout: 1, changelog: { topic: 't', topicId: 'i', leaderEpoch: 1, next }, appliedAt: 1, inputs: [] })
+    const meta = (next) => ({ layout: 2, changelog: { topic: 't', topicId: 'i', leaderEpoch: 1, next }, appliedAt: 1, inputs: [] })
     await Promise.all([0, 1, 2].map(async (partition) => {
       for (let n = 1; ; n += 1) {
         const changes = Array.from({ length: 40 }, (_, k) => [Buffer.from('key-' + k), Buffer.from(String(n).padStart(400 * (1 + k % 3), '0'))])
@@ -214,6 +214,87 @@ t.test('a store that can not be read is refused with its path and what to do', a
     await using store = await openLevelStore({ path })
     t.throws(() => store.partition(0).meta(), damaged(path))
   })
+})
+
+t.test(
+  'a value that is not as it was stored is refused, under its key and in a range',
+  async (t) => {
+    const path = join(t.testdir(), 'store')
+    const value = Buffer.from('0123456789')
+    {
+      await using store = await openLevelStore({ path })
+      await store.partition(1).write([[Buffer.from('a'), value], put('b', '1')], metaAt(1))
+    }
+    const key = (name: string) =>
+      Buffer.concat([Buffer.from('0300000001', 'hex'), Buffer.from(name)])
+    const db = new ClassicLevel<Buffer, Buffer>(path, {
+      keyEncoding: 'buffer',
+      valueEncoding: 'buffer',
+    })
+    const sound = (await db.get(key('a'))) ?? Buffer.alloc(0)
+    const refused = { code: 'STORE_DAMAGED', cause: { message: /checksum/ } }
+    const changes: [string, Buffer][] = [['b', sound]]
+    for (let at = 0; at < sound.length; at += 1) {
+      const flipped = Buffer.from(sound)
+      flipped[at] = (flipped[at] ?? 0) ^ 0x10
+      changes.push(['a', flipped])
+    }
+    changes.push(['a', sound.subarray(0, 3)], ['a', Buffer.alloc(0)])
+    await db.close()
+    for (const [name, bytes] of changes) {
+      const harmed = new ClassicLevel<Buffer, Buffer>(path, {
+        keyEncoding: 'buffer',
+        valueEncoding: 'buffer',
+      })
+      await harmed.put(key(name), bytes)
+      await harmed.close()
+      await using store = await openLevelStore({ path })
+      t.throws(() => store.partition(1).get(Buffer.from(name)), refused)
+      await t.rejects(all(store.partition(1).range()), refused)
+    }
+  },
+)
+
+t.test('what a host without checksums has stored is known by its layout', async (t) => {
+  const path = join(t.testdir(), 'store')
+  const older = { ...metaAt(7), layout: 1 }
+  const db = new ClassicLevel<Buffer, string>(path, { keyEncoding: 'buffer' })
+  await db.put(Buffer.from('0100000000', 'hex'), JSON.stringify(older))
+  await db.put(Buffer.from('0100000001', 'hex'), JSON.stringify({ ...older, layout: 2 }))
+  await db.close()
+  await using store = await openLevelStore({ path })
+  t.same(store.partition(0).meta(), older)
+  t.throws(() => store.partition(1).meta(), { code: 'STORE_DAMAGED' })
+})
+
+t.test('after a write that failed a store takes none, until it is opened anew', async (t) => {
+  const path = join(t.testdir(), 'store')
+  const batch = ClassicLevel.prototype.batch
+  let failures = 0
+  t.intercept(ClassicLevel.prototype, 'batch', {
+    value(this: object, ...given: []) {
+      const made: { write(): Promise<void> } = Reflect.apply(batch, this, given)
+      if (failures === 0) return made
+      failures -= 1
+      made.write = () => Promise.reject(new Error('No space left on device'))
+      return made
+    },
+  })
+  {
+    await using store = await openLevelStore({ path })
+    await store.partition(0).write([put('a', '1')], metaAt(1))
+    failures = 1
+    const settled = await Promise.allSettled(
+      [0, 1, 0].map((n) => store.partition(n).write([put('a', '2')], metaAt(2))),
+    )
+    const refused = { code: 'STORE_FAILED', message: /No space left on device/ }
+    for (const one of settled) t.match(one, { status: 'rejected', reason: refused })
+    t.equal(String(store.partition(0).get(Buffer.from('a'))), '1', 'it can be read')
+  }
+  await using store = await openLevelStore({ path })
+  await store.partition(1).write([put('a', '3')], metaAt(3))
+  t.same(store.partition(0).meta(), metaAt(1))
+  t.equal(String(store.partition(1).get(Buffer.from('a'))), '3')
 })
 
 t.test('a folder that can not be used is refused with STORE_FAILED', async (t) => {
