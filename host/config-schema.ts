@@ -94,6 +94,10 @@ export const configSchema = z.strictObject({
       intervalMs: ms(100, 'The longest time between two flushes of a task under little load.'),
       maxIntervalMs: ms(1000, 'To which the interval is stretched under load.'),
       maxBytes: bytes(16 * mebibyte, 'A task that has gathered as much is flushed at once.'),
+      maxUnfinished: count(
+        10_000,
+        'Records of a partition that may be taken while one before them is not finished (`concurrency`, `ctx.defer`).',
+      ),
     })
     .prefault({}),
   cache: z

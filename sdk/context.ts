@@ -58,6 +58,18 @@ export interface BaseContext {
   readonly signal: AbortSignal
   readonly log: ContextLog
   /**
+   * Makes the record wait: it counts when the function that is returned was called, also long after the handler has returned. Until
+   * then no flush moves the position beyond it; the records behind it are handled meanwhile. Called with an error, the record has
+   * failed, as if the handler had thrown: it is tried again, and so is what its key has done since. Called more than once, it waits for all.
+   *
+   * Throws when it is called after its record was done with.
+   *
+   * @example
+   * const done = ctx.defer()
+   * batch.push({ row, done }) // whoever writes the batch calls each done()
+   */
+  defer(): (error?: unknown) => void
+  /**
    * Gives the record up, without a retry; `onError` decides what happens to it. Always throws: write `return ctx.fail(…)`
    * to make it plain to the compiler, too.
    */

@@ -66,6 +66,11 @@ export type Definition<
   readonly onError?: 'halt' | 'skip'
   readonly retry?: Retry
   readonly tombstones?: T
+  /**
+   * How many records of a partition may be handled at once, each of another key; from 1 (the default) to 1,024. A key's records are
+   * still handled one after another, in order. For handlers that await.
+   */
+  readonly concurrency?: number
 } & ([Loop] extends [AnyCodec]
   ? {
       /** Handles what `ctx.loopback` sent. */
@@ -100,6 +105,7 @@ export interface ProcessorDefinition<
   readonly onError?: 'halt' | 'skip'
   readonly retry?: Retry
   readonly tombstones?: Tombstones
+  readonly concurrency?: number
 }
 
 /**

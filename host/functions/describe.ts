@@ -25,6 +25,7 @@ const fields = [
   'onError',
   'retry',
   'tombstones',
+  'concurrency',
 ] as const satisfies (keyof ProcessorDefinition)[]
 const onErrors = ['halt', 'skip'] as const satisfies RunOptions['onError'][]
 const tombstones = ['ignore', 'process', 'decode'] as const satisfies RunOptions['tombstones'][]
@@ -92,6 +93,7 @@ function describe(
       onError: oneOf('onError', given.onError, onErrors, report),
       retry: retryOf(given.retry, report),
       tombstones: oneOf('tombstones', given.tombstones, tombstones, report),
+      concurrency: whole('concurrency', given.concurrency ?? 1, 1, 1_024, report),
     },
   }
 }

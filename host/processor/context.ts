@@ -3,6 +3,7 @@ import { HostError, toPlainError } from '../errors.js'
 import { headerProblem } from '../log/limits.js'
 import type { Header, LogRecord, RecordToAppend } from '../log/log.js'
 import { partitionOf } from '../log/partitioner.js'
+import { Deferral } from './deferral.js'
 import type { Held } from './overlay.js'
 import type { Program, Target } from './program.js'
 import { type Snapshot, snapshotBytes, type ValueCodec } from './value.js'
@@ -21,6 +22,9 @@ export interface UserLog {
   warn(message: string, fields?: Record<string, unknown>): void
   error(message: string, fields?: Record<string, unknown>): void
 }
+
+// What a record costs besides its bytes, roughly.
+const recordOverheadBytes = 64
 
 /** What an attempt needs of its task. */
 export interface AttemptHost {
@@ -45,6 +49,8 @@ export class Attempt {
   readonly #record: LogRecord
   #staged: Held | undefined
   #emitted: RecordToAppend[] | undefined
+  #emittedBytes = 0
+  #deferral: Deferral | undefined
   #abort: AbortController | undefined
   #unreadable: unknown
   #isOver = false
@@ -81,6 +87,22 @@ export class Attempt {
 
   static emitted(attempt: Attempt): readonly RecordToAppend[] | undefined {
     return attempt.#emitted
+  }
+
+  static emittedBytes(attempt: Attempt): number {
+    return attempt.#emittedBytes
+  }
+
+  /** Of what it has set and emitted, about. */
+  static bytes(attempt: Attempt): number {
+    const staged = attempt.#staged
+    const setBytes = staged === undefined ? 0 : attempt.key.length + (staged?.length ?? 0)
+    return recordOverheadBytes + setBytes + attempt.#emittedBytes
+  }
+
+  /** The acknowledgements that it waits for; undefined: none. */
+  static deferral(attempt: Attempt): Deferral | undefined {
+    return attempt.#deferral
   }
 
   get stream(): string {
@@ -160,6 +182,12 @@ export class Attempt {
     this.#stage(loop, 'loopback', key, value)
   }
 
+  defer(): (error?: unknown) => void {
+    this.#alive('defer')
+    this.#deferral ??= new Deferral()
+    return this.#deferral.add()
+  }
+
   fail(reason: unknown): never {
     this.#alive('fail')
     throw reason instanceof Error
@@ -188,6 +216,7 @@ export class Attempt {
     )
     this.#fits(call, keyBytes.length + headerBytes, bytes?.length ?? 0)
     this.#emitted ??= []
+    this.#emittedBytes += recordOverheadBytes + keyBytes.length + headerBytes + (bytes?.length ?? 0)
     this.#emitted.push({
       topic: target.topic,
       partition,

@@ -36,6 +36,8 @@ export interface RunOptions {
   readonly onError: 'halt' | 'skip'
   readonly retry: { readonly attempts: number; readonly backoffMs: number }
   readonly tombstones: 'ignore' | 'process' | 'decode'
+  /** Records of different keys of a partition that may be handled at once. */
+  readonly concurrency: number
 }
 
 export interface Source {

@@ -29,6 +29,14 @@ export interface Unreadable {
  */
 export type RunOutcome = Attempt | 'ignored' | 'again' | Unreadable | RecordFailure
 
+/** One record that is being handled. */
+export interface Run {
+  /** Attempts made, the running one included. */
+  attempts: number
+  /** Gives up the attempt, or the pause before the next one: the outcome is `again`. Undefined: there is none. */
+  giveUp: (() => void) | undefined
+}
+
 export interface RunnerOptions {
   readonly partition: number
   readonly program: Program
@@ -46,7 +54,8 @@ export class Runner implements AttemptHost {
   program: Program
   readonly #options: RunnerOptions
   readonly #pause: Pause
-  #abandonAttempt: (() => void) | undefined
+  /** Those whose handler has returned a promise. */
+  readonly #awaited = new Set<Run>()
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -68,11 +77,10 @@ export class Runner implements AttemptHost {
   }
 
   /** A promise only if the handler returned one, or failed. Never throws or rejects. */
-  run(source: number, record: LogRecord, attempts = 1): RunOutcome | Promise<RunOutcome> {
+  run(source: number, record: LogRecord, key: string, run: Run): RunOutcome | Promise<RunOutcome> {
     const { sources, options } = this.program
     const { codec, handler, stream } = sources[source] ?? missingSource(source)
     if (record.value === null && options.tombstones === 'ignore') return 'ignored'
-    const key = record.key === null ? '' : record.key.toString('utf8')
     let value: unknown
     try {
       // Anew for each attempt: the one before may have changed it.
@@ -82,39 +90,41 @@ export class Runner implements AttemptHost {
           : codec.revive(record.value ?? emptyBytes)
     } catch (cause) {
       const message = `${stream}, partition ${this.partition}, offset ${record.offset} (key "${key}") does not decode: ${messageOf(cause)}`
-      return this.#failure(stream, record, key, new HostError('UNDECODABLE', message, { cause }), 1)
+      const error = new HostError('UNDECODABLE', message, { cause })
+      return this.#failure(stream, record, key, error, 1)
     }
     const attempt = new Attempt(this, source, record, key)
     try {
       const returned = handler(attempt, value)
-      if (isThenable(returned)) return this.#awaited(source, record, attempt, returned, attempts)
+      if (isThenable(returned)) return this.#await(source, record, attempt, returned, run)
     } catch (error) {
-      return this.#failed(source, record, attempt, error, attempts)
+      return this.failed(source, record, attempt, error, run)
     }
-    return succeeded(attempt)
+    return this.#succeeded(source, record, attempt, run)
   }
 
-  /** Ends a pause between attempts: the outcome is `again`. */
+  /** Ends the pauses between attempts: the outcome is `again`. */
   interrupt(): void {
     this.#pause.end()
   }
 
-  /** Gives the running attempt up as well. */
+  /** Gives the running attempts up as well. */
   abandon(): void {
-    this.#abandonAttempt?.()
+    for (const run of [...this.#awaited]) run.giveUp?.()
     this.interrupt()
   }
 
-  async #awaited(
+  async #await(
     source: number,
     record: LogRecord,
     attempt: Attempt,
     returned: PromiseLike<unknown>,
-    attempts: number,
+    run: Run,
   ): Promise<RunOutcome> {
     // No Promise.race with a promise that outlives the record: each race would leave a reaction behind.
     const ended = await new Promise<'done' | 'abandoned' | { error: unknown }>((resolve) => {
-      this.#abandonAttempt = () => resolve('abandoned')
+      run.giveUp = () => resolve('abandoned')
+      this.#awaited.add(run)
       const failed = (error: unknown) => resolve({ error })
       try {
         returned.then(() => resolve('done'), failed)
@@ -122,32 +132,52 @@ export class Runner implements AttemptHost {
         failed(error)
       }
     })
-    this.#abandonAttempt = undefined
-    if (ended === 'done') return succeeded(attempt)
-    if (ended !== 'abandoned') {
-      return await this.#failed(source, record, attempt, ended.error, attempts)
-    }
+    run.giveUp = undefined
+    this.#awaited.delete(run)
+    if (ended === 'done') return await this.#succeeded(source, record, attempt, run)
+    if (ended !== 'abandoned') return await this.failed(source, record, attempt, ended.error, run)
     Attempt.abort(attempt)
     return 'again'
   }
 
-  async #failed(
+  /** What becomes of a record whose attempt has failed, be it after its handler had returned. Never rejects. */
+  async failed(
     source: number,
     record: LogRecord,
     attempt: Attempt,
     error: unknown,
-    attempts: number,
+    run: Run,
   ): Promise<RunOutcome> {
     Attempt.end(attempt)
     const unreadable = Attempt.unreadable(attempt)
     if (unreadable !== undefined) return { unreadable }
     const { retry } = this.program.options
-    if (isFinal(error) || attempts >= retry.attempts) {
+    if (isFinal(error) || run.attempts >= retry.attempts) {
       const stream = this.program.sources[source]?.stream ?? ''
-      return this.#failure(stream, record, attempt.key, error, attempts)
+      return this.#failure(stream, record, attempt.key, error, run.attempts)
     }
-    const isOver = await this.#pause.wait(backoffMs(attempts - 1, retry.backoffMs, maxBackoffMs))
-    return isOver ? await this.run(source, record, attempts + 1) : 'again'
+    const pauseMs = backoffMs(run.attempts - 1, retry.backoffMs, maxBackoffMs)
+    const isOver = await this.#pause.wait(pauseMs, (end) => {
+      run.giveUp = end
+    })
+    run.giveUp = undefined
+    if (!isOver) return 'again'
+    run.attempts += 1
+    return await this.run(source, record, attempt.key, run)
+  }
+
+  #succeeded(
+    source: number,
+    record: LogRecord,
+    attempt: Attempt,
+    run: Run,
+  ): RunOutcome | Promise<RunOutcome> {
+    Attempt.end(attempt)
+    const failure = Attempt.deferral(attempt)?.failure
+    if (failure !== undefined) return this.failed(source, record, attempt, failure.error, run)
+    // Caught by the handler, and taken for an absent key perhaps: it does not count all the same.
+    const unreadable = Attempt.unreadable(attempt)
+    return unreadable === undefined ? attempt : { unreadable }
   }
 
   #failure(
@@ -170,13 +200,6 @@ export class Runner implements AttemptHost {
       attempts,
     }
   }
-}
-
-function succeeded(attempt: Attempt): Attempt | Unreadable {
-  Attempt.end(attempt)
-  // Caught by the handler, and taken for an absent key perhaps: it does not count all the same.
-  const unreadable = Attempt.unreadable(attempt)
-  return unreadable === undefined ? attempt : { unreadable }
 }
 
 /** The same again would end the same: the record was given up, or bytes do not decode. */

@@ -1,13 +1,13 @@
-// One partition of one function: takes its records in order, has the handler run on each, and flushes what that did.
+// One partition of one function: has its records handled, and flushes what that did.
 import type { Batch, LogWriter, RecordToAppend } from '../log/log.js'
-import { backoffMs, type Clock } from './clock.js'
+import type { Clock } from './clock.js'
 import { Attempt, type UserLog } from './context.js'
 import { Flusher, type FlushResult, type TablePartition } from './flush.js'
-import { earliest, type InputBuffer } from './input.js'
+import { Handling } from './handling.js'
+import type { InputBuffer } from './input.js'
 import { type Held, Overlay } from './overlay.js'
-import { Pause } from './pause.js'
 import type { Program } from './program.js'
-import { type RecordFailure, Runner, type RunOutcome } from './runner.js'
+import type { RecordFailure } from './runner.js'
 import { Signal } from './signal.js'
 
 export interface FlushLimits {
@@ -15,8 +15,10 @@ export interface FlushLimits {
   readonly intervalMs: number
   /** As far as the interval is stretched while records keep coming. */
   readonly maxIntervalMs: number
-  /** Of what waits for a flush; more makes the task wait. */
+  /** Of what waits for a flush, and of what is taken and not finished; more makes the task wait. */
   readonly maxBytes: number
+  /** Records that may be taken from the inputs while one before them is not finished. */
+  readonly maxUnfinished: number
 }
 
 export interface TaskOptions {
@@ -54,28 +56,26 @@ type Step = 'drained' | 'starved' | 'full' | 'yield' | Promise<void>
 // Long enough to be worth the turn of the event loop, short enough for messages to get in between.
 const sliceMs = 8
 const clockEvery = 64
-const outputOverheadBytes = 64
-// About two seconds of them.
-const maxFailedReads = 10
+// Between two flushes while handlers run and there is nothing more to take.
+const soonMs = 5
 
 export class Task {
   readonly partition: number
   readonly #options: TaskOptions
   readonly #inputs: readonly InputBuffer[]
   readonly #overlay: Overlay
-  readonly #runner: Runner
+  readonly #handling: Handling
   readonly #flusher: Flusher
   readonly #wake = new Signal()
   #outputs: RecordToAppend[] = []
   #outputBytes = 0
   #records: number
-  #failedReads = 0
-  readonly #readPause: Pause
-  /** Records were completed since the last freeze. */
+  /** Records have come to count since the last freeze. */
   #isDirty = false
   #dirtySince = 0
   #intervalMs: number
   #callOffTimer: (() => void) | undefined
+  #callOffSoon: (() => void) | undefined
   #flushing: Promise<void> | undefined
   #isFlushDue = false
   #holds = 0
@@ -92,13 +92,21 @@ export class Task {
     this.#records = options.records
     this.#intervalMs = options.flush.intervalMs
     this.#overlay = new Overlay(options.cacheBytes)
-    this.#readPause = new Pause(clock)
-    this.#runner = new Runner({
+    this.#handling = new Handling({
       partition,
       program,
+      inputs: options.inputs,
       clock,
       maxRecordBytes: options.maxRecordBytes,
+      maxUnfinished: options.flush.maxUnfinished,
       read: (key) => this.#read(key),
+      counted: (attempt) => this.#count(attempt),
+      halted: (failure) => options.halted(failure),
+      skipped: (failure) => options.skipped(failure),
+      unread: (cause, attempt) => options.retried('read', cause, attempt),
+      lost: (why, cause) => this.#lose(why, cause),
+      low: (topic) => options.low(topic),
+      wake: () => this.#wake.set(),
       log: (attempt) => options.log(attempt),
     })
     this.#flusher = new Flusher({
@@ -112,7 +120,7 @@ export class Task {
 
   /** Everything that is known to be in the log is handled and stored. */
   get isIdle(): boolean {
-    return !this.#isDirty && this.#flushing === undefined && this.#isDrained()
+    return !this.#isDirty && this.#flushing === undefined && this.#handling.isDone
   }
 
   start(): void {
@@ -129,11 +137,13 @@ export class Task {
     return !input.isFull
   }
 
-  /** Stops at the next record boundary; resolves when all that was done is flushed and stored. Undone by `release`. */
+  /**
+   * Stops at the next record boundary: what runs, or waits for acknowledgements, comes to its end or is given up by `abandon`.
+   * Resolves when all that counts is flushed and stored. Undone by `release`.
+   */
   async hold(): Promise<void> {
     this.#holds += 1
-    this.#runner.interrupt()
-    this.#readPause.end()
+    this.#handling.hold()
     this.#wake.set()
     if (this.#isSettled || this.#isClosed) return
     await new Promise<void>((resolve) => this.#settledWaiters.push(resolve))
@@ -141,18 +151,21 @@ export class Task {
 
   release(): void {
     this.#holds -= 1
-    if (this.#holds === 0) this.#isSettled = false
+    if (this.#holds === 0) {
+      this.#isSettled = false
+      this.#handling.release()
+    }
     this.#wake.set()
   }
 
-  /** Gives up the running attempt; its record is the next one again. */
+  /** Gives up what runs or waits for acknowledgements; these records are handled anew. */
   abandon(): void {
-    this.#runner.abandon()
+    this.#handling.abandon()
   }
 
   /** Only while held. */
   replace(program: Program): void {
-    this.#runner.program = program
+    this.#handling.program = program
   }
 
   /** Ends at once: what is not flushed is dropped. Resolves when the last write has settled. */
@@ -165,11 +178,13 @@ export class Task {
   async #run(): Promise<void> {
     while (!this.#isClosed) {
       if (this.#holds > 0) {
-        if (this.#isDirty || this.#flushing !== undefined) {
-          await this.#flush()
-          continue
+        if (!this.#handling.isBusy) {
+          if (this.#isDirty || this.#flushing !== undefined) {
+            await this.#flush()
+            continue
+          }
+          this.#settle()
         }
-        this.#settle()
         await this.#wake.wait()
         continue
       }
@@ -194,20 +209,13 @@ export class Task {
         now = clock.now()
         if (now >= end) return 'yield'
       }
-      if (this.#overlay.changedBytes + this.#outputBytes >= flush.maxBytes) {
+      const aheadBytes = this.#handling.bytes
+      if (this.#overlay.changedBytes + this.#outputBytes + aheadBytes >= flush.maxBytes) {
         if (this.#flushing !== undefined) return 'full'
         this.#startFlush()
       }
-      const input = this.#next()
-      const record = input?.head
-      if (input === undefined || record === undefined) {
-        return this.#isDrained() ? 'drained' : 'starved'
-      }
-      const outcome = this.#runner.run(this.#inputs.indexOf(input), record)
-      if (outcome instanceof Promise)
-        return outcome.then((settled) => this.#conclude(input, settled))
-      const pause = this.#conclude(input, outcome)
-      if (pause !== undefined) return pause
+      const step = this.#handling.advance(aheadBytes < flush.maxBytes)
+      if (step !== undefined) return step
       if (this.#holds > 0 || this.#isClosed) return 'yield'
       if (now - this.#dirtySince >= this.#intervalMs && this.#flushing === undefined) {
         this.#intervalMs = Math.min(this.#intervalMs * 2, flush.maxIntervalMs)
@@ -216,56 +224,10 @@ export class Task {
     }
   }
 
-  #next(): InputBuffer | undefined {
-    return this.#inputs.length === 1 ? this.#inputs[0] : earliest(this.#inputs)
-  }
-
-  /** A promise only if there is something to wait for before the next record. */
-  #conclude(input: InputBuffer, outcome: RunOutcome): Promise<void> | undefined {
-    if (this.#isClosed || outcome === 'again') return undefined
-    if (outcome === 'ignored') this.#complete(input)
-    else if (outcome instanceof Attempt) {
-      this.#take(outcome)
-      this.#complete(input)
-    } else if ('unreadable' in outcome) {
-      return this.#unreadable(outcome.unreadable)
-    } else if (this.#runner.program.options.onError === 'skip') {
-      this.#options.skipped(outcome)
-      this.#complete(input)
-    } else {
-      this.#options.halted(outcome)
-    }
-    return undefined
-  }
-
-  /** No fault of the record's: it is taken up again after a while, and after a few tries the table is opened anew. */
-  async #unreadable(cause: unknown): Promise<void> {
-    this.#failedReads += 1
-    if (this.#failedReads > maxFailedReads) {
-      this.#lose('detached', cause)
-      return
-    }
-    this.#options.retried('read', cause, this.#failedReads)
-    await this.#readPause.wait(backoffMs(this.#failedReads, 10, 1_000))
-  }
-
-  #take(attempt: Attempt): void {
-    const staged = Attempt.staged(attempt)
-    if (staged !== undefined) this.#overlay.set(attempt.key, staged)
-    const emitted = Attempt.emitted(attempt)
-    if (emitted === undefined) return
-    for (const record of emitted) {
-      this.#outputs.push(record)
-      this.#outputBytes += sizeOf(record)
-    }
-  }
-
-  #complete(input: InputBuffer): void {
-    const wasLow = input.isLow
-    input.shift()
+  /** One record more that the next flush holds. */
+  #count(attempt: Attempt | undefined): void {
+    if (attempt !== undefined) this.#take(attempt)
     this.#records += 1
-    this.#failedReads = 0
-    if (!wasLow && input.isLow) this.#options.low(input.topic)
     if (this.#isDirty) return
     this.#isDirty = true
     this.#dirtySince = this.#options.clock.now()
@@ -276,13 +238,22 @@ export class Task {
     })
   }
 
-  #isDrained(): boolean {
-    return this.#inputs.every((input) => input.isDrained)
+  #take(attempt: Attempt): void {
+    const staged = Attempt.staged(attempt)
+    if (staged !== undefined) this.#overlay.set(attempt.key, staged)
+    const emitted = Attempt.emitted(attempt)
+    if (emitted === undefined) return
+    for (const record of emitted) this.#outputs.push(record)
+    this.#outputBytes += Attempt.emittedBytes(attempt)
   }
 
   #drained(): void {
     this.#intervalMs = this.#options.flush.intervalMs
-    if (this.#isDirty) this.#startFlush()
+    if (this.#isDirty) {
+      if (!this.#handling.isRunning) this.#startFlush()
+      // More will count in a moment: a flush for each would be many.
+      else this.#callOffSoon ??= this.#options.clock.after(soonMs, () => this.#startFlush())
+    }
     // Gaps and markers alone move the position without a flush.
     else if (this.#flushing === undefined) this.#publish()
   }
@@ -306,17 +277,16 @@ export class Task {
   }
 
   async #flushOnce(): Promise<void> {
-    this.#callOffTimer?.()
-    this.#callOffTimer = undefined
-    const positions = this.#inputs.map(({ position }) => position)
+    this.#callOffTimers()
+    const positions = this.#handling.positions()
     const records = this.#records
     const frozen = {
       outputs: this.#outputs,
       changes: this.#overlay.freeze(),
-      positions: this.#inputs.map(({ topic, position }) => ({
+      positions: this.#inputs.map(({ topic, position }, input) => ({
         topic,
         partition: this.partition,
-        offset: position,
+        offset: positions[input] ?? position,
       })),
     }
     this.#outputs = []
@@ -346,10 +316,14 @@ export class Task {
   }
 
   #publish(): void {
-    this.#options.publish(
-      this.#inputs.map(({ position }) => position),
-      this.#records,
-    )
+    this.#options.publish(this.#handling.positions(), this.#records)
+  }
+
+  #callOffTimers(): void {
+    this.#callOffTimer?.()
+    this.#callOffTimer = undefined
+    this.#callOffSoon?.()
+    this.#callOffSoon = undefined
   }
 
   #settle(): void {
@@ -361,19 +335,11 @@ export class Task {
 
   #end(): void {
     this.#isClosed = true
-    this.#callOffTimer?.()
-    this.#callOffTimer = undefined
+    this.#callOffTimers()
     this.#flusher.close()
-    this.#runner.abandon()
-    this.#readPause.end()
+    this.#handling.close()
     this.#wake.set()
     // After a failure of the loop itself nobody else would.
     this.#settle()
   }
-}
-
-function sizeOf({ key, value, headers = [] }: RecordToAppend): number {
-  let bytes = outputOverheadBytes + (key?.length ?? 0) + (value?.length ?? 0)
-  for (const [name, content] of headers) bytes += name.length + content.length
-  return bytes
 }

@@ -62,13 +62,19 @@ function rightUses(): ProcessorDefinition[] {
         if (total < 0n) return ctx.fail('negative')
         ctx.delete()
       },
-      names: (ctx, name) => ctx.log.info(name.toUpperCase(), { offset: ctx.offset }),
+      names(ctx, name) {
+        const done = ctx.defer()
+        ctx.log.info(name.toUpperCase(), { offset: ctx.offset })
+        done()
+        done(new Error('late'))
+      },
       raw: (ctx, image) => ctx.set({ count: image.byteLength }),
       days: (_, day) => void day.getTime(),
     },
     onLoop: (ctx, text) => ctx.loopback('next', text.slice(1)),
     onError: 'skip',
     retry: { attempts: 5, backoffMs: 10 },
+    concurrency: 8,
   })
   const reading = defineProcessor({
     inputs: {

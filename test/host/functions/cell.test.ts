@@ -282,7 +282,7 @@ t.test(
       namespace: '',
       partitions: 2,
       settings: {
-        flush: { intervalMs: 1, maxIntervalMs: 10, maxBytes: 1_000_000 },
+        flush: { intervalMs: 1, maxIntervalMs: 10, maxBytes: 1_000_000, maxUnfinished: 1_000 },
         cacheBytes: 1_000_000,
         maxRecordBytes: 1_000_000,
         attemptGraceMs: 100,

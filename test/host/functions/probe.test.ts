@@ -61,7 +61,12 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     outputs: [],
     table: null,
     loop: null,
-    options: { onError: 'halt', retry: { attempts: 3, backoffMs: 100 }, tombstones: 'ignore' },
+    options: {
+      onError: 'halt',
+      retry: { attempts: 3, backoffMs: 100 },
+      tombstones: 'ignore',
+      concurrency: 1,
+    },
   })
 })
 
@@ -168,6 +173,7 @@ const wrong: [what: string, fields: Record<string, unknown>, at: string, message
   ],
   ['a retry that is a number', { inputs, on, retry: 3 }, 'retry', /attempts: 3/],
   ['no attempt at all', { inputs, on, retry: { attempts: 0 } }, 'retry.attempts', /from 1 to/],
+  ['no concurrency', { inputs, on, concurrency: 0 }, 'concurrency', /from 1 to 1024/],
   ['a broken attempt', { inputs, on, retry: { attempts: 1.5 } }, 'retry.attempts', /whole number/],
   ['a negative wait', { inputs, on, retry: { backoffMs: -1 } }, 'retry.backoffMs', /from 0 to/],
   [

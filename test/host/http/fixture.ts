@@ -75,7 +75,12 @@ export class FakeCatalog implements Catalog {
       outputs: outputs.map(edge),
       table: edge(name),
       loop: null,
-      options: { onError: 'halt', retry: { attempts: 1, backoffMs: 1 }, tombstones: 'ignore' },
+      options: {
+        onError: 'halt',
+        retry: { attempts: 1, backoffMs: 1 },
+        tombstones: 'ignore',
+        concurrency: 1,
+      },
     }))
   }
   states() {

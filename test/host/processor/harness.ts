@@ -12,6 +12,7 @@ import {
 } from '#host/processor/program.js'
 import { Progress } from '#host/processor/progress.js'
 import type { RecordFailure } from '#host/processor/runner.js'
+import type { FlushLimits } from '#host/processor/task.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import type { TableStore } from '#host/tables/store.js'
 import { until } from '../../support/until.js'
@@ -32,6 +33,7 @@ export const options: RunOptions = {
   onError: 'halt',
   retry: { attempts: 3, backoffMs: 1 },
   tombstones: 'ignore',
+  concurrency: 1,
 }
 
 export interface HarnessOptions {
@@ -40,7 +42,7 @@ export interface HarnessOptions {
   readonly definition: RunnableDefinition
   readonly edges?: Edges
   readonly options?: RunOptions
-  readonly flush?: { intervalMs: number; maxIntervalMs: number; maxBytes: number }
+  readonly flush?: Partial<FlushLimits>
   readonly attemptGraceMs?: number
   readonly maxRecordBytes?: number
   readonly clock?: Clock
@@ -101,7 +103,13 @@ export class Harness {
       store: this.#edges.table === null ? null : this.#mortal(this.store),
       program: this.program(),
       progress: this.progress,
-      flush: this.#options.flush ?? { intervalMs: 1, maxIntervalMs: 4, maxBytes: 1 << 20 },
+      flush: {
+        intervalMs: 1,
+        maxIntervalMs: 4,
+        maxBytes: 1 << 20,
+        maxUnfinished: 1_000,
+        ...this.#options.flush,
+      },
       cacheBytes: 4_096,
       maxRecordBytes: this.#options.maxRecordBytes ?? 1 << 20,
       attemptGraceMs: this.#options.attemptGraceMs ?? 5_000,

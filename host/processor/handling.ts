@@ -1,0 +1,305 @@
+// Takes a task's records from its inputs, has the handler run on them, several keys at once if it may, and hands over in order what counts.
+import type { LogRecord } from '../log/log.js'
+import { backoffMs, type Clock } from './clock.js'
+import { Attempt, type UserLog } from './context.js'
+import { type Entry, InFlight } from './in-flight.js'
+import { earliest, type InputBuffer } from './input.js'
+import type { Held } from './overlay.js'
+import { Pause } from './pause.js'
+import type { Program } from './program.js'
+import { type RecordFailure, type Run, Runner, type RunOutcome } from './runner.js'
+
+export interface HandlingOptions {
+  readonly partition: number
+  readonly program: Program
+  /** As in `program.edges.inputs`. */
+  readonly inputs: readonly InputBuffer[]
+  readonly clock: Clock
+  readonly maxRecordBytes: number
+  /** Records that may be taken from the inputs while one before them is not finished. */
+  readonly maxUnfinished: number
+  /** The table's value as far as it counts. Throws if the table cannot be read. */
+  read(key: string): Held
+  /** A record counts, as do all before it. Undefined: it has no effects. */
+  counted(attempt: Attempt | undefined): void
+  /** Has to have the task held before it returns: else the record is tried for ever. */
+  halted(failure: RecordFailure): void
+  skipped(failure: RecordFailure): void
+  /** The table could not be read; tried again. */
+  unread(cause: unknown, attempt: number): void
+  /** It cannot go on; `detached`: the table cannot be read. */
+  lost(why: 'detached' | 'broken', cause: unknown): void
+  /** An input has room again. */
+  low(topic: string): void
+  /** Something was finished or given up: `advance` may have something to do. */
+  wake(): void
+  log(attempt: Attempt): UserLog
+}
+
+/** `starved`: nothing to do until something comes, or is finished. A promise: nothing to do before it resolves. */
+export type Advance = 'drained' | 'starved' | Promise<void> | undefined
+
+// About two seconds of them.
+const maxFailedReads = 10
+
+export class Handling {
+  readonly #options: HandlingOptions
+  readonly #inputs: readonly InputBuffer[]
+  readonly #runner: Runner
+  readonly #inFlight: InFlight
+  /** Of the record that is handled while none is in flight. */
+  readonly #alone: Run = { attempts: 1, giveUp: undefined }
+  readonly #readPause: Pause
+  #failedReads = 0
+  #isHeld = false
+  #isClosed = false
+
+  constructor(options: HandlingOptions) {
+    const { partition, program, clock, maxRecordBytes, inputs } = options
+    this.#options = options
+    this.#inputs = inputs
+    this.#inFlight = new InFlight(inputs.length)
+    this.#readPause = new Pause(clock)
+    this.#runner = new Runner({
+      partition,
+      program,
+      clock,
+      maxRecordBytes,
+      read: (key) => this.#read(key),
+      log: (attempt) => options.log(attempt),
+    })
+  }
+
+  /** Only while held. */
+  set program(program: Program) {
+    this.#runner.program = program
+  }
+
+  /** Handlers run, or acknowledgements are waited for: a record boundary is not reached. */
+  get isBusy(): boolean {
+    return this.isRunning || this.#inFlight.deferred > 0
+  }
+
+  get isRunning(): boolean {
+    return this.#inFlight.running > 0
+  }
+
+  /** Everything that was offered counts. */
+  get isDone(): boolean {
+    return this.#inFlight.size === 0 && this.isDrained
+  }
+
+  /** Everything that was offered is taken, and the log is known to have no more. */
+  get isDrained(): boolean {
+    return this.#inputs.every((input) => input.isDrained)
+  }
+
+  /** Of what is taken and does not count yet. */
+  get bytes(): number {
+    return this.#inFlight.bytes
+  }
+
+  /** For each input: everything below counts. */
+  positions(): number[] {
+    return this.#inputs.map(({ position }, input) => this.#inFlight.position(input) ?? position)
+  }
+
+  /** Handles a record, or takes one if it may; undefined: it may be called again at once. */
+  advance(mayTake: boolean): Advance {
+    const { concurrency } = this.#runner.program.options
+    const inFlight = this.#inFlight
+    if (inFlight.size > 0) {
+      if (inFlight.running >= concurrency) return 'starved'
+      const entry = inFlight.take()
+      if (entry !== undefined) {
+        this.#begin(entry)
+        return undefined
+      }
+      if (!mayTake || inFlight.size >= this.#options.maxUnfinished) return 'starved'
+    }
+    const input = this.#inputs.length === 1 ? this.#inputs[0] : earliest(this.#inputs)
+    const record = input?.head
+    if (input === undefined || record === undefined) return this.isDrained ? 'drained' : 'starved'
+    const source = this.#inputs.indexOf(input)
+    if (inFlight.size > 0 || concurrency > 1) {
+      this.#enter(input, source, record)
+      return undefined
+    }
+    // Nothing is kept of a record that is done before the next one is looked at.
+    this.#alone.attempts = 1
+    const outcome = this.#runner.run(source, record, keyOf(record), this.#alone)
+    return outcome instanceof Promise
+      ? outcome.then((settled) => this.#conclude(input, source, record, settled))
+      : this.#conclude(input, source, record, outcome)
+  }
+
+  /** Nothing new is begun by itself, and pauses end; undone by `release`. */
+  hold(): void {
+    this.#isHeld = true
+    this.#runner.interrupt()
+    this.#readPause.end()
+  }
+
+  release(): void {
+    this.#isHeld = false
+  }
+
+  /** Gives up what runs or waits for acknowledgements; these records are handled anew. */
+  abandon(): void {
+    this.#runner.abandon()
+    this.#inFlight.rewindDeferred()
+    this.#options.wake()
+  }
+
+  /** Nothing counts any more. */
+  close(): void {
+    this.#isClosed = true
+    this.#runner.abandon()
+    this.#readPause.end()
+  }
+
+  /** Of a record that was handled alone. */
+  #conclude(
+    input: InputBuffer,
+    source: number,
+    record: LogRecord,
+    outcome: RunOutcome,
+  ): Promise<void> | undefined {
+    if (this.#isClosed || outcome === 'again') return undefined
+    if (outcome instanceof Attempt && !isComplete(outcome)) {
+      const entry = this.#enter(input, source, record)
+      this.#inFlight.take()
+      this.#settle(entry, outcome)
+    } else if (outcome instanceof Attempt || outcome === 'ignored') {
+      this.#shift(input)
+      this.#count(outcome === 'ignored' ? undefined : outcome)
+    } else if ('unreadable' in outcome) {
+      return this.#unreadable(outcome.unreadable)
+    } else if (this.#runner.program.options.onError === 'skip') {
+      this.#options.skipped(outcome)
+      this.#shift(input)
+      this.#count(undefined)
+    } else {
+      this.#options.halted(outcome)
+    }
+    return undefined
+  }
+
+  #enter(input: InputBuffer, source: number, record: LogRecord): Entry {
+    const before = input.position
+    this.#shift(input)
+    const key = keyOf(record)
+    return this.#inFlight.add({ source, record, key, before, after: input.position })
+  }
+
+  #begin(entry: Entry): void {
+    entry.attempts = 1
+    const { turn } = entry
+    const outcome = this.#runner.run(entry.source, entry.record, entry.key, entry)
+    if (outcome instanceof Promise) this.#follow(entry, outcome)
+    else if (entry.turn === turn) this.#settle(entry, outcome)
+  }
+
+  #follow(entry: Entry, outcome: Promise<RunOutcome>): void {
+    const { turn } = entry
+    outcome
+      .then((settled) => {
+        if (this.#isClosed || entry.turn !== turn) return
+        this.#settle(entry, settled)
+        this.#options.wake()
+      })
+      .catch((cause: unknown) => this.#options.lost('broken', cause))
+  }
+
+  /** Of a record in flight, which is counted as running. */
+  #settle(entry: Entry, outcome: RunOutcome): void {
+    const inFlight = this.#inFlight
+    if (outcome instanceof Attempt) {
+      inFlight.handled(entry, outcome, isComplete(outcome))
+      if (!isComplete(outcome)) this.#await(entry, outcome)
+    } else if (outcome === 'ignored') inFlight.handled(entry, undefined, true)
+    else if (outcome === 'again') inFlight.putBack(entry)
+    else if ('unreadable' in outcome) {
+      const pause = this.#unreadable(outcome.unreadable)
+      this.#follow(
+        entry,
+        pause.then(() => 'again'),
+      )
+    } else if (this.#runner.program.options.onError === 'skip') {
+      this.#options.skipped(outcome)
+      inFlight.handled(entry, undefined, true)
+    } else {
+      inFlight.putBack(entry)
+      this.#options.halted(outcome)
+    }
+    this.#retire()
+  }
+
+  /** It counts when it is acknowledged. */
+  #await(entry: Entry, attempt: Attempt): void {
+    const { turn } = entry
+    const deferral = Attempt.deferral(attempt)
+    const acknowledged = (): void => {
+      if (this.#isClosed || entry.turn !== turn) return
+      const failure = deferral?.failure
+      if (failure === undefined) {
+        this.#inFlight.acknowledged(entry)
+        this.#retire()
+      } else this.#refused(entry, attempt, failure.error)
+      this.#options.wake()
+    }
+    // It may have failed between its handler's end and now.
+    if (deferral?.isSettled) acknowledged()
+    else deferral?.onSettled(acknowledged)
+  }
+
+  #refused(entry: Entry, attempt: Attempt, error: unknown): void {
+    // What its key has done since rests on what it had set.
+    this.#inFlight.rewind(entry)
+    if (this.#isHeld) return
+    this.#inFlight.start(entry)
+    this.#follow(entry, this.#runner.failed(entry.source, entry.record, attempt, error, entry))
+  }
+
+  #retire(): void {
+    for (let entry = this.#inFlight.retire(); entry; entry = this.#inFlight.retire()) {
+      this.#count(entry.attempt)
+    }
+  }
+
+  #count(attempt: Attempt | undefined): void {
+    this.#failedReads = 0
+    this.#options.counted(attempt)
+  }
+
+  #shift(input: InputBuffer): void {
+    const wasLow = input.isLow
+    input.shift()
+    if (!wasLow && input.isLow) this.#options.low(input.topic)
+  }
+
+  /** No fault of the record's: it is taken up again after a while, and after a few tries the table is opened anew. */
+  async #unreadable(cause: unknown): Promise<void> {
+    this.#failedReads += 1
+    if (this.#failedReads > maxFailedReads) {
+      this.#options.lost('detached', cause)
+      return
+    }
+    this.#options.unread(cause, this.#failedReads)
+    if (this.#isHeld) return
+    await this.#readPause.wait(backoffMs(this.#failedReads, 10, 1_000))
+  }
+
+  #read(key: string): Held {
+    const ahead = this.#inFlight.size === 0 ? undefined : this.#inFlight.value(key)
+    return ahead === undefined ? this.#options.read(key) : ahead
+  }
+}
+
+const keyOf = ({ key }: LogRecord): string => (key === null ? '' : key.toString('utf8'))
+
+/** Nothing of its own is missing. */
+function isComplete(attempt: Attempt): boolean {
+  const deferral = Attempt.deferral(attempt)
+  return deferral === undefined || (deferral.isSettled && deferral.failure === undefined)
+}
