@@ -43,6 +43,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     onError: 'skip',
     retry: { attempts: 1 },
     tombstones: 'decode',
+    concurrency: 4,
   })
   t.strictSame(describe(full, 'shop.'), {
     name: 'click-count',
@@ -55,7 +56,12 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     outputs: [{ stream: 'pages', topic: 'shop.pages', codec: 'string' }],
     table: { stream: 'click-count', topic: 'shop.click-count-table', codec: 'int64' },
     loop: { stream: 'click-count-loop', topic: 'shop.click-count-loop', codec: 'bytes' },
-    options: { onError: 'skip', retry: { attempts: 1, backoffMs: 100 }, tombstones: 'decode' },
+    options: {
+      onError: 'skip',
+      retry: { attempts: 1, backoffMs: 100 },
+      tombstones: 'decode',
+      concurrency: 4,
+    },
   })
   t.match(describe(define({ inputs, on })), {
     outputs: [],
