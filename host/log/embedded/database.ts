@@ -4,9 +4,10 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import { HostError } from '../../errors.js'
-import { LAYOUT, layoutKey } from './layout.js'
+import { LAYOUT, layoutKey, unseal } from './layout.js'
 
 export type Database = ClassicLevel<Buffer, Buffer>
+export type Snapshot = ReturnType<Database['snapshot']>
 
 /** A further handle, in any thread. */
 export async function openHandle(path: string): Promise<Database> {
@@ -73,6 +74,31 @@ function readOwner(path: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** A value that is no entry. */
+export async function readRow(
+  database: Database,
+  key: Buffer,
+  snapshot?: Snapshot,
+): Promise<Buffer | undefined> {
+  const stored = await database.get(key, { snapshot })
+  return stored === undefined ? undefined : checked(database, key, stored)
+}
+
+export async function readRows(
+  database: Database,
+  range: { readonly gte: Buffer; readonly lt: Buffer },
+): Promise<(readonly [key: Buffer, value: Buffer])[]> {
+  const found = await database.iterator(range).all()
+  return found.map(([key, stored]) => [key, checked(database, key, stored)])
+}
+
+function checked(database: Database, key: Buffer, stored: Buffer): Buffer {
+  const value = unseal(key, stored)
+  if (value !== undefined) return value
+  const what = `what is stored under ${key.toString('hex')} has another checksum`
+  throw damaged(database.location, new Error(what))
 }
 
 async function checkLayout(path: string, database: Database): Promise<void> {

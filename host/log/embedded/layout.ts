@@ -1,7 +1,8 @@
-// Where things lie in the log's database: the keys, and the few values that are no packed records.
+// Where things lie in the log's database: the keys, and the few values that are no entries.
+import { crc32 } from 'node:zlib'
 
-/** Of the keys and values of this file and of packing.ts; raise it with any change of theirs. */
-export const LAYOUT = 'millrace log 1'
+/** Of the keys and values of this file and of entry.ts; raise it with any change of theirs. */
+export const LAYOUT = 'millrace log 2'
 
 const META = 0x00
 const EPOCH = 0x01
@@ -10,6 +11,32 @@ const PARTITION = 0x03
 const POSITION = 0x04
 const DOOMED = 0x05
 const ENTRY = 0x10
+
+export interface Put {
+  readonly type: 'put'
+  readonly key: Buffer
+  readonly value: Buffer
+}
+export type Operation = Put | { readonly type: 'del'; readonly key: Buffer }
+
+/** Of all but entries. */
+export const put = (key: Buffer, value: Buffer): Put => ({
+  type: 'put',
+  key,
+  value: seal(key, value),
+})
+
+/** What is stored under a key, with a checksum of both in front: LevelDB gives out what it finds. Entries have their own. */
+function seal(key: Buffer, value: Buffer): Buffer {
+  return Buffer.concat([u32(crc32(value, crc32(key))), value])
+}
+
+/** Undefined: what is stored is damaged. */
+export function unseal(key: Buffer, stored: Buffer): Buffer | undefined {
+  if (stored.length < 4) return undefined
+  const value = stored.subarray(4)
+  return stored.readUInt32BE(0) === crc32(value, crc32(key)) ? value : undefined
+}
 
 const meta = (name: string): Buffer => Buffer.concat([Buffer.of(META), Buffer.from(name)])
 

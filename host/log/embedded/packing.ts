@@ -1,18 +1,12 @@
-// How records lie in bytes: packed once by the thread that appends, stored as they are, cut without copying when read.
+// A request to append: records packed once, by the thread that appends, into the entries that are stored.
 
 import { RECORD_BYTES } from '../limits.js'
-import type { Header, LogRecord, RecordToAppend } from '../log.js'
+import type { RecordToAppend } from '../log.js'
 import { checkRecord } from '../problems.js'
+import { beginEntry, ENTRY_BYTES, ENTRY_HEAD_BYTES, NONE } from './entry.js'
 
-// An entry:  count u32, newest timestamp f64, then the records.
-// A record:  key length u32, value length u32, timestamp f64, headers u16, then for each header: name
-//            length u16, name, value length u32, value; then key, value.
 // A request: sections u32, then for each: topic u32, partition u32, bytes u32; then their entries, in that order.
-export const ENTRY_HEADER_BYTES = 12
 const SECTION_BYTES = 12
-const NONE = 0xffffffff
-/** Entries stop growing here, so that a reader's budget holds for each partition. */
-export const ENTRY_BYTES = 256 * 1024
 
 export interface Section {
   readonly topic: number
@@ -63,7 +57,7 @@ export function packRequest(
         topic: draft?.topic ?? numberOf(record.topic, record.partition),
         partition: record.partition,
         count: 0,
-        bytes: ENTRY_HEADER_BYTES,
+        bytes: ENTRY_HEAD_BYTES,
         newest: record.timestamp,
         at: 0,
       }
@@ -95,9 +89,8 @@ function write(
     view.setUint32(row, draft.topic, true)
     view.setUint32(row + 4, draft.partition, true)
     view.setUint32(row + 8, draft.bytes, true)
-    view.setUint32(at, draft.count, true)
-    view.setFloat64(at + 4, draft.newest, true)
-    draft.at = at + ENTRY_HEADER_BYTES
+    beginEntry(view, at, draft.count, draft.newest)
+    draft.at = at + ENTRY_HEAD_BYTES
     at += draft.bytes
   })
   records.forEach((record, i) => {
@@ -156,75 +149,4 @@ export function sectionsOf(request: ArrayBuffer): Section[] {
     at += bytes
   }
   return sections
-}
-
-/** Whether `countOf` and `newestOf` may be asked of it. */
-export const hasHeader = (entry: Buffer): boolean => entry.length >= ENTRY_HEADER_BYTES
-export const countOf = (entry: Buffer): number => entry.readUInt32LE(0)
-export const newestOf = (entry: Buffer): number => entry.readDoubleLE(4)
-
-/** One entry of several that follow each other in a partition. */
-export function mergeEntries(entries: readonly Buffer[]): Buffer {
-  const header = Buffer.allocUnsafe(ENTRY_HEADER_BYTES)
-  header.writeUInt32LE(
-    entries.reduce((sum, entry) => sum + countOf(entry), 0),
-    0,
-  )
-  header.writeDoubleLE(Math.max(...entries.map(newestOf)), 4)
-  return Buffer.concat([header, ...entries.map((entry) => entry.subarray(ENTRY_HEADER_BYTES))])
-}
-
-/** Adds the entry's records from offset `from` on to `into`; the offset behind the entry, or 'damaged', and nothing added. */
-export function unpackEntry(
-  entry: Buffer,
-  base: number,
-  from: number,
-  into: LogRecord[],
-): number | 'damaged' {
-  const size = entry.length
-  if (size < ENTRY_HEADER_BYTES) return 'damaged'
-  const added = into.length
-  const damaged = (): 'damaged' => {
-    into.length = added
-    return 'damaged'
-  }
-  const view = new DataView(entry.buffer, entry.byteOffset, size)
-  const end = base + view.getUint32(0, true)
-  let at = ENTRY_HEADER_BYTES
-  for (let offset = base; offset < end; offset++) {
-    // Before each use of a length: `subarray` would cut what is too long without a word.
-    if (at + RECORD_BYTES > size) return damaged()
-    const keyLength = view.getUint32(at, true)
-    const valueLength = view.getUint32(at + 4, true)
-    const timestamp = view.getFloat64(at + 8, true)
-    const headerCount = view.getUint16(at + 16, true)
-    at += RECORD_BYTES
-    const headers: Header[] = []
-    for (let i = 0; i < headerCount; i++) {
-      if (at + 2 > size) return damaged()
-      const nameEnd = at + 2 + view.getUint16(at, true)
-      if (nameEnd + 4 > size) return damaged()
-      const contentEnd = nameEnd + 4 + view.getUint32(nameEnd, true)
-      if (contentEnd > size) return damaged()
-      if (offset >= from) {
-        const name = entry.toString('utf8', at + 2, nameEnd)
-        headers.push([name, entry.subarray(nameEnd + 4, contentEnd)])
-      }
-      at = contentEnd
-    }
-    const keyEnd = keyLength === NONE ? at : at + keyLength
-    const valueEnd = valueLength === NONE ? keyEnd : keyEnd + valueLength
-    if (valueEnd > size) return damaged()
-    if (offset >= from) {
-      into.push({
-        offset,
-        timestamp,
-        key: keyLength === NONE ? null : entry.subarray(at, keyEnd),
-        value: valueLength === NONE ? null : entry.subarray(keyEnd, valueEnd),
-        headers,
-      })
-    }
-    at = valueEnd
-  }
-  return at === size ? end : damaged()
 }

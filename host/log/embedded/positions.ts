@@ -1,8 +1,9 @@
 // The groups' positions and the fences of their writers, as the log thread keeps them.
-import type { Database } from './database.js'
+import { type Database, readRows } from './database.js'
+import type { Operation } from './layout.js'
 import * as layout from './layout.js'
 import type { NamedPosition, NumberedPosition, WriterRef } from './messages.js'
-import type { Operation, Topics } from './topics.js'
+import type { Topics } from './topics.js'
 
 export class Positions {
   readonly #groups = new Map<string, Map<string, NumberedPosition>>()
@@ -12,7 +13,7 @@ export class Positions {
   static async load(database: Database): Promise<Positions> {
     const positions = new Positions()
     const range = { gte: layout.firstOf('position'), lt: layout.behind('position') }
-    for (const [key, value] of await database.iterator(range).all()) {
+    for (const [key, value] of await readRows(database, range)) {
       const position = { ...layout.placeOf(key), offset: layout.readOffset(value, 0) }
       positions.set(layout.groupOf(key), [position])
     }
@@ -46,11 +47,9 @@ export class Positions {
   }
 
   writes(group: string, positions: readonly NumberedPosition[]): Operation[] {
-    return positions.map(({ topic, partition, offset }) => ({
-      type: 'put',
-      key: layout.positionKey(group, topic, partition),
-      value: layout.packOffset(offset),
-    }))
+    return positions.map(({ topic, partition, offset }) =>
+      layout.put(layout.positionKey(group, topic, partition), layout.packOffset(offset)),
+    )
   }
 
   /** The operations that forget a topic, and what to do when they are written. */

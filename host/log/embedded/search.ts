@@ -2,8 +2,9 @@
 import type { LogRecord, TopicPartition } from '../log.js'
 import { logDamaged } from '../problems.js'
 import type { Database } from './database.js'
+import { readHead } from './entry.js'
 import { baseOf, entryKey } from './layout.js'
-import { countOf, hasHeader, newestOf, unpackEntry } from './packing.js'
+import { unpackEntry } from './unpacking.js'
 
 /**
  * The offset of the first record that is not older than `time`, or `end`. Looks at every entry from the first: timestamps are
@@ -25,13 +26,14 @@ export async function findByTime(
   for await (const [key, entry] of entries) {
     const base = baseOf(key)
     // LevelDB passes over a block that it cannot read.
-    if (!hasHeader(entry) || (expected !== undefined && base !== expected)) {
+    const head = readHead(key, entry)
+    if (head === undefined || (expected !== undefined && base !== expected)) {
       throw logDamaged(at, expected ?? base)
     }
-    expected = base + countOf(entry)
-    if (newestOf(entry) < time) continue
+    expected = base + head.span
+    if (head.newest < time) continue
     const records: LogRecord[] = []
-    if (unpackEntry(entry, base, base, records) === 'damaged') throw logDamaged(at, base)
+    if (unpackEntry(key, entry, base, base, records) === 'damaged') throw logDamaged(at, base)
     const found = records.find(({ timestamp }) => timestamp >= time)
     if (found !== undefined) return found.offset
   }

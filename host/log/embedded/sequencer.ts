@@ -1,11 +1,12 @@
 // The one writer of the log: gives offsets by arrival, groups what waits into one write, publishes, then answers.
 import type { Database } from './database.js'
-import { entryKey } from './layout.js'
+import { countOf, ENTRY_BYTES, mergeEntries, sealEntry } from './entry.js'
+import { entryKey, type Operation } from './layout.js'
 import type { Answer, NumberedPosition } from './messages.js'
-import { countOf, ENTRY_BYTES, mergeEntries, type Section } from './packing.js'
+import type { Section } from './packing.js'
 import type { Positions } from './positions.js'
 import type { SharedEnds } from './shared-ends.js'
-import type { Operation, Partition, Topics } from './topics.js'
+import type { Partition, Topics } from './topics.js'
 
 /** A larger group would make the others wait for it. */
 const GROUP_BYTES = 8 * 1024 * 1024
@@ -149,9 +150,9 @@ export class Sequencer {
 
 function entryOf({ partition, base, entries }: Run): Operation {
   const [only] = entries
-  return {
-    type: 'put',
-    key: entryKey(partition.topic.number, partition.partition, base),
-    value: entries.length === 1 && only !== undefined ? only : mergeEntries(entries),
-  }
+  const key = entryKey(partition.topic.number, partition.partition, base)
+  const value = entries.length === 1 && only !== undefined ? only : mergeEntries(entries)
+  partition.bytes += value.length
+  sealEntry(key, value, Date.now(), partition.bytes)
+  return { type: 'put', key, value }
 }

@@ -1,19 +1,25 @@
 // Reads partitions from this thread's own handle, up to the ends that the log thread has published.
 import type { Assigned, Ends, Source } from '../assigned-reader.js'
 import type { Batch, LogRecord, Position } from '../log.js'
-import { logDamaged, unknownTopic } from '../problems.js'
+import { logDamaged, outOfRange, unknownTopic } from '../problems.js'
 import type { Bell } from './bell.js'
-import { type Database, isCorruption } from './database.js'
+import { type Database, isCorruption, readRow, type Snapshot } from './database.js'
 import type { Directory } from './directory.js'
-import { baseOf, entryKey } from './layout.js'
-import { unpackEntry } from './packing.js'
+import { baseOf, entryKey, partitionKey, readOffset } from './layout.js'
 import type { SharedEnds } from './shared-ends.js'
+import { unpackEntry } from './unpacking.js'
 
 export interface Seat {
   readonly number: number
   readonly slot: number
   /** Where an entry begins, as far as is known: a position there needs no search. */
   entryAt: number
+}
+
+interface Range {
+  readonly stableEnd: number
+  readonly maxBytes: number
+  readonly records: LogRecord[]
 }
 
 const ENTRIES = 4096
@@ -72,44 +78,68 @@ export class EmbeddedSource implements Source<Seat> {
   async #read(one: Assigned<Seat>, maxBytes: number): Promise<Batch> {
     const { topic, partition, place, position } = one
     const { stableEnd } = this.ends(one)
-    const isAtEntry = place.entryAt === position
-    const from = isAtEntry ? position : await this.#entryAt(place.number, partition, position)
+    const range: Range = { stableEnd, maxBytes, records: [] }
+    let next = position
+    if (place.entryAt === position) next = await this.#entries(one, position, range)
+    // Maintenance may have moved the borders of entries since, or the one that begins there is damaged.
+    if (next <= position) next = await this.#search(one, range)
+    // Removed while it was read: what was found may have holes.
+    this.ends(one)
+    place.entryAt = next
+    return { topic, partition, from: position, records: range.records, next, stableEnd }
+  }
+
+  /** From where an entry begins; the offset behind what it could read. */
+  async #entries(
+    { partition, place, position }: Assigned<Seat>,
+    from: number,
+    { stableEnd, maxBytes, records }: Range,
+    snapshot?: Snapshot,
+  ): Promise<number> {
     const iterator = this.#database.iterator({
       gte: entryKey(place.number, partition, from),
       lt: entryKey(place.number, partition, stableEnd),
       highWaterMarkBytes: maxBytes,
+      snapshot,
     })
-    const records: LogRecord[] = []
     let next = from
     try {
       for (const [key, entry] of await iterator.nextv(ENTRIES)) {
         // Entries follow each other without a gap, and LevelDB passes over a block that it cannot read.
         if (baseOf(key) !== next) break
-        const behind = unpackEntry(entry, next, position, records)
+        const behind = unpackEntry(key, entry, next, position, records)
         if (behind === 'damaged') break
         next = behind
       }
     } finally {
       await iterator.close()
     }
-    // Removed while it was read: what was found may have holes.
-    this.ends(one)
-    // Otherwise what lies before the damage is handed out, and the next read begins with it.
-    if (next <= position) throw logDamaged(one, next)
-    place.entryAt = next
-    return { topic, partition, from: position, records, next, stableEnd }
+    return next
   }
 
-  /** Where the entry begins that holds the position. */
-  async #entryAt(number: number, partition: number, position: number): Promise<number> {
+  /** All in one snapshot: what is missing there is damaged, or has expired. */
+  async #search(one: Assigned<Seat>, range: Range): Promise<number> {
+    const { partition, place, position } = one
+    await using snapshot = this.#database.snapshot()
     const [key] = await this.#database
       .keys({
-        gte: entryKey(number, partition, 0),
-        lte: entryKey(number, partition, position),
+        gte: entryKey(place.number, partition, 0),
+        lte: entryKey(place.number, partition, position),
         reverse: true,
         limit: 1,
+        snapshot,
       })
       .all()
-    return key === undefined ? position : baseOf(key)
+    const from = key === undefined ? position : baseOf(key)
+    const next = await this.#entries(one, from, range, snapshot)
+    // Otherwise what lies before the damage is handed out, and the next read begins with it.
+    if (next > position) return next
+    this.ends(one)
+    const at = partitionKey(place.number, partition)
+    const stored = await readRow(this.#database, at, snapshot)
+    const oldest = stored === undefined ? 0 : readOffset(stored, 0)
+    throw position < oldest
+      ? outOfRange(one, position, oldest, range.stableEnd)
+      : logDamaged(one, next)
   }
 }

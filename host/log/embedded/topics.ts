@@ -3,19 +3,22 @@ import { randomUUID } from 'node:crypto'
 import { HostError } from '../../errors.js'
 import type { TopicKind, TopicSpec } from '../log.js'
 import { logDamaged, topicMismatch } from '../problems.js'
-import type { Database } from './database.js'
+import { type Database, readRow, readRows } from './database.js'
+import { readHead } from './entry.js'
+import type { Operation } from './layout.js'
 import * as layout from './layout.js'
 import type { TopicRow } from './messages.js'
-import { countOf, hasHeader } from './packing.js'
 import type { SharedEnds } from './shared-ends.js'
 
 export interface Partition {
   readonly topic: Topic
   readonly partition: number
   readonly slot: number
-  readonly oldest: number
+  oldest: number
   /** Behind what was given out; published once it is written. */
   end: number
+  /** What was ever written to it, in bytes of entries. Falls to 0 when the log is opened with none of them left. */
+  bytes: number
   /** Where each epoch that had found records began, oldest first. */
   readonly epochs: { readonly epoch: number; readonly start: number }[]
 }
@@ -36,10 +39,6 @@ interface StoredTopic {
   readonly partitions: number
   readonly retentionMs?: number
 }
-
-type Put = { type: 'put'; key: Buffer; value: Buffer }
-type Del = { type: 'del'; key: Buffer }
-export type Operation = Put | Del
 
 export class Topics {
   readonly #database: Database
@@ -113,9 +112,9 @@ export class Topics {
       },
     ])
     const operations = stored.map(([name, topic]) =>
-      put(layout.topicKey(name), Buffer.from(JSON.stringify(topic))),
+      layout.put(layout.topicKey(name), Buffer.from(JSON.stringify(topic))),
     )
-    operations.push(put(layout.nextTopicKey, layout.u32(number)))
+    operations.push(layout.put(layout.nextTopicKey, layout.u32(number)))
     return {
       operations,
       done: () => {
@@ -131,13 +130,13 @@ export class Topics {
       operations: [
         { type: 'del', key: layout.topicKey(topic.name) },
         ...topic.partitions.map(
-          ({ partition }): Del => ({
+          ({ partition }): Operation => ({
             type: 'del',
             key: layout.partitionKey(topic.number, partition),
           }),
         ),
         // Deleting the entries takes long; what a crash leaves is deleted at the next open.
-        put(layout.doomedKey(topic.number), Buffer.alloc(0)),
+        layout.put(layout.doomedKey(topic.number), Buffer.alloc(0)),
       ],
       done: () => {
         this.#byName.delete(topic.name)
@@ -158,7 +157,7 @@ export class Topics {
 
   async doomed(): Promise<number[]> {
     const range = { gte: layout.firstOf('doomed'), lt: layout.behind('doomed') }
-    return (await this.#database.keys(range).all()).map(layout.doomedOf)
+    return (await readRows(this.#database, range)).map(([key]) => layout.doomedOf(key))
   }
 
   endOfEpoch(partition: Partition, epoch: number): { leaderEpoch: number; end: number } {
@@ -168,10 +167,10 @@ export class Topics {
   }
 
   async #load(): Promise<void> {
-    const next = await this.#database.get(layout.nextTopicKey)
+    const next = await readRow(this.#database, layout.nextTopicKey)
     if (next !== undefined) this.#nextNumber = next.readUInt32BE(0)
     const range = { gte: layout.firstOf('topic'), lt: layout.behind('topic') }
-    for (const [key, value] of await this.#database.iterator(range).all()) {
+    for (const [key, value] of await readRows(this.#database, range)) {
       const stored: StoredTopic = JSON.parse(value.toString())
       if (stored.partitions > this.#freeSlots.length) {
         throw new HostError(
@@ -193,7 +192,7 @@ export class Topics {
 
   async #loadEnds(partition: Partition): Promise<void> {
     const { number } = partition.topic
-    const range = await this.#database.get(layout.partitionKey(number, partition.partition))
+    const range = await readRow(this.#database, layout.partitionKey(number, partition.partition))
     const [last] = await this.#database
       .iterator({
         gte: layout.entryKey(number, partition.partition, 0),
@@ -202,27 +201,30 @@ export class Topics {
         limit: 1,
       })
       .all()
-    // Without its count the next append would be written over it.
-    if (last !== undefined && !hasHeader(last[1])) {
+    const head = last && readHead(...last)
+    // Without its span the next append would be written over it.
+    if (last !== undefined && head === undefined) {
       const { name: topic } = partition.topic
       throw logDamaged({ topic, partition: partition.partition }, layout.baseOf(last[0]))
     }
     const oldest = range === undefined ? 0 : layout.readOffset(range, 0)
     const least = range === undefined ? 0 : layout.readOffset(range, 8)
-    const behindLast = last === undefined ? 0 : layout.baseOf(last[0]) + countOf(last[1])
-    Object.assign(partition, { oldest, end: Math.max(least, behindLast) })
+    const behindLast = last && head ? layout.baseOf(last[0]) + head.span : 0
+    partition.oldest = oldest
+    partition.end = Math.max(least, behindLast)
+    partition.bytes = head?.behind ?? 0
   }
 
   async #raiseEpoch(sync: boolean): Promise<void> {
     const range = { gte: layout.firstOf('epoch'), lt: layout.behind('epoch') }
-    for (const [key, value] of await this.#database.iterator(range).all()) {
+    for (const [key, value] of await readRows(this.#database, range)) {
       for (const { topic, partition, offset } of layout.unpackStarts(value)) {
         this.#byNumber
           .get(topic)
           ?.partitions[partition]?.epochs.push({ epoch: layout.epochOf(key), start: offset })
       }
     }
-    const current = await this.#database.get(layout.currentEpochKey)
+    const current = await readRow(this.#database, layout.currentEpochKey)
     this.leaderEpoch = (current === undefined ? 0 : current.readUInt32BE(0)) + 1
     const starts: layout.Start[] = []
     for (const topic of this.#byNumber.values()) {
@@ -233,9 +235,9 @@ export class Topics {
         epochs.push({ epoch: this.leaderEpoch, start: end })
       }
     }
-    const operations = [put(layout.currentEpochKey, layout.u32(this.leaderEpoch))]
+    const operations = [layout.put(layout.currentEpochKey, layout.u32(this.leaderEpoch))]
     if (starts.length > 0) {
-      operations.push(put(layout.epochKey(this.leaderEpoch), layout.packStarts(starts)))
+      operations.push(layout.put(layout.epochKey(this.leaderEpoch), layout.packStarts(starts)))
     }
     await this.#database.batch(operations, { sync })
   }
@@ -245,7 +247,7 @@ export class Topics {
     const topic: Topic = { name, ...rest, partitions: [] }
     for (let partition = 0; partition < count; partition++) {
       const slot = this.#freeSlots.pop() ?? 0
-      topic.partitions.push({ topic, partition, slot, oldest: 0, end: 0, epochs: [] })
+      topic.partitions.push({ topic, partition, slot, oldest: 0, end: 0, bytes: 0, epochs: [] })
     }
     this.#byName.set(name, topic)
     this.#byNumber.set(stored.number, topic)
@@ -258,5 +260,3 @@ export class Topics {
     }
   }
 }
-
-const put = (key: Buffer, value: Buffer): Put => ({ type: 'put', key, value })

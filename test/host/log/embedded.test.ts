@@ -7,6 +7,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Worker } from 'node:worker_threads'
+import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import t, { type Test } from 'tap'
 import { type EmbeddedLogOptions, openEmbeddedLog } from '#host/log/embedded/log.js'
@@ -83,8 +84,11 @@ void t.test(
     t.same(await database.keys(entries).all(), [])
     // As a crash right after the removal leaves it: the topic's number is doomed, its entries are there.
     const entry = Buffer.concat([Buffer.of(0x10), Buffer.from([0, 0, 0, 1]), Buffer.alloc(12)])
+    const doomed = Buffer.of(0x05, 0, 0, 0, 1)
+    const check = Buffer.alloc(4)
+    check.writeUInt32BE(crc32(doomed))
     await database.batch([
-      { type: 'put', key: Buffer.of(0x05, 0, 0, 0, 1), value: Buffer.alloc(0) },
+      { type: 'put', key: doomed, value: check },
       { type: 'put', key: entry, value: Buffer.alloc(12) },
     ])
     await database.close()
@@ -95,7 +99,7 @@ void t.test(
     await close(again)
     await database.open()
     t.equal((await database.keys(entries).all()).length, 1)
-    t.equal(await database.get(Buffer.of(0x05, 0, 0, 0, 1)), undefined)
+    t.equal(await database.get(doomed), undefined)
     await database.close()
   },
 )
@@ -115,32 +119,25 @@ async function tamper(path: string, change: (entries: readonly Entry[]) => Entry
   await database.close()
 }
 
+const flipped = (entry: Buffer, at: number): Buffer => {
+  const other = Buffer.from(entry)
+  other[at] = (other[at] ?? 0) ^ 1
+  return other
+}
+
+const headBytes = 41
+
 const ways: Record<string, (entry: Buffer) => Buffer> = {
   'its last byte missing': (entry) => entry.subarray(0, -1),
   'a byte too many': (entry) => Buffer.concat([entry, Buffer.of(0)]),
-  'its header cut': (entry) => entry.subarray(0, 3),
-  'nothing but its header': (entry) => entry.subarray(0, 12),
-  'a record’s header cut': (entry) => entry.subarray(0, 20),
-  'a key length that leads behind its end': (entry) => {
-    const other = Buffer.from(entry)
-    other.writeUInt32LE(0x7fffffff, 12)
-    return other
-  },
-  'more headers than it has': (entry) => {
-    const other = Buffer.from(entry)
-    other.writeUInt16LE(0xffff, 12 + 16)
-    return other
-  },
-  'more records than it has': (entry) => {
-    const other = Buffer.from(entry)
-    other.writeUInt32LE(0xffffffff, 0)
-    return other
-  },
-  'fewer records than it has': (entry) => {
-    const other = Buffer.from(entry)
-    other.writeUInt32LE(1, 0)
-    return other
-  },
+  'its head cut': (entry) => entry.subarray(0, 3),
+  'nothing but its head': (entry) => entry.subarray(0, headBytes),
+  'a record cut': (entry) => entry.subarray(0, headBytes + 8),
+  'a flipped bit in its checksums': (entry) => flipped(entry, 5),
+  'a flipped bit in its head': (entry) => flipped(entry, 12),
+  'a flipped bit in a length': (entry) => flipped(entry, headBytes),
+  'a flipped bit in a key': (entry) => flipped(entry, entry.indexOf('key')),
+  'a flipped bit in a value': (entry) => flipped(entry, entry.length - 1),
 }
 
 for (const [what, damage] of Object.entries(ways)) {
@@ -271,6 +268,62 @@ void t.test('a last entry that is no entry any more keeps the log shut', async (
   await tamper(path, ([only]) => ({ key: only?.key ?? Buffer.alloc(0), value: Buffer.alloc(2) }))
   await t.rejects(open(t, path), { code: 'LOG_DAMAGED', stream: 'clicks', partition: 0, offset: 0 })
 })
+
+void t.test(
+  'a last entry with damaged records is passed by appends, and told to readers',
+  async (t) => {
+    const path = t.testdir()
+    const log = await open(t, path)
+    await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
+    await log.append([record('clicks', 0, 'a'), record('clicks', 0, 'b')])
+    await close(log)
+    await tamper(path, ([only]) => ({
+      key: only?.key ?? Buffer.alloc(0),
+      value: flipped(only?.value ?? Buffer.alloc(0), (only?.value.length ?? 0) - 1),
+    }))
+    const again = await open(t, path)
+    t.same(await again.append([record('clicks', 0, 'c')]), [2])
+    t.same(values(await take(again, from('clicks', 0, 2), 1)), ['c'])
+    const damaged = { code: 'LOG_DAMAGED', stream: 'clicks', partition: 0, offset: 0 }
+    await t.rejects(take(again, from('clicks', 0, 0), 1), damaged)
+  },
+)
+
+void t.test('an entry under the key of another is named as damaged', async (t) => {
+  const path = t.testdir()
+  const log = await open(t, path)
+  await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
+  await log.append([record('clicks', 0, 'a')])
+  await log.append([record('clicks', 0, 'b')])
+  await log.append([record('clicks', 0, 'c')])
+  await close(log)
+  await tamper(path, ([first, second]) => ({
+    key: first?.key ?? Buffer.alloc(0),
+    value: second?.value ?? Buffer.alloc(0),
+  }))
+  const again = await open(t, path)
+  await t.rejects(take(again, from('clicks', 0, 0), 1), { code: 'LOG_DAMAGED', offset: 0 })
+})
+
+for (const [what, prefix] of Object.entries({ topic: 0x02, position: 0x04, counter: 0x00 })) {
+  void t.test(`a ${what} with a flipped bit keeps the log shut`, async (t) => {
+    const path = t.testdir()
+    const log = await open(t, path)
+    await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
+    await log.append([record('clicks', 0, 'a')])
+    const writer = await log.openWriter('g', 0)
+    await writer.commit({ records: [], positions: [from('clicks', 0, 1)] })
+    await close(log)
+    const bytes = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const
+    const database = new ClassicLevel<Buffer, Buffer>(path, bytes)
+    const range = { gte: Buffer.of(prefix), lt: Buffer.of(prefix + 1), limit: 1 }
+    const [found] = await database.iterator(range).all()
+    if (found === undefined) throw new Error(`the log stores no ${what}`)
+    await database.put(found[0], flipped(found[1], found[1].length - 1))
+    await database.close()
+    await t.rejects(open(t, path), { code: 'LOG_DAMAGED', retryable: false })
+  })
+}
 
 void t.test('an append that meets a removal goes to the topic that was made anew', async (t) => {
   const log = await open(t, t.testdir())
