@@ -59,6 +59,7 @@ export async function startHost({ config, watch, logger }: HostOptions): Promise
       root: config.root,
       folder: config.functions,
       tables: join(config.data, 'tables'),
+      paused: join(config.data, 'paused.json'),
       namespace: config.namespace,
       partitions,
       settings: {
@@ -86,7 +87,15 @@ export async function startHost({ config, watch, logger }: HostOptions): Promise
     )
     await registry.start({ watch })
     const stopping = new AbortController()
-    const app = createApp({ catalog, log, gate, config, logger, stopping: stopping.signal })
+    const app = createApp({
+      catalog,
+      operator: registry,
+      log,
+      gate,
+      config,
+      logger,
+      stopping: stopping.signal,
+    })
     const server = stack.use(await listen(app, config.http))
     // Disposed of first: ends the waits that the server's own stop waits for.
     stack.defer(() => stopping.abort(new HostError('STOPPING', 'the host is stopping')))

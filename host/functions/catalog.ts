@@ -60,7 +60,7 @@ export interface ShownError {
 
 export interface PartitionStatus {
   readonly partition: number
-  readonly state: 'recovering' | 'running' | 'halted'
+  readonly state: 'recovering' | 'running' | 'paused' | 'halted'
   /** By input stream: the position that is stored, the end of the stream, and what lies between. */
   readonly inputs: readonly { stream: string; position: number; end: number; lag: number }[]
 }

@@ -30,6 +30,7 @@ export interface CellOptions {
   readonly drainMs: number
   readonly instance: string
   readonly logger: Logger
+  readonly isPaused: boolean
   /** By the cell in whose place this one comes: counting goes on from there. */
   readonly counted?: { readonly records: number; readonly swaps: number } | undefined
 }
@@ -53,6 +54,7 @@ export class Cell implements AsyncDisposable {
   #bundle: Bundle
   #phase: Phase = 'loading'
   #isHalted = false
+  #isPaused: boolean
   #error: ShownError | null = null
   /** Passes by itself: shown until everything runs. */
   #trouble: ShownError | null = null
@@ -72,6 +74,7 @@ export class Cell implements AsyncDisposable {
     this.progress = Progress.allocate(partitions, inputs.length)
     this.#recordsBefore = options.counted?.records ?? 0
     this.#swaps = options.counted?.swaps ?? 0
+    this.#isPaused = options.isPaused
     const { storePath: path, drainMs, logger } = options
     if (table !== null) {
       const damaged = (error: HostError) => this.#thread.reopen(error)
@@ -113,8 +116,11 @@ export class Cell implements AsyncDisposable {
 
   get state(): FunctionState {
     if (this.#phase !== 'active') return this.#phase
+    const isRecovering = [...this.#partitions.values()].includes('recovering')
+    // A person's word is shown before its own failure; what is not open yet is neither.
+    if (this.#isPaused && !isRecovering) return 'paused'
     if (this.#isHalted) return 'halted'
-    return [...this.#partitions.values()].includes('recovering') ? 'recovering' : 'running'
+    return isRecovering ? 'recovering' : 'running'
   }
 
   partitionState(partition: number): PartitionStatus['state'] | undefined {
@@ -195,10 +201,45 @@ export class Cell implements AsyncDisposable {
       )
     }
     // It was ended, had died, or never started: the new version is what it waited for.
-    if (!this.#thread.isThere && this.#assigned.length > 0) await this.#launch()
+    if (!this.#thread.isThere) await this.#launch()
     // The new version may have halted in its turn before this answer came.
     if (!this.#isHalted) this.#error = null
     this.progress.notify()
+  }
+
+  /** Resolves when it is at a record boundary, with everything before it flushed. Kept over swaps and new threads. */
+  async pause(): Promise<void> {
+    this.#isPaused = true
+    if ((await this.#ask('pause')) === 'late') await this.#launch()
+    this.progress.notify()
+  }
+
+  /** After `pause`, or after it has halted: goes on at that record. */
+  async resume(): Promise<void> {
+    this.#isPaused = false
+    // One that is not there was given up, or waits to be started: that may be now.
+    if ((await this.#ask('resume')) !== 'done') await this.#launch()
+    this.progress.notify()
+  }
+
+  /** Ends the thread, whatever it is at, and starts it anew from what is flushed. */
+  async restart(): Promise<void> {
+    // One that has not joined yet is being tried already.
+    if (this.#phase !== 'active') return
+    this.#error = null
+    await this.#thread.end()
+    await this.#launch()
+  }
+
+  async #ask(kind: 'pause' | 'resume'): Promise<'done' | 'late' | 'died' | 'absent'> {
+    const outcome = await this.#thread.ask({ kind })
+    if (outcome === 'late') {
+      const { drainMs, logger } = this.#options
+      logger.warn(
+        `it did not come to a record boundary within ${drainMs} ms (limits.drainMs): its thread was ended, a new one takes up what it had not flushed; look for a handler that does not return`,
+      )
+    }
+    return outcome
   }
 
   /** The same code with another source map. */
@@ -236,6 +277,7 @@ export class Cell implements AsyncDisposable {
   }
 
   async #launch(): Promise<void> {
+    if (this.#assigned.length === 0) return
     this.#isHalted = false
     await this.#thread.launch()
   }
@@ -250,6 +292,7 @@ export class Cell implements AsyncDisposable {
         storePath: this.#edges.table === null ? null : storePath,
         progress: this.progress.shared,
         partitions: this.#assigned,
+        isPaused: this.#isPaused,
         settings,
       },
       log: log.share(),
@@ -272,9 +315,9 @@ export class Cell implements AsyncDisposable {
       case 'recovering':
       case 'running':
         this.#partitions.set(message.partition, message.kind)
-        if (message.kind === 'running' && this.state === 'running') {
+        if (message.kind === 'running' && ['running', 'paused'].includes(this.state)) {
           this.#trouble = null
-          logger.info('running', { version: this.#bundle.version })
+          logger.info(this.state, { version: this.#bundle.version })
         }
         break
       case 'fenced':

@@ -4,7 +4,7 @@ import type { Logger } from '../logger.js'
 import { backoffMs } from '../processor/clock.js'
 import type { LocalTable } from './local-table.js'
 import type { Version } from './messages.js'
-import { FunctionWorker, type ThreadOptions } from './thread.js'
+import { FunctionWorker, type ThreadOptions, type ThreadRequest } from './thread.js'
 
 export interface KeptThreadOptions {
   readonly table: LocalTable | undefined
@@ -58,13 +58,19 @@ export class KeptThread implements AsyncDisposable {
     if (turn === this.#turn) this.#spawn()
   }
 
-  /** `absent`: there was none. After all but `done` there is none. Rejects if the version does not load: the running one stays. */
-  async swap(version: Version): Promise<'done' | 'late' | 'died' | 'absent'> {
+  /** `absent`: there was none. After all but `done` there is none. Rejects with what the thread refuses to do. */
+  async ask(request: ThreadRequest): Promise<'done' | 'late' | 'died' | 'absent'> {
     const worker = this.#worker
     if (worker === undefined) return 'absent'
-    const outcome = await worker.swap(version, this.#options.drainMs)
+    const outcome = await worker.askWithin(request, this.#options.drainMs)
+    if (outcome !== 'done' && this.#worker === worker) this.#worker = undefined
+    return outcome
+  }
+
+  /** Rejects if the version does not load: the running one stays. */
+  async swap(version: Version): Promise<'done' | 'late' | 'died' | 'absent'> {
+    const outcome = await this.ask({ kind: 'swap', version })
     if (outcome === 'done') this.#failures = 0
-    else if (this.#worker === worker) this.#worker = undefined
     return outcome
   }
 

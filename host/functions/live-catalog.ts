@@ -190,9 +190,9 @@ export class LiveCatalog implements Catalog, Disposable {
         const end = topics.get(topic)?.partitions[partition]?.stableEnd ?? position
         return { stream, position, end, lag: Math.max(0, end - position) }
       })
-      // All partitions of a halted function are held, also those that could go on.
-      const isHeld = cell.state === 'halted' && state === 'running'
-      return [{ partition, state: isHeld ? 'halted' : state, inputs }]
+      // All partitions of a function that is paused or has halted are held, also those that could go on.
+      const isHeld = state === 'running' && (cell.state === 'halted' || cell.state === 'paused')
+      return [{ partition, state: isHeld ? cell.state : state, inputs }]
     })
   }
 }

@@ -27,6 +27,8 @@ export interface WorkerStart extends Version {
   readonly storePath: string | null
   readonly progress: SharedArrayBuffer
   readonly partitions: readonly number[]
+  /** Its tasks are opened and held. */
+  readonly isPaused: boolean
   readonly settings: WorkerSettings
 }
 

@@ -10,6 +10,8 @@ import { Cell, type CellOptions, describe } from './cell.js'
 import type { Bundle } from './description.js'
 import { showError } from './failure.js'
 import type { WorkerSettings } from './messages.js'
+import type { Operation, Operator } from './operation.js'
+import { PausedFunctions } from './paused.js'
 import { Probe } from './probe.js'
 import { hasSameEdges, prepareTopics } from './topics.js'
 import { type FunctionsWatch, watchFunctions } from './watch.js'
@@ -23,6 +25,8 @@ export interface RegistryOptions {
   readonly folder: string
   /** The folder in which each function has its store, absolute. */
   readonly tables: string
+  /** The file that says which functions are paused, absolute. */
+  readonly paused: string
   readonly namespace: string
   readonly partitions: number
   readonly settings: WorkerSettings
@@ -40,9 +44,10 @@ export interface Entry {
   error: ShownError | null
 }
 
-export class Registry implements AsyncDisposable {
+export class Registry implements AsyncDisposable, Operator {
   readonly #options: RegistryOptions
   readonly #probe: Probe
+  readonly #paused: PausedFunctions
   readonly #entries = new Map<string, Entry>()
   /** Changes of one name are worked off one after another. */
   readonly #queues = new Map<string, Promise<void>>()
@@ -55,6 +60,7 @@ export class Registry implements AsyncDisposable {
   constructor(options: RegistryOptions) {
     this.#options = options
     this.#probe = new Probe({ loadMs: options.loadMs })
+    this.#paused = new PausedFunctions(options.paused)
   }
 
   get entries(): ReadonlyMap<string, Entry> {
@@ -70,6 +76,7 @@ export class Registry implements AsyncDisposable {
   async start({ watch }: { readonly watch: boolean }): Promise<void> {
     const { folder, tables, logger } = this.#options
     await mkdir(tables, { recursive: true })
+    await this.#paused.read(logger)
     if (watch) {
       // Before the load: what is saved meanwhile is seen, and nothing is loaded twice.
       this.#watch = await watchFunctions({
@@ -84,6 +91,22 @@ export class Registry implements AsyncDisposable {
       logger.warn(`no function in ${folder}: put a file there, such as click-count.ts`)
     }
     await this.#take(files, [])
+  }
+
+  async operate(name: string, operation: Operation): Promise<boolean> {
+    return await this.#inTurn(name, async () => {
+      const entry = this.#entries.get(name)
+      if (entry === undefined) return false
+      if (this.#isStopped) throw new HostError('STOPPING', 'the host stops')
+      // Written first: what a person was told holds when the host is started anew.
+      if (operation !== 'restart') await this.#paused.set(name, operation === 'pause')
+      const cell = entry.cell?.state === 'stopped' ? undefined : entry.cell
+      if (cell !== undefined) await cell[operation]()
+      // Nothing runs, since its file was refused: it may be taken by now.
+      else if (operation !== 'pause') await this.#update(name)
+      this.#options.logger.info(`${operation}, by a person`, { function: name })
+      return true
+    })
   }
 
   /** Looks at the folder once: what is new, changed or gone is taken up as if it had been followed. Unchanged code runs on. */
@@ -140,7 +163,7 @@ export class Registry implements AsyncDisposable {
       if (!entry.files.includes(file)) entry.files = [...entry.files, file].sort()
       names.add(name)
     }
-    await Promise.all([...names].map((name) => this.#enqueue(name)))
+    await Promise.all([...names].map((name) => this.#inTurn(name, () => this.#update(name))))
   }
 
   #nameOf(file: string): string | undefined {
@@ -159,13 +182,19 @@ export class Registry implements AsyncDisposable {
     return entry
   }
 
-  #enqueue(name: string): Promise<void> {
+  /** Behind what is being done with the function already. */
+  #inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
     const after = this.#queues.get(name) ?? Promise.resolve()
-    const done = after.then(() => this.#update(name))
-    this.#queues.set(name, done)
-    void done.then(() => {
-      if (this.#queues.get(name) === done) this.#queues.delete(name)
-    })
+    const done = after.then(work)
+    const settled: Promise<void> = done
+      .then(
+        () => {},
+        () => {},
+      )
+      .then(() => {
+        if (this.#queues.get(name) === settled) this.#queues.delete(name)
+      })
+    this.#queues.set(name, settled)
     return done
   }
 
@@ -267,7 +296,8 @@ export class Registry implements AsyncDisposable {
   #cell(of: Pick<CellOptions, 'bundle' | 'description' | 'edges' | 'logger' | 'counted'>): Cell {
     const { log, tables, settings, drainMs, instance } = this.#options
     const storePath = join(tables, of.bundle.name)
-    return new Cell({ ...of, log, storePath, settings, drainMs, instance })
+    const isPaused = this.#paused.has(of.bundle.name)
+    return new Cell({ ...of, log, storePath, settings, drainMs, instance, isPaused })
   }
 
   async #remove(entry: Entry): Promise<void> {
@@ -275,6 +305,8 @@ export class Registry implements AsyncDisposable {
     entry.cell = undefined
     this.#entries.delete(entry.name)
     await cell?.[Symbol.asyncDispose]()
+    // Another function that comes under this name some day has not been paused by anybody.
+    await this.#paused.set(entry.name, false)
   }
 }
 

@@ -2,9 +2,9 @@
 import { Worker } from 'node:worker_threads'
 import { HostError as Failure, fromPlainError, type HostError } from '../errors.js'
 import type { SharedLog } from '../log/log.js'
-import type { FromWorker, ToWorker, Version, WorkerStart } from './messages.js'
+import type { FromWorker, ToWorker, WorkerStart } from './messages.js'
 
-type Request = ToWorker extends infer Each
+export type ThreadRequest = ToWorker extends infer Each
   ? Each extends ToWorker
     ? Omit<Each, 'id'>
     : never
@@ -57,7 +57,7 @@ export class FunctionWorker implements AsyncDisposable {
   }
 
   /** Resolves when the worker has done it; rejects with what failed, or with WORKER_DIED. */
-  async ask(request: Request): Promise<void> {
+  async ask(request: ThreadRequest): Promise<void> {
     if (this.#hasExited) throw this.#died(undefined, 0)
     const id = ++this.#lastId
     const answered = new Promise<void>((resolve, reject) => {
@@ -68,10 +68,10 @@ export class FunctionWorker implements AsyncDisposable {
   }
 
   /**
-   * `late`: no answer within that time, and the thread was ended for it; `died`: it ended by itself. Rejects if the version does
-   * not load: then the running one goes on.
+   * `late`: no answer within that time, and the thread was ended for it; `died`: it ended by itself. Rejects with what it refuses
+   * to do, a version that does not load for one: then it goes on as before.
    */
-  async swap(version: Version, withinMs: number): Promise<'done' | 'late' | 'died'> {
+  async askWithin(request: ThreadRequest, withinMs: number): Promise<'done' | 'late' | 'died'> {
     let isLate = false
     const timer = setTimeout(() => {
       isLate = true
@@ -79,7 +79,7 @@ export class FunctionWorker implements AsyncDisposable {
       void this.#worker.terminate()
     }, withinMs)
     try {
-      await this.ask({ kind: 'swap', version })
+      await this.ask(request)
       return 'done'
     } catch (error) {
       if (!this.#hasExited) throw error

@@ -71,6 +71,7 @@ class FunctionThread {
       },
     })
     this.#port.on('message', (message: ToWorker) => void this.#obey(message))
+    if (this.#start.isPaused) await this.#group.pause()
     await this.#group.start(partitions)
   }
 

@@ -3,12 +3,14 @@ import type { HttpBindings } from '@hono/node-server'
 import type { Context, Hono } from 'hono'
 import type { Config } from '../config.js'
 import type { Catalog } from '../functions/catalog.js'
+import type { Operator } from '../functions/operation.js'
 import type { Log } from '../log/log.js'
 import type { Logger } from '../logger.js'
 import type { Gate } from './gate.js'
 
 export interface HttpDeps {
   readonly catalog: Catalog
+  readonly operator: Operator
   readonly log: Log
   readonly gate: Gate
   readonly config: Config

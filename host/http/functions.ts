@@ -1,10 +1,16 @@
-// What runs: the functions, one function, and how they hang together.
+// What runs: the functions, one function, how they hang together, and what a person may have one do.
+import { HostError } from '../errors.js'
+import { operations } from '../functions/operation.js'
 import type { Gatekeeper } from './access.js'
 import { json, notFound } from './answer.js'
 import type { HttpApp, HttpContext, HttpDeps } from './deps.js'
 import { decodeText, segment } from './target.js'
 
-export function functionRoutes(app: HttpApp, { catalog }: HttpDeps, gatekeeper: Gatekeeper): void {
+export function functionRoutes(
+  app: HttpApp,
+  { catalog, operator, stopping }: HttpDeps,
+  gatekeeper: Gatekeeper,
+): void {
   const enter = (c: HttpContext, name?: string) => {
     const access = gatekeeper(c.req.header('authorization'))
     access.require(['read', 'admin'], name)
@@ -25,6 +31,17 @@ export function functionRoutes(app: HttpApp, { catalog }: HttpDeps, gatekeeper: 
     if (status === undefined) throw notFound('UNKNOWN_FUNCTION', name)
     return json(status)
   })
+
+  for (const operation of operations) {
+    app.post(`/functions/:name/${operation}`, async (c) => {
+      const name = decodeText(segment(c.req.path, 2), 'the function')
+      gatekeeper(c.req.header('authorization')).require(['admin'], name)
+      if (stopping.aborted) throw new HostError('STOPPING', 'the host stops: try again in a moment')
+      const status = (await operator.operate(name, operation)) && (await catalog.function(name))
+      if (!status) throw notFound('UNKNOWN_FUNCTION', name)
+      return json(status)
+    })
+  }
 
   app.get('/topology', (c) => {
     const { mayName } = enter(c)

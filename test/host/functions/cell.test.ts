@@ -279,6 +279,7 @@ t.test(
       root: project.root,
       folder: project.path('functions'),
       tables: project.path('tables'),
+      paused: project.path('paused.json'),
       namespace: '',
       partitions: 2,
       settings: {

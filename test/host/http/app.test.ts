@@ -59,6 +59,32 @@ t.test('functions and topology are shown', async (t) => {
   })
 })
 
+t.test('a function is paused, resumed and restarted by who may', async (t) => {
+  const { app, catalog, stopping } = createFixture(t, guarded)
+  catalog.fakes = [{ name: 'counts', inputs: [] }]
+  const post = (path: string, token: string) =>
+    said(app.request(path, as(token, { method: 'POST' })))
+  for (const [operation, state] of [
+    ['pause', 'paused'],
+    ['resume', 'running'],
+    ['restart', 'running'],
+  ]) {
+    const path = `/functions/counts/${operation}`
+    t.match(await post(path, secrets.ALL), { status: 200, body: { name: 'counts', state } })
+    t.match(await post(path, secrets.READ), { status: 403, body: { error: { code: 'FORBIDDEN' } } })
+    t.match(await post(`/functions/nope/${operation}`, secrets.ALL), {
+      status: 404,
+      body: { error: { code: 'UNKNOWN_FUNCTION' } },
+    })
+    t.match(await said(app.request(path, as(secrets.ALL))), { status: 405 })
+  }
+  stopping.abort()
+  t.match(await post('/functions/counts/pause', secrets.ALL), {
+    status: 503,
+    body: { error: { code: 'STOPPING' } },
+  })
+})
+
 t.test('it is ready when every function runs or was paused; alive always', async (t) => {
   const { app, catalog, stopping } = createFixture(t)
   catalog.fakes = [

@@ -212,7 +212,26 @@ export function createFixture(
     ...codec,
   })
   return {
-    app: createApp({ catalog, log, gate, config, logger, stopping: stopping.signal }),
+    app: createApp({
+      catalog,
+      operator: {
+        async operate(name, operation) {
+          const fake = catalog.fakes.find((known) => known.name === name)
+          if (fake === undefined) return false
+          const rest = catalog.fakes.filter((known) => known !== fake)
+          catalog.fakes = [
+            ...rest,
+            { ...fake, state: operation === 'pause' ? 'paused' : 'running' },
+          ]
+          return true
+        },
+      },
+      log,
+      gate,
+      config,
+      logger,
+      stopping: stopping.signal,
+    }),
     catalog,
     log,
     gate,

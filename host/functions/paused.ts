@@ -1,0 +1,59 @@
+// Which functions a person has paused: kept in the data folder, so that they stay paused when the host is started anew.
+import { readFile, rename, writeFile } from 'node:fs/promises'
+import { asHostError, HostError } from '../errors.js'
+import type { Logger } from '../logger.js'
+
+export class PausedFunctions {
+  readonly #file: string
+  #names: ReadonlySet<string> = new Set()
+  /** Writes take turns. */
+  #turn: Promise<void> = Promise.resolve()
+
+  constructor(file: string) {
+    this.#file = file
+  }
+
+  /** A file that cannot be read pauses nothing, and says so: a function that runs harms less than one that silently does not. */
+  async read(logger: Logger): Promise<void> {
+    try {
+      const names: unknown = JSON.parse(await readFile(this.#file, 'utf8'))
+      if (!Array.isArray(names)) throw new TypeError('it holds no list of names')
+      this.#names = new Set(names.filter((name) => typeof name === 'string'))
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
+      logger.warn(
+        `${this.#file} cannot be read, no function is paused: ${asHostError(error).message}`,
+      )
+    }
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name)
+  }
+
+  /** Resolves when it is written. */
+  async set(name: string, isPaused: boolean): Promise<void> {
+    const done = this.#turn.then(() => this.#set(name, isPaused))
+    this.#turn = done.catch(() => {})
+    await done
+  }
+
+  async #set(name: string, isPaused: boolean): Promise<void> {
+    if (this.#names.has(name) === isPaused) return
+    const names = new Set(this.#names)
+    if (isPaused) names.add(name)
+    else names.delete(name)
+    try {
+      // Under another name first: the file is whole at any time.
+      await writeFile(`${this.#file}.new`, `${JSON.stringify([...names])}\n`)
+      await rename(`${this.#file}.new`, this.#file)
+    } catch (cause) {
+      throw new HostError(
+        'DATA_NOT_WRITABLE',
+        `${this.#file} cannot be written: ${asHostError(cause).message}; nothing has changed`,
+        { cause },
+      )
+    }
+    this.#names = names
+  }
+}
