@@ -1,5 +1,6 @@
 // One partition of one function: has its records handled, and flushes what that did.
 import type { Batch, LogWriter, RecordToAppend } from '../log/log.js'
+import { turn } from '../turn.js'
 import type { Clock } from './clock.js'
 import { Attempt, type UserLog } from './context.js'
 import { Flusher, type FlushResult, type TablePartition } from './flush.js'
@@ -190,7 +191,7 @@ export class Task {
       }
       const step = this.#slice()
       if (typeof step === 'object') await step
-      else if (step === 'yield') await new Promise((resolve) => setImmediate(resolve))
+      else if (step === 'yield') await turn()
       else if (step === 'full') await this.#flush()
       else {
         if (step === 'drained') this.#drained()

@@ -38,6 +38,10 @@ export interface MemoryLogOptions {
 export interface MemoryLog extends Log {
   /** All records of a partition, decided or not. */
   records(topic: string, partition: number): readonly LogRecord[]
+  /** All records of a topic that readers may see, in the order in which they were written. */
+  arrivals(topic: string): readonly Arrival[]
+  /** As `describe` gives it, at once. */
+  stableEnd(topic: string, partition: number): number
   /** How the next commit of any writer ends; several calls make a queue. `written` is for `unknown`, default false. */
   failNext(kind: 'failed' | 'unknown', options?: { readonly written?: boolean }): void
   /** The next read of the partition, by any reader, fails. */
@@ -46,8 +50,15 @@ export interface MemoryLog extends Log {
   trim(topic: string, partition: number, before: number): void
   /** Records from the offset on are lost, and the leader epoch of the partition rises. */
   truncate(topic: string, partition: number, end: number): void
-  /** Resolves when no delay and no open transaction is left. */
+  /** No delay and no open transaction is left. */
+  readonly isQuiet: boolean
+  /** Resolves when it is. */
   quiet(): Promise<void>
+}
+
+export interface Arrival {
+  readonly partition: number
+  readonly record: LogRecord
 }
 
 interface Topic extends TopicSpec {
@@ -73,6 +84,8 @@ class Memory implements MemoryLog {
   readonly #readers = new Set<AssignedReader<MemoryPartition>>()
   readonly #outcomes: Outcome[] = []
   readonly #unreadable = new Set<MemoryPartition>()
+  readonly #arrivals = new WeakMap<LogRecord, number>()
+  #written = 0
   #isClosed = false
 
   constructor({ seed = 1, faults = {}, clock }: MemoryLogOptions) {
@@ -223,6 +236,26 @@ class Memory implements MemoryLog {
     return [...this.#partition({ topic, partition }).records]
   }
 
+  arrivals(name: string): readonly Arrival[] {
+    const topic = this.#topics.get(name)
+    if (topic === undefined) throw unknownTopic(name)
+    const found = topic.all.flatMap((one, partition) => {
+      const { stableEnd } = one.ends()
+      const visible = one.records.filter(({ offset }) => offset < stableEnd)
+      return visible.map((record) => ({ partition, record }))
+    })
+    const order = ({ record }: Arrival) => this.#arrivals.get(record) ?? 0
+    return found.sort((a, b) => order(a) - order(b))
+  }
+
+  stableEnd(topic: string, partition: number): number {
+    return this.#partition({ topic, partition }).ends().stableEnd
+  }
+
+  get isQuiet(): boolean {
+    return this.#turns.isQuiet
+  }
+
   failNext(kind: 'failed' | 'unknown', options: { readonly written?: boolean } = {}): void {
     this.#outcomes.push(kind === 'failed' ? { kind } : { kind, written: options.written ?? false })
   }
@@ -288,7 +321,9 @@ class Memory implements MemoryLog {
     return records.map((record) => {
       const partition = this.#partition(record)
       if (this.#random.happens(this.#faults.gaps)) partition.skip(this.#random.upTo(3))
-      return partition.append(record)
+      const written = partition.append(record)
+      this.#arrivals.set(written, ++this.#written)
+      return written.offset
     })
   }
 

@@ -26,17 +26,17 @@ export class MemoryPartition {
     return { oldest: this.#oldest, stableEnd, end: this.#end }
   }
 
-  append({ key, value, timestamp, headers }: RecordToAppend): number {
-    const offset = this.#end++
+  append({ key, value, timestamp, headers }: RecordToAppend): LogRecord {
     // Copies, as any other log makes: the caller may use its buffers again.
-    this.records.push({
-      offset,
+    const record: LogRecord = {
+      offset: this.#end++,
       timestamp,
       key: key && Buffer.from(key),
       value: value && Buffer.from(value),
       headers: (headers ?? []).map(([name, content]) => [name, Buffer.from(content)]),
-    })
-    return offset
+    }
+    this.records.push(record)
+    return record
   }
 
   skip(offsets: number): void {

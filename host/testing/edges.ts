@@ -1,0 +1,45 @@
+// What the types of the definitions under test say of streams and tables.
+import type { AnyCodec, InOf, OutOf } from '../../sdk/codec.js'
+import type { ProcessorDefinition } from '../../sdk/define.js'
+import type { Kebab } from './names.js'
+
+/** By the function's name, in kebab-case or camelCase. */
+export type Definitions = Readonly<Record<string, ProcessorDefinition>>
+
+/** The functions by either name. */
+export type FunctionName<D extends Definitions> = Named<keyof D & string>
+
+/** Streams that some function reads or writes. */
+export type StreamName<D extends Definitions> = NameIn<Inputs<D> | Outputs<D>>
+
+/** What may be emitted to a stream: what any of its readers takes; if nobody reads it, what its writers do. */
+export type Emitted<D extends Definitions, Stream extends string> = [
+  CodecIn<Inputs<D>, Stream>,
+] extends [never]
+  ? InOf<CodecIn<Outputs<D>, Stream>>
+  : InOf<CodecIn<Inputs<D>, Stream>>
+
+/** What is read from a stream. */
+export type Received<D extends Definitions, Stream extends string> = OutOf<
+  CodecIn<Inputs<D> | Outputs<D>, Stream>
+>
+
+/** Tables by either name of their function. */
+export type TableName<D extends Definitions> = Named<
+  { [K in keyof D]: [TableCodec<D[K]>] extends [never] ? never : K }[keyof D] & string
+>
+
+export type TableValue<D extends Definitions, Name extends string> = OutOf<
+  { [K in keyof D & string]: Name extends Named<K> ? TableCodec<D[K]> : never }[keyof D & string]
+>
+
+type Named<Name extends string> = Name extends string ? Name | Kebab<Name> : never
+type Inputs<D extends Definitions> = { [K in keyof D]: D[K]['inputs'] }[keyof D]
+type Outputs<D extends Definitions> = { [K in keyof D]: NonNullable<D[K]['outputs']> }[keyof D]
+type TableCodec<Definition extends ProcessorDefinition> = NonNullable<Definition['table']>
+type NameIn<Edges> = Edges extends unknown ? keyof Edges & string : never
+type CodecIn<Edges, Stream> = Edges extends unknown
+  ? Stream extends keyof Edges
+    ? Extract<Edges[Stream], AnyCodec>
+    : never
+  : never

@@ -1,0 +1,315 @@
+// One function under test: the tasks that the host would run in its thread, run here, on a store in memory.
+import type { ProcessorDefinition } from '../../sdk/define.js'
+import { fromPlainError, HostError } from '../errors.js'
+import type { FunctionDescription } from '../functions/description.js'
+import { hasSameEdges, prepareTopics } from '../functions/topics.js'
+import type { MemoryLog } from '../log/memory/log.js'
+import { Group, type HaltReason } from '../processor/group.js'
+import { createProgram, type Edges, type Program } from '../processor/program.js'
+import { Progress } from '../processor/progress.js'
+import type { RecordFailure } from '../processor/runner.js'
+import { createMemoryStore, type MemoryStore } from '../tables/memory.js'
+import { Life } from './life.js'
+import type { Settings } from './options.js'
+import type { Pace } from './pace.js'
+import { UserCode } from './user-code.js'
+
+/** A line that a handler has written by `ctx.log`. */
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly message: string
+  readonly fields: Readonly<Record<string, unknown>>
+  readonly key: string
+}
+
+/** A record that was given up, and why. */
+export interface FailedRecord {
+  readonly error: Error
+  readonly stream: string
+  readonly partition: number
+  readonly offset: number
+  readonly key: string
+  readonly attempts: number
+}
+
+/** What is known of a function under test. */
+export interface FunctionStatus {
+  readonly name: string
+  readonly state: 'recovering' | 'running' | 'paused' | 'halted'
+  /** Why it has halted; its cause is what the handler threw. */
+  readonly error: HostError | undefined
+  /** Records handled since the process began, which a crash ends. */
+  readonly records: number
+  /** Records of its inputs that are not handled and stored yet; gaps and markers of the log count. */
+  readonly lag: number
+  /** Given up by `onError: 'skip'`. */
+  readonly skipped: readonly FailedRecord[]
+  readonly lines: readonly LogLine[]
+}
+
+export class HostedFunction implements FunctionStatus {
+  readonly name: string
+  readonly skipped: FailedRecord[] = []
+  readonly lines: LogLine[] = []
+  readonly #log: MemoryLog
+  readonly #pace: Pace
+  readonly #settings: Settings
+  readonly #userCode = new UserCode()
+  #definition: ProcessorDefinition
+  #description: FunctionDescription
+  #edges: Edges
+  #store: MemoryStore = createMemoryStore()
+  #progress: Progress
+  #life = new Life()
+  #group: Group | undefined
+  #versions = 1
+  #isPaused = false
+  #error: HostError | undefined
+
+  private constructor(options: HostedFunctionOptions, edges: Edges) {
+    this.name = options.description.name
+    this.#log = options.log
+    this.#pace = options.pace
+    this.#settings = options.settings
+    this.#definition = options.definition
+    this.#description = options.description
+    this.#edges = edges
+    this.#progress = progressOf(edges)
+  }
+
+  /** Makes its topics; `start` starts it. */
+  static async create(options: HostedFunctionOptions): Promise<HostedFunction> {
+    const { log, description, settings } = options
+    return new HostedFunction(options, await prepareTopics(log, description, settings.partitions))
+  }
+
+  get definition(): ProcessorDefinition {
+    return this.#definition
+  }
+
+  get description(): FunctionDescription {
+    return this.#description
+  }
+
+  get store(): MemoryStore {
+    return this.#store
+  }
+
+  get state(): FunctionStatus['state'] {
+    if (this.#error !== undefined) return 'halted'
+    if (this.#isPaused) return 'paused'
+    return this.#group === undefined ? 'recovering' : 'running'
+  }
+
+  get error(): HostError | undefined {
+    return this.#error
+  }
+
+  get records(): number {
+    return this.#places().reduce(
+      (sum, { partition, input }) => sum + (input === 0 ? this.#progress.records(partition) : 0),
+      0,
+    )
+  }
+
+  get lag(): number {
+    return this.#places().reduce((sum, { topic, partition, input }) => {
+      const end = this.#log.stableEnd(topic, partition)
+      return sum + end - Math.min(end, this.#progress.position(partition, input))
+    }, 0)
+  }
+
+  /** No commit of it is under way. */
+  get isQuiet(): boolean {
+    return this.#life.isQuiet
+  }
+
+  get isUserCodeDone(): boolean {
+    return this.#userCode.isDone
+  }
+
+  /** It has nothing to do, or will do nothing: read to its end, halted or paused. */
+  get isAtRest(): boolean {
+    if (this.#error !== undefined) return true
+    const group = this.#group
+    if (group === undefined || group.isHalted) return false
+    return this.#isPaused || (group.isIdle && this.lag === 0)
+  }
+
+  async start(): Promise<void> {
+    const life = new Life()
+    this.#life = life
+    const { edges } = this.#program()
+    const { flush, cacheBytes, maxRecordBytes, tombstoneRetentionMs } = this.#settings
+    const group = new Group({
+      log: life.log(this.#log),
+      store: edges.table === null ? null : life.store(this.#store),
+      program: this.#program(),
+      progress: this.#progress,
+      flush,
+      cacheBytes,
+      maxRecordBytes,
+      tombstoneRetentionMs,
+      // A handler takes real time, which this clock knows nothing of: `drain` sees to it.
+      attemptGraceMs: Number.POSITIVE_INFINITY,
+      clock: this.#pace.clock,
+      events: {
+        recovering: () => {},
+        running: () => {},
+        fenced: () => {},
+        detached: () => {},
+        warned: () => {},
+        resumed: () => {
+          this.#error = undefined
+        },
+        halted: (reason) => {
+          if (!life.isOver) this.#error = this.#halt(reason)
+        },
+        skipped: (failure) => void this.skipped.push(this.#failedRecord(failure)),
+        log: ({ key }) => {
+          const write =
+            (level: LogLine['level']) =>
+            (message: string, fields: LogLine['fields'] = {}) =>
+              void this.lines.push({ level, message, fields, key })
+          return {
+            debug: write('debug'),
+            info: write('info'),
+            warn: write('warn'),
+            error: write('error'),
+          }
+        },
+      },
+    })
+    const partitions = Array.from({ length: edges.partitions }, (_, partition) => partition)
+    if (this.#isPaused) void group.pause()
+    await this.#pace.ended(group.start(partitions), () => `${this.name} does not start`)
+    this.#group = group
+  }
+
+  /** As `kill -9` ends it. */
+  async crash(): Promise<void> {
+    this.#life.end()
+    await this.#stop()
+    this.#progress = progressOf(this.#edges)
+  }
+
+  /** Another owner takes its partitions over; this one is not told. */
+  async fence(): Promise<void> {
+    const { group, partitions } = this.#edges
+    for (let partition = 0; partition < partitions; partition += 1) {
+      await using _other = await this.#log.openWriter(group, partition)
+    }
+    await this.#pace.breathe()
+    await this.#stop()
+  }
+
+  /** Flushes and stops. What does not come to a record boundary is given up, as the host does it. */
+  async drain(): Promise<void> {
+    const group = this.#group
+    if (group === undefined) return
+    const { timeoutMs } = this.#settings
+    try {
+      await this.#pace.ended(group.drain(), () => `${this.name} drains`, timeoutMs / 2)
+    } catch (error) {
+      if (!(error instanceof HostError && error.code === 'WAIT_TIMEOUT')) throw error
+      this.#life.end()
+    }
+    await this.#stop()
+  }
+
+  /** As a host that has lost its disk, or never had one. */
+  loseStore(): void {
+    this.#store = createMemoryStore()
+  }
+
+  async pause(): Promise<void> {
+    this.#isPaused = true
+    const pausing = this.#group?.pause()
+    if (pausing !== undefined) await this.#pace.ended(pausing, () => `${this.name} pauses`)
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#group?.resume()
+  }
+
+  async swap(definition: ProcessorDefinition, description: FunctionDescription): Promise<void> {
+    const { partitions } = this.#settings
+    const edges = await prepareTopics(this.#log, description, partitions)
+    const isInPlace = hasSameEdges(this.#description, description)
+    if (!isInPlace) await this.drain()
+    this.#definition = definition
+    this.#description = description
+    this.#versions += 1
+    this.#edges = edges
+    if (isInPlace) {
+      const group = this.#group
+      if (group === undefined) return
+      await this.#pace.ended(group.swap(this.#program()), () => `${this.name} is swapped`)
+      return
+    }
+    this.#progress = progressOf(edges)
+    await this.start()
+  }
+
+  async end(): Promise<void> {
+    this.#life.end()
+    await this.#stop()
+  }
+
+  async #stop(): Promise<void> {
+    const group = this.#group
+    this.#group = undefined
+    this.#error = undefined
+    await group?.[Symbol.asyncDispose]()
+    this.#userCode.forget()
+  }
+
+  #program(): Program {
+    const definition = this.#userCode.watch(this.#definition)
+    return createProgram(definition, this.#edges, this.#description.options, `${this.#versions}`)
+  }
+
+  #places() {
+    const { inputs, partitions } = this.#edges
+    return inputs.flatMap(({ topic }, input) =>
+      Array.from({ length: partitions }, (_, partition) => ({ topic, partition, input })),
+    )
+  }
+
+  #halt(reason: HaltReason): HostError {
+    const { function: _, ...place } = { function: this.name, ...reason }
+    const failed = 'offset' in reason ? this.#failedRecord(reason) : undefined
+    const cause = failed?.error ?? fromPlainError(reason.error)
+    const where =
+      failed === undefined
+        ? `partition ${reason.partition}`
+        : `${failed.stream}, partition ${failed.partition}, offset ${failed.offset}, key "${failed.key}", after ${failed.attempts} ${failed.attempts === 1 ? 'attempt' : 'attempts'}`
+    const error = fromPlainError(reason.error, 'HANDLER_FAILED')
+    return new HostError(error.code, `${this.name} has halted at ${where}: ${cause.message}`, {
+      cause,
+      function: this.name,
+      partition: place.partition,
+      ...(failed === undefined ? {} : { stream: failed.stream, offset: failed.offset }),
+    })
+  }
+
+  #failedRecord(failure: RecordFailure): FailedRecord {
+    const { error, version: _, ...place } = failure
+    return {
+      error: this.#userCode.thrownAt(place) ?? fromPlainError(error, 'HANDLER_FAILED'),
+      ...place,
+    }
+  }
+}
+
+interface HostedFunctionOptions {
+  readonly definition: ProcessorDefinition
+  readonly description: FunctionDescription
+  readonly log: MemoryLog
+  readonly pace: Pace
+  readonly settings: Settings
+}
+
+const progressOf = ({ partitions, inputs }: Edges): Progress =>
+  Progress.allocate(partitions, inputs.length)

@@ -1,0 +1,15 @@
+// What a test imports: `import { testHost } from 'millrace/testing'`.
+export type {
+  Definitions,
+  Emitted,
+  FunctionName,
+  Received,
+  StreamName,
+  TableName,
+  TableValue,
+} from './edges.js'
+export type { FailedRecord, FunctionStatus, LogLine } from './hosted-function.js'
+export type { TestHostOptions } from './options.js'
+export type { TestRecord, TestStream } from './stream.js'
+export type { TableRange, TestTable } from './table.js'
+export { type EmittedRecord, type TestHost, testHost } from './test-host.js'

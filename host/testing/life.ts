@@ -1,0 +1,84 @@
+// One life of a process that can die between any two steps: what it had not brought to the log, or to its store, never gets there.
+import { HostError } from '../errors.js'
+import type { Commit, CommitOutcome, Log, LogWriter } from '../log/log.js'
+import type { PartitionStore, TableStore } from '../tables/store.js'
+import { turn } from '../turn.js'
+
+export class Life {
+  #isOver = false
+  #commits = 0
+
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** No commit is under way. */
+  get isQuiet(): boolean {
+    return this.#commits === 0
+  }
+
+  end(): void {
+    this.#isOver = true
+  }
+
+  /** The log as this process has it. */
+  log(log: Log): Log {
+    return {
+      describe: (names) => log.describe(names),
+      endOfEpoch: (partition, epoch) => log.endOfEpoch(partition, epoch),
+      offsetAt: (topic, time) => log.offsetAt(topic, time),
+      ensure: (specs) => log.ensure(specs),
+      remove: (names) => log.remove(names),
+      committed: (group) => log.committed(group),
+      append: (records, options) => log.append(records, options),
+      reader: (options) => log.reader(options),
+      openWriter: async (group, partition) => this.#writer(await log.openWriter(group, partition)),
+      join: (options) => log.join(options),
+      share: () => log.share(),
+      [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),
+    }
+  }
+
+  /** The store as this process has it; its content lives on. */
+  store(store: TableStore): TableStore {
+    return {
+      partition: (number) => this.#partition(store.partition(number)),
+      [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    }
+  }
+
+  #writer(writer: LogWriter): LogWriter {
+    return {
+      positions: writer.positions,
+      commit: (commit) => this.#commit(writer, commit),
+      [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
+    }
+  }
+
+  /** A turn before and one after it: so long it takes on any log, and so long it can be cut off. */
+  async #commit(writer: LogWriter, commit: Commit): Promise<CommitOutcome> {
+    this.#commits += 1
+    try {
+      await turn()
+      if (this.#isOver) return { kind: 'fenced' }
+      const outcome = await writer.commit(commit)
+      await turn()
+      return this.#isOver ? { kind: 'fenced' } : outcome
+    } finally {
+      this.#commits -= 1
+    }
+  }
+
+  #partition(partition: PartitionStore): PartitionStore {
+    return {
+      get: (key) => partition.get(key),
+      meta: () => partition.meta(),
+      wipe: () => partition.wipe(),
+      range: (bounds) => partition.range(bounds),
+      write: async (changes, meta) => {
+        if (this.#isOver) throw new HostError('STORE_FAILED', 'the process has died')
+        await partition.write(changes, meta)
+      },
+    }
+  }
+}

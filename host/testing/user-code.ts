@@ -1,0 +1,80 @@
+// The handlers of one function, watched: is one still at it, and what exactly did it throw?
+import type { ProcessorDefinition } from '../../sdk/define.js'
+import type { Attempt } from '../processor/context.js'
+import type { Handler, RunnableDefinition } from '../processor/program.js'
+
+interface Place {
+  readonly stream: string
+  readonly partition: number
+  readonly offset: number
+}
+
+export class UserCode {
+  /** What is under way; another set after `forget`. */
+  #attempts = new Set<object>()
+  /** The last error of each record that has failed and not succeeded since. */
+  readonly #thrown = new Map<string, Error>()
+
+  get isDone(): boolean {
+    return this.#attempts.size === 0
+  }
+
+  /** Nobody waits any more for what is under way. */
+  forget(): void {
+    this.#attempts = new Set()
+  }
+
+  /** The very object, with its own stack, which the task knows only as plain data; undefined: no handler threw an error there. */
+  thrownAt(place: Place): Error | undefined {
+    const key = keyOf(place)
+    const error = this.#thrown.get(key)
+    this.#thrown.delete(key)
+    return error
+  }
+
+  watch(definition: ProcessorDefinition): RunnableDefinition {
+    const { inputs, outputs, table, loop, on, onLoop } = definition
+    return {
+      inputs,
+      on: Object.fromEntries(
+        Object.entries(on).map(([stream, handler]) => [stream, this.#watched(handler)]),
+      ),
+      ...(outputs === undefined ? {} : { outputs }),
+      ...(table === undefined ? {} : { table }),
+      ...(loop === undefined ? {} : { loop }),
+      ...(onLoop === undefined ? {} : { onLoop: this.#watched(onLoop) }),
+    }
+  }
+
+  #watched(handler: Handler): Handler {
+    return (ctx, value) => {
+      let returned: unknown
+      try {
+        returned = handler(ctx, value)
+      } catch (error) {
+        throw this.#failed(ctx, error)
+      }
+      return returned instanceof Promise ? this.#awaited(ctx, returned) : returned
+    }
+  }
+
+  async #awaited(ctx: Attempt, returned: Promise<unknown>): Promise<void> {
+    const attempts = this.#attempts
+    const attempt = {}
+    attempts.add(attempt)
+    try {
+      await returned
+    } catch (error) {
+      throw this.#failed(ctx, error)
+    } finally {
+      attempts.delete(attempt)
+    }
+  }
+
+  #failed(ctx: Attempt, error: unknown): unknown {
+    if (error instanceof Error) this.#thrown.set(keyOf(ctx), error)
+    return error
+  }
+}
+
+const keyOf = ({ stream, partition, offset }: Place): string => `${stream}/${partition}/${offset}`
