@@ -150,7 +150,7 @@ export class HostedFunction implements FunctionStatus {
       cacheBytes,
       maxRecordBytes,
       tombstoneRetentionMs,
-      // A handler takes real time, which this clock knows nothing of: `drain` sees to it.
+      // A handler takes real time, which this clock knows nothing of: see `#comesToBoundary`.
       attemptGraceMs: Number.POSITIVE_INFINITY,
       clock: this.#pace.clock,
       events: {
@@ -203,17 +203,11 @@ export class HostedFunction implements FunctionStatus {
     await this.#stop()
   }
 
-  /** Flushes and stops. What does not come to a record boundary is given up, as the host does it. */
+  /** Flushes and stops. */
   async drain(): Promise<void> {
     const group = this.#group
     if (group === undefined) return
-    const { timeoutMs } = this.#settings
-    try {
-      await this.#pace.ended(group.drain(), () => `${this.name} drains`, timeoutMs / 2)
-    } catch (error) {
-      if (!(error instanceof HostError && error.code === 'WAIT_TIMEOUT')) throw error
-      this.#life.end()
-    }
+    if (!(await this.#comesToBoundary(group.drain(), 'drains'))) this.#life.end()
     await this.#stop()
   }
 
@@ -236,25 +230,32 @@ export class HostedFunction implements FunctionStatus {
   async swap(definition: ProcessorDefinition, description: FunctionDescription): Promise<void> {
     const { partitions } = this.#settings
     const edges = await prepareTopics(this.#log, description, partitions)
-    const isInPlace = hasSameEdges(this.#description, description)
-    if (!isInPlace) await this.drain()
+    const group = hasSameEdges(this.#description, description) ? this.#group : undefined
+    if (group === undefined) await this.drain()
     this.#definition = definition
     this.#description = description
     this.#versions += 1
     this.#edges = edges
-    if (isInPlace) {
-      const group = this.#group
-      if (group === undefined) return
-      await this.#pace.ended(group.swap(this.#program()), () => `${this.name} is swapped`)
-      return
-    }
-    this.#progress = progressOf(edges)
+    if (group === undefined) this.#progress = progressOf(edges)
+    else if (await this.#comesToBoundary(group.swap(this.#program()), 'is swapped')) return
+    else await this.crash()
     await this.start()
   }
 
   async end(): Promise<void> {
     this.#life.end()
     await this.#stop()
+  }
+
+  /** False: a handler does not end, which is then given up, as the host gives it up. */
+  async #comesToBoundary(work: Promise<unknown>, what: string): Promise<boolean> {
+    try {
+      await this.#pace.ended(work, () => `${this.name} ${what}`, this.#settings.timeoutMs / 2)
+      return true
+    } catch (error) {
+      if (error instanceof HostError && error.code === 'WAIT_TIMEOUT') return false
+      throw error
+    }
   }
 
   async #stop(): Promise<void> {
