@@ -6,19 +6,29 @@ import type { Config } from './config.js'
 import { HostError } from './errors.js'
 import type { Catalog } from './functions/catalog.js'
 import { LiveCatalog } from './functions/live-catalog.js'
+import type { FunctionPorts } from './functions/ports.js'
 import { Registry } from './functions/registry.js'
 import { createApp } from './http/app.js'
 import { createGate } from './http/gate.js'
 import { listen } from './http/serve.js'
 import { Stack } from './lifecycle.js'
-import { openEmbeddedLog } from './log/embedded/log.js'
+import { type EmbeddedLogOptions, openEmbeddedLog } from './log/embedded/log.js'
+import type { Log } from './log/log.js'
 import type { Logger } from './logger.js'
+
+/** What the host is composed with; others may take the place of the shipped ones. */
+export interface HostPorts {
+  openLog(options: EmbeddedLogOptions): Promise<Log>
+  readonly functions: FunctionPorts
+}
 
 export interface HostOptions {
   readonly config: Config
   /** Follow the folder of functions. */
   readonly watch: boolean
   readonly logger: Logger
+  /** Default: as the host ships. */
+  readonly ports?: Partial<HostPorts>
 }
 
 export interface RunningHost extends AsyncDisposable {
@@ -34,7 +44,9 @@ export interface RunningHost extends AsyncDisposable {
 // As long as a table's changelog keeps tombstones.
 const tombstoneRetentionMs = 24 * 60 * 60 * 1000
 
-export async function startHost({ config, watch, logger }: HostOptions): Promise<RunningHost> {
+export async function startHost(options: HostOptions): Promise<RunningHost> {
+  const { config, watch, logger, ports } = options
+  const openLog = ports?.openLog ?? openEmbeddedLog
   const stack = new Stack()
   try {
     if (!watch) await needFunctions(config.functions)
@@ -45,7 +57,7 @@ export async function startHost({ config, watch, logger }: HostOptions): Promise
     })
     const { partitions, sync, maxQueuedBytes, maxRecordBytes } = config.log
     const log = stack.use(
-      await openEmbeddedLog({
+      await openLog({
         path: join(config.data, 'log'),
         sync,
         maxQueuedBytes,
@@ -70,6 +82,7 @@ export async function startHost({ config, watch, logger }: HostOptions): Promise
         attemptGraceMs: config.limits.drainMs / 2,
         tombstoneRetentionMs,
       },
+      ports: ports?.functions,
       drainMs: config.limits.drainMs,
       loadMs: config.limits.loadMs,
       instance: `${hostname()}-${process.pid}`,

@@ -17,6 +17,7 @@ import { showError } from './failure.js'
 import { KeptThread } from './kept-thread.js'
 import { LocalTable } from './local-table.js'
 import type { FromWorker, RecordPlace, Version, WorkerSettings } from './messages.js'
+import type { FunctionPorts } from './ports.js'
 import type { ThreadOptions } from './thread.js'
 
 export interface CellOptions {
@@ -27,6 +28,7 @@ export interface CellOptions {
   /** The folder of this function's store, absolute. */
   readonly storePath: string
   readonly settings: WorkerSettings
+  readonly ports: FunctionPorts
   readonly drainMs: number
   readonly instance: string
   readonly logger: Logger
@@ -75,10 +77,18 @@ export class Cell implements AsyncDisposable {
     this.#recordsBefore = options.counted?.records ?? 0
     this.#swaps = options.counted?.swaps ?? 0
     this.#isPaused = options.isPaused
-    const { storePath: path, drainMs, logger } = options
+    const { storePath: path, drainMs, logger, ports } = options
     if (table !== null) {
       const damaged = (error: HostError) => this.#thread.reopen(error)
-      this.#table = new LocalTable({ name: this.name, path, partitions, logger, damaged })
+      const { openStore } = ports
+      this.#table = new LocalTable({
+        name: this.name,
+        path,
+        partitions,
+        logger,
+        openStore,
+        damaged,
+      })
     }
     this.#thread = new KeptThread({
       table: this.#table,
@@ -282,11 +292,12 @@ export class Cell implements AsyncDisposable {
     await this.#thread.launch()
   }
 
-  #start(): Pick<ThreadOptions, 'start' | 'log'> {
+  #start(): Pick<ThreadOptions, 'entry' | 'start' | 'log'> {
     this.#isHalted = false
     for (const partition of this.#assigned) this.#partitions.set(partition, 'recovering')
-    const { log, storePath, settings } = this.#options
+    const { log, storePath, settings, ports } = this.#options
     return {
+      entry: ports.threadEntry,
       start: {
         ...versionOf(this.#bundle, this.#description, this.#edges),
         storePath: this.#edges.table === null ? null : storePath,

@@ -11,7 +11,7 @@ export interface KeptThreadOptions {
   readonly drainMs: number
   readonly logger: Logger
   /** Asked at each start. */
-  start(): Pick<ThreadOptions, 'start' | 'log'>
+  start(): Pick<ThreadOptions, 'entry' | 'start' | 'log'>
   hear: ThreadOptions['onMessage']
   /** What went wrong, before it is started anew. */
   failed(what: string, error: HostError, pauseMs: number): void

@@ -2,7 +2,6 @@
 import { rename } from 'node:fs/promises'
 import { asHostError, HostError } from '../errors.js'
 import type { Logger } from '../logger.js'
-import { openLevelStore } from '../tables/level.js'
 import type { Entry, TableStore } from '../tables/store.js'
 import { createTableView, type TableView } from '../tables/view.js'
 
@@ -13,6 +12,7 @@ export interface LocalTableOptions {
   readonly path: string
   readonly partitions: number
   readonly logger: Logger
+  openStore(path: string): Promise<TableStore>
   /** A read has found it damaged, which a thread that does not read that key may never find. */
   damaged(error: HostError): void
 }
@@ -106,17 +106,17 @@ export class LocalTable implements AsyncDisposable {
   }
 
   async #openSound(): Promise<TableStore> {
-    const { path } = this.#options
+    const { path, openStore } = this.#options
     if (this.#damage === undefined) {
       try {
-        return await openLevelStore({ path })
+        return await openStore(path)
       } catch (error) {
         if (asHostError(error).code !== 'STORE_DAMAGED') throw error
         this.#damage = error
       }
     }
     await this.#setAside()
-    return await openLevelStore({ path })
+    return await openStore(path)
   }
 
   /** Never deleted: somebody may want to know what happened to it. */

@@ -12,6 +12,7 @@ import { showError } from './failure.js'
 import type { WorkerSettings } from './messages.js'
 import type { Operation, Operator } from './operation.js'
 import { PausedFunctions } from './paused.js'
+import { type FunctionPorts, levelPorts } from './ports.js'
 import { Probe } from './probe.js'
 import { hasSameEdges, prepareTopics } from './topics.js'
 import { type FunctionsWatch, watchFunctions } from './watch.js'
@@ -30,6 +31,8 @@ export interface RegistryOptions {
   readonly namespace: string
   readonly partitions: number
   readonly settings: WorkerSettings
+  /** Default: as the host ships. */
+  readonly ports?: FunctionPorts | undefined
   readonly drainMs: number
   readonly loadMs: number
   readonly instance: string
@@ -294,10 +297,10 @@ export class Registry implements AsyncDisposable, Operator {
   }
 
   #cell(of: Pick<CellOptions, 'bundle' | 'description' | 'edges' | 'logger' | 'counted'>): Cell {
-    const { log, tables, settings, drainMs, instance } = this.#options
+    const { log, tables, settings, ports = levelPorts, drainMs, instance } = this.#options
     const storePath = join(tables, of.bundle.name)
     const isPaused = this.#paused.has(of.bundle.name)
-    return new Cell({ ...of, log, storePath, settings, drainMs, instance, isPaused })
+    return new Cell({ ...of, log, storePath, settings, ports, drainMs, instance, isPaused })
   }
 
   async #remove(entry: Entry): Promise<void> {

@@ -11,6 +11,8 @@ export type ThreadRequest = ToWorker extends infer Each
   : never
 
 export interface ThreadOptions {
+  /** The module that the thread runs. */
+  readonly entry: URL
   readonly start: Omit<WorkerStart, 'log'>
   readonly log: SharedLog
   onMessage(message: Exclude<FromWorker, { kind: 'reply' }>): void
@@ -28,10 +30,10 @@ export class FunctionWorker implements AsyncDisposable {
   #hasExited = false
 
   constructor(options: ThreadOptions) {
-    const { start, log } = options
+    const { entry, start, log } = options
     this.#name = start.bundle.name
     const workerData: WorkerStart = { ...start, log: log.description }
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
+    this.#worker = new Worker(entry, {
       workerData,
       transferList: log.transfer,
       name: this.#name,

@@ -20,6 +20,8 @@ export interface EmbeddedLogOptions {
   readonly sync?: boolean
   /** Of all topics together. Default 16,384. */
   readonly maxPartitions?: number
+  /** The module that the log thread runs: composes `runLogThread`. Default: as the host ships. */
+  readonly threadEntry?: URL
   /** Called once, when the log has failed while it was open: it takes nothing any more. */
   readonly onFailure: (error: HostError) => void
 }
@@ -40,7 +42,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
     sync: options.sync ?? false,
     port: port2,
   }
-  const thread = new Worker(new URL('./thread.js', import.meta.url), {
+  const thread = new Worker(options.threadEntry ?? new URL('./thread.js', import.meta.url), {
     name: 'millrace log',
     workerData: data,
     transferList: [port2],

@@ -1,0 +1,187 @@
+// What a function's thread does: loads the user's bundle and runs the function's tasks over it, on orders of the main thread.
+import type { MessagePort } from 'node:worker_threads'
+import { asHostError, toPlainError } from '../errors.js'
+import type { Log, LogDescription } from '../log/log.js'
+import { systemClock } from '../processor/clock.js'
+import type { Attempt, UserLog } from '../processor/context.js'
+import { Group, type HaltReason } from '../processor/group.js'
+import { createProgram, type Program, type RunnableDefinition } from '../processor/program.js'
+import { Progress } from '../processor/progress.js'
+import type { TableStore } from '../tables/store.js'
+import { type LoadedBundle, loadBundle } from './load.js'
+import type {
+  FromWorker,
+  LogLevel,
+  RecordPlace,
+  ToWorker,
+  Version,
+  WorkerStart,
+} from './messages.js'
+
+/** What the thread's entry composes it with. */
+export interface FunctionThreadPorts {
+  attachLog(description: LogDescription): Promise<Log>
+  openStore(path: string): Promise<TableStore>
+}
+
+interface Loaded {
+  readonly bundle: LoadedBundle
+  readonly program: Program
+}
+
+/** `port` leads to the main thread. */
+export async function runFunctionThread(
+  port: MessagePort,
+  start: WorkerStart,
+  ports: FunctionThreadPorts,
+): Promise<void> {
+  const thread = new FunctionThread(port, start, ports)
+  try {
+    await thread.run()
+  } catch (error) {
+    port.postMessage({ kind: 'unstartable', error: toPlainError(error) } satisfies FromWorker)
+    await thread.close()
+    port.close()
+  }
+}
+
+class FunctionThread {
+  readonly #port: MessagePort
+  readonly #start: WorkerStart
+  readonly #ports: FunctionThreadPorts
+  #loaded: Loaded | undefined
+  #log: Log | undefined
+  #store: TableStore | null = null
+  #group: Group | undefined
+
+  constructor(port: MessagePort, start: WorkerStart, ports: FunctionThreadPorts) {
+    this.#port = port
+    this.#start = start
+    this.#ports = ports
+  }
+
+  async run(): Promise<void> {
+    const { log, storePath, settings, progress, edges, partitions } = this.#start
+    this.#loaded = load(this.#start)
+    const attached = await this.#ports.attachLog(log)
+    this.#log = attached
+    if (storePath !== null) this.#store = await this.#ports.openStore(storePath)
+    this.#group = new Group({
+      log: attached,
+      store: this.#store,
+      program: this.#loaded.program,
+      progress: new Progress(progress, edges.inputs.length),
+      flush: settings.flush,
+      cacheBytes: settings.cacheBytes,
+      maxRecordBytes: settings.maxRecordBytes,
+      attemptGraceMs: settings.attemptGraceMs,
+      tombstoneRetentionMs: settings.tombstoneRetentionMs,
+      clock: systemClock,
+      events: {
+        recovering: (partition) => this.#say({ kind: 'recovering', partition }),
+        running: (partition) => this.#say({ kind: 'running', partition }),
+        fenced: (partition) => this.#say({ kind: 'fenced', partition }),
+        resumed: () => this.#say({ kind: 'resumed' }),
+        halted: (reason) =>
+          this.#say({ kind: 'halted', error: reason.error, place: placeOf(reason) }),
+        skipped: (failure) =>
+          this.#say({ kind: 'skipped', error: failure.error, place: placeOf(failure) }),
+        detached: (partition, cause) =>
+          this.#say({ kind: 'detached', partition, error: toPlainError(cause) }),
+        warned: (message, fields) => this.#write('warn', message, fields),
+        log: (attempt) => this.#userLog(attempt),
+      },
+    })
+    this.#port.on('message', (message: ToWorker) => void this.#obey(message))
+    if (this.#start.isPaused) await this.#group.pause()
+    await this.#group.start(partitions)
+  }
+
+  async #obey(message: ToWorker): Promise<void> {
+    try {
+      if (message.kind === 'swap') await this.#swap(message.version)
+      else if (message.kind === 'pause') await this.#group?.pause()
+      else if (message.kind === 'resume') this.#group?.resume()
+      else await this.close()
+      this.#say({ kind: 'reply', id: message.id })
+      if (message.kind === 'drain') this.#port.close()
+    } catch (error) {
+      this.#say({ kind: 'reply', id: message.id, error: toPlainError(error) })
+    }
+  }
+
+  async #swap(version: Version): Promise<void> {
+    // Loaded beside the running version: if that throws, nothing has changed.
+    const next = load(version)
+    await this.#group?.swap(next.program)
+    this.#loaded?.bundle.dispose()
+    this.#loaded = next
+  }
+
+  /** Ends everything that was opened, in the reverse order. */
+  async close(): Promise<void> {
+    await this.#group?.drain()
+    this.#loaded?.bundle.dispose()
+    await this.#store?.[Symbol.asyncDispose]()
+    await this.#log?.[Symbol.asyncDispose]()
+  }
+
+  #userLog(attempt: Attempt): UserLog {
+    const write = (level: LogLevel) => (message: string, fields?: Record<string, unknown>) =>
+      this.#write(level, String(message), {
+        ...fields,
+        key: attempt.key,
+        stream: attempt.stream,
+        partition: attempt.partition,
+        offset: attempt.offset,
+      })
+    return {
+      debug: write('debug'),
+      info: write('info'),
+      warn: write('warn'),
+      error: write('error'),
+    }
+  }
+
+  #write(level: LogLevel, message: string, fields: Record<string, unknown>): void {
+    this.#say({ kind: 'log', level, message, fields: toJson(fields) })
+  }
+
+  #say(message: FromWorker): void {
+    this.#port.postMessage(message)
+  }
+}
+
+function load(version: Version): Loaded {
+  const bundle = loadBundle(version.bundle)
+  try {
+    // The probe has checked the shape of this very bundle.
+    const definition = bundle.definition as RunnableDefinition
+    const program = createProgram(
+      definition,
+      version.edges,
+      version.options,
+      version.bundle.version,
+    )
+    return { bundle, program }
+  } catch (error) {
+    bundle.dispose()
+    throw error
+  }
+}
+
+function placeOf(reason: HaltReason): RecordPlace {
+  const { error: _, ...place } = reason
+  return place
+}
+
+// A log line's fields are the user's: whatever they are, they must not fail the handler.
+function toJson(fields: Record<string, unknown>): string {
+  try {
+    return JSON.stringify(fields, (_, value: unknown) =>
+      typeof value === 'bigint' ? String(value) : value,
+    )
+  } catch (error) {
+    return JSON.stringify({ unprintable: asHostError(error).message })
+  }
+}
