@@ -4,7 +4,7 @@ import type { EmitOptions } from '../../sdk/context.js'
 import type { ProcessorDefinition } from '../../sdk/define.js'
 import { HostError } from '../errors.js'
 import { headerProblem } from '../log/limits.js'
-import type { Header } from '../log/log.js'
+import type { Header, RecordToAppend } from '../log/log.js'
 import { createMemoryLog, type MemoryLog } from '../log/memory/log.js'
 import { Random } from '../log/memory/random.js'
 import { partitionOf } from '../log/partitioner.js'
@@ -107,6 +107,8 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
   readonly #functions = new Map<string, HostedFunction>()
   readonly #tables = new Map<string, TestTable<unknown>>()
   readonly #streams = new Map<string, StreamOfRecords>()
+  #emits = 0
+  #lastEmit: Promise<void> = Promise.resolve()
 
   private constructor(settings: Settings) {
     const { seed, faults, startTime, timeoutMs } = settings
@@ -179,10 +181,7 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
       headers: toHeaders(options.headers ?? {}),
     }
     checkRecord(record, maxRecordBytes)
-    const [offset = 0] = await this.#log.append([record], { atomic: true })
-    // A handler that awaits nothing is through with it: records that are emitted in turn are handled in turn.
-    await turn()
-    return { stream, partition, offset }
+    return { stream, partition, offset: await this.#append(record) }
   }
 
   table<Name extends TableName<D>>(name: Name): TestTable<TableValue<D, Name>>
@@ -292,13 +291,31 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
     await this.#log[Symbol.asyncDispose]()
   }
 
+  /** In the order of the calls, be they awaited or not. */
+  async #append(record: RecordToAppend): Promise<number> {
+    const appended = this.#lastEmit.then(() => this.#log.append([record], { atomic: true }))
+    this.#lastEmit = appended.then(
+      () => {},
+      () => {},
+    )
+    this.#emits += 1
+    try {
+      const [offset = 0] = await appended
+      // A handler that awaits nothing is through with it: records that are emitted in turn are handled in turn.
+      await turn()
+      return offset
+    } finally {
+      this.#emits -= 1
+    }
+  }
+
   async #startAll(): Promise<void> {
     await Promise.all([...this.#functions.values()].map((each) => each.start()))
   }
 
   async #rest(): Promise<void> {
     await this.#pace.until(
-      () => this.#all((each) => each.isAtRest),
+      () => this.#emits === 0 && this.#all((each) => each.isAtRest),
       () => this.#unrest(),
     )
   }

@@ -1,7 +1,5 @@
 // The types of a definition: what compiles, and what must not; `tsc` is the test, and the test makes sure that it is asked.
 
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type } from 'arktype'
 import {
   bytes,
@@ -15,9 +13,9 @@ import {
   string,
 } from 'millrace'
 import t from 'tap'
-import ts from 'typescript'
 import * as v from 'valibot'
 import { z } from 'zod'
+import { isTypeChecked } from '../support/type-checked.js'
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 const holds = <T extends true>(): T | undefined => undefined
@@ -190,11 +188,7 @@ function wrongUses(): unknown[] {
 }
 
 void t.test('the compiler is asked about this file, strictly', async (t) => {
-  const root = dirname(fileURLToPath(import.meta.resolve('millrace/package.json')))
-  const config = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
-  const project = ts.parseJsonConfigFileContent(config.config, ts.sys, root)
-  t.ok(project.fileNames.includes(join(root, 'test/sdk/types.test.ts')))
-  t.equal(project.options.strict, true)
+  isTypeChecked(t, 'test/sdk/types.test.ts')
   t.type(rightUses, 'function')
   t.type(wrongUses, 'function')
 })

@@ -1,0 +1,16 @@
+// The test of the function that a new user edits, as it stands in the README.
+import { testHost } from 'millrace/testing'
+import t from 'tap'
+import clickCount from '../../functions/click-count.js'
+
+t.test('each click of a visitor counts once', async (t) => {
+  await using host = await testHost({ clickCount })
+  await host.emit('clicks', 'alice', { page: '/' })
+  await host.emit('clicks', 'alice', { page: '/home' })
+  await host.settled()
+  t.same(host.table('clickCount').get('alice'), { count: 2 })
+  t.match(host.function('clickCount').lines, [
+    { message: 'alice has clicked 1 times, now on /', level: 'debug' },
+    { message: 'alice has clicked 2 times, now on /home', level: 'debug' },
+  ])
+})
