@@ -9,8 +9,9 @@ import { median, type Result, ratio } from './figure.js'
 import { latency } from './latency.js'
 import { reads } from './reads.js'
 import { swap } from './swap.js'
+import { testkit } from './testkit.js'
 
-const figures = [count, latency, reads, swap]
+const figures = [count, latency, reads, swap, testkit]
 
 interface Options {
   readonly only?: readonly string[]
