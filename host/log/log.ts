@@ -40,9 +40,16 @@ export interface LogRecord {
   /** Milliseconds since 1970. */
   readonly timestamp: number
   readonly key: Buffer | null
-  /** `null` is a tombstone. */
+  /** `null` is a tombstone. Made at each call, perhaps, as the key is. */
   readonly value: Buffer | null
   readonly headers: readonly Header[]
+  readonly isTombstone: boolean
+  /** Of the value. */
+  readonly valueBytes: number
+  /** The key as UTF-8, with U+FFFD for what is none; empty if there is no key. Without a buffer on the way. */
+  keyText(): string
+  /** So too the value; empty for a tombstone. */
+  valueText(): string
 }
 
 export interface RecordToAppend {

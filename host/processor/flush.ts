@@ -5,7 +5,7 @@ import { partitionKey } from '../log/log.js'
 import { positionsHeader } from '../tables/positions.js'
 import type { Change, PartitionMeta, PartitionStore } from '../tables/store.js'
 import { backoffMs, type Clock } from './clock.js'
-import type { Held } from './overlay.js'
+import type { KeyChange } from './overlay.js'
 import { Pause } from './pause.js'
 import { snapshotBytes } from './value.js'
 
@@ -19,7 +19,8 @@ export interface TablePartition {
 /** What a freeze took: no later record adds to it. */
 export interface Frozen {
   readonly outputs: readonly RecordToAppend[]
-  readonly changes: ReadonlyMap<string, Held>
+  /** Each key once. */
+  readonly changes: readonly KeyChange[]
   readonly positions: readonly Position[]
 }
 
@@ -142,10 +143,9 @@ export class Flusher {
   }
 }
 
-function toChanges(held: ReadonlyMap<string, Held>): Change[] {
-  const changes: Change[] = []
-  for (const [key, value] of held) {
-    changes.push([Buffer.from(key), value === null ? null : snapshotBytes(value)])
-  }
-  return changes
+function toChanges(held: readonly KeyChange[]): Change[] {
+  return held.map(([key, value]) => [
+    Buffer.from(key),
+    value === null ? null : snapshotBytes(value),
+  ])
 }

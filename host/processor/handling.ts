@@ -127,7 +127,7 @@ export class Handling {
     }
     // Nothing is kept of a record that is done before the next one is looked at.
     this.#alone.attempts = 1
-    const outcome = this.#runner.run(source, record, keyOf(record), this.#alone)
+    const outcome = this.#runner.run(source, record, record.keyText(), this.#alone)
     return outcome instanceof Promise
       ? outcome.then((settled) => this.#conclude(input, source, record, settled))
       : this.#conclude(input, source, record, outcome)
@@ -188,7 +188,7 @@ export class Handling {
   #enter(input: InputBuffer, source: number, record: LogRecord): Entry {
     const before = input.position
     this.#shift(input)
-    const key = keyOf(record)
+    const key = record.keyText()
     return this.#inFlight.add({ source, record, key, before, after: input.position })
   }
 
@@ -295,8 +295,6 @@ export class Handling {
     return ahead === undefined ? this.#options.read(key) : ahead
   }
 }
-
-const keyOf = ({ key }: LogRecord): string => (key === null ? '' : key.toString('utf8'))
 
 /** Nothing of its own is missing. */
 function isComplete(attempt: Attempt): boolean {

@@ -88,7 +88,7 @@ export class InFlight {
   }
 
   add(of: Pick<Entry, 'source' | 'record' | 'key' | 'before' | 'after'>): Entry {
-    const recordBytes = of.key.length + (of.record.value?.length ?? 0)
+    const recordBytes = of.key.length + of.record.valueBytes
     this.#bytes += recordBytes
     let lane = this.#lanes.get(of.key)
     if (lane === undefined) {

@@ -6,6 +6,7 @@ import { Attempt, type AttemptHost, Failure, type UserLog } from './context.js'
 import type { Held } from './overlay.js'
 import { Pause } from './pause.js'
 import type { Program } from './program.js'
+import { reviveRecord } from './value.js'
 
 /** The record that could not be handled, and why. */
 export interface RecordFailure {
@@ -47,7 +48,6 @@ export interface RunnerOptions {
 }
 
 const maxBackoffMs = 60_000
-const emptyBytes = Buffer.alloc(0)
 
 export class Runner implements AttemptHost {
   readonly partition: number
@@ -80,14 +80,12 @@ export class Runner implements AttemptHost {
   run(source: number, record: LogRecord, key: string, run: Run): RunOutcome | Promise<RunOutcome> {
     const { sources, options } = this.program
     const { codec, handler, stream } = sources[source] ?? missingSource(source)
-    if (record.value === null && options.tombstones === 'ignore') return 'ignored'
+    if (record.isTombstone && options.tombstones === 'ignore') return 'ignored'
     let value: unknown
     try {
       // Anew for each attempt: the one before may have changed it.
       value =
-        record.value === null && options.tombstones === 'process'
-          ? null
-          : codec.revive(record.value ?? emptyBytes)
+        record.isTombstone && options.tombstones === 'process' ? null : reviveRecord(codec, record)
     } catch (cause) {
       const message = `${stream}, partition ${this.partition}, offset ${record.offset} (key "${key}") does not decode: ${messageOf(cause)}`
       const error = new HostError('UNDECODABLE', message, { cause })

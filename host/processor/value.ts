@@ -1,5 +1,6 @@
 // A codec as the hot path uses it: values are kept as immutable snapshots, so that what user code does to an object later changes nothing.
 import type { Codec, CodecKind, TextCodec } from '../../sdk/codec.js'
+import type { LogRecord } from '../log/log.js'
 import { Flat } from './flat.js'
 
 /**
@@ -9,6 +10,8 @@ import { Flat } from './flat.js'
 export type Snapshot = string | Buffer | Flat
 
 export interface ValueCodec {
+  /** It takes text; then bytes have no need to be made. */
+  readonly isText: boolean
   /** Throws what the codec throws. */
   snapshot(value: unknown): Snapshot
   /** A fresh value each time: a handler may change it at will. Throws what the codec throws. */
@@ -28,6 +31,7 @@ export function snapshotBytes(snapshot: Snapshot): Buffer {
 
 function jsonValues(codec: TextCodec<unknown>): ValueCodec {
   return {
+    isText: true,
     snapshot: (value) => Flat.of(value) ?? codec.encodeText(value),
     revive: (snapshot) =>
       snapshot instanceof Flat ? snapshot.copy() : codec.decodeText(textOf(snapshot)),
@@ -36,6 +40,7 @@ function jsonValues(codec: TextCodec<unknown>): ValueCodec {
 
 function textValues(codec: TextCodec<unknown>): ValueCodec {
   return {
+    isText: true,
     snapshot: (value) => codec.encodeText(value),
     revive: (snapshot) => codec.decodeText(textOf(snapshot)),
   }
@@ -44,11 +49,21 @@ function textValues(codec: TextCodec<unknown>): ValueCodec {
 // Copied both ways: the codec may hand out its argument, and a batch's buffer is shared by its records.
 function byteValues(codec: Codec<unknown>): ValueCodec {
   return {
+    isText: false,
     snapshot: (value) => Buffer.from(codec.encode(value)),
     revive: (snapshot) => codec.decode(Uint8Array.from(snapshotBytes(snapshot))),
   }
 }
 
+/** The record's value; no bytes for a tombstone. Throws what the codec throws. */
+export function reviveRecord(codec: ValueCodec, record: LogRecord): unknown {
+  if (!codec.isText) return codec.revive(record.value ?? emptyBytes)
+  const text = record.valueText()
+  // As in `textOf`: only these are looked at again.
+  return codec.revive(text.includes('\uFFFD') ? (record.value ?? emptyBytes) : text)
+}
+
+const emptyBytes = Buffer.alloc(0)
 const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Throws for bytes that are no UTF-8. */

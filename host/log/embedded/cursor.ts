@@ -85,7 +85,9 @@ export class RecordCursor {
     return this.isTombstone ? null : this.#entry.subarray(this.keyEnd, this.end)
   }
 
-  headers(): Header[] {
+  /** Undefined: it has none. */
+  headers(): Header[] | undefined {
+    if (this.#headerCount === 0) return undefined
     const headers: Header[] = []
     let at = this.start + RECORD_BYTES
     for (let i = 0; i < this.#headerCount; i++) {

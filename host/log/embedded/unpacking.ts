@@ -1,5 +1,6 @@
 // Makes records of an entry's bytes, for readers.
 import type { LogRecord } from '../log.js'
+import { PackedRecord } from '../packed-record.js'
 import { RecordCursor } from './cursor.js'
 import { checkEntry } from './entry.js'
 
@@ -21,8 +22,7 @@ export function unpackEntry(
   while (cursor.next()) {
     const { offset } = cursor
     if (offset < from) continue
-    const { timestamp, key, value } = cursor
-    into.push({ offset, timestamp, key, value, headers: cursor.headers() })
+    into.push(new PackedRecord(entry, offset, cursor.timestamp, cursor, cursor.headers()))
   }
   if (!cursor.isDamaged) return base + head.span
   into.length = added

@@ -1,10 +1,13 @@
 // One partition of the memory log: records, offsets without records, and transactions that others have open.
 import type { Ends } from '../assigned-reader.js'
 import type { LogRecord, RecordToAppend } from '../log.js'
+import { PackedRecord } from '../packed-record.js'
 
 interface Hold {
   readonly from: number
 }
+
+const emptyBytes = Buffer.alloc(0)
 
 export class MemoryPartition {
   readonly records: LogRecord[] = []
@@ -28,13 +31,20 @@ export class MemoryPartition {
 
   append({ key, value, timestamp, headers }: RecordToAppend): LogRecord {
     // Copies, as any other log makes: the caller may use its buffers again.
-    const record: LogRecord = {
-      offset: this.#end++,
+    const bytes = Buffer.concat([key ?? emptyBytes, value ?? emptyBytes])
+    const record = new PackedRecord(
+      bytes,
+      this.#end++,
       timestamp,
-      key: key && Buffer.from(key),
-      value: value && Buffer.from(value),
-      headers: (headers ?? []).map(([name, content]) => [name, Buffer.from(content)]),
-    }
+      {
+        keyAt: 0,
+        keyEnd: key?.length ?? 0,
+        end: bytes.length,
+        isKeyless: key === null,
+        isTombstone: value === null,
+      },
+      headers?.map(([name, content]) => [name, Buffer.from(content)]),
+    )
     this.records.push(record)
     return record
   }

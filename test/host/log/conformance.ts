@@ -210,12 +210,25 @@ export function logConformance(t: Test, name: string, create: CreateLog): void {
     await log.append(sent)
     const found = await take(log, from(topic, 0, 0), sent.length)
     t.same(
-      found.map(({ offset, ...rest }) => rest),
+      found.map((record) => ({
+        key: record.key,
+        value: record.value,
+        timestamp: record.timestamp,
+        headers: record.headers,
+        keyText: record.keyText(),
+        valueText: record.valueText(),
+        valueBytes: record.valueBytes,
+        isTombstone: record.isTombstone,
+      })),
       sent.map(({ key, value, timestamp, headers }) => ({
         key,
         value,
         timestamp,
         headers: headers ?? [],
+        keyText: key?.toString() ?? '',
+        valueText: value?.toString() ?? '',
+        valueBytes: value?.length ?? 0,
+        isTombstone: value === null,
       })),
     )
   })
