@@ -23,4 +23,4 @@ async function boot(): Promise<{ booted: number; settled: number }> {
 
 const first = await boot()
 const again = await boot()
-console.log(JSON.stringify({ cold: imported + first.booted, again: again.settled }))
+console.log(JSON.stringify({ imported, booted: first.booted, again: again.settled }))

@@ -6,34 +6,40 @@ import { type Figure, median } from './figure.js'
 
 const processes = 10
 
+/** In ms. */
+interface Boot {
+  readonly imported: number
+  readonly booted: number
+  readonly again: number
+}
+
 export const testkit: Figure = {
   name: 'testkit',
   async measure({ runs, say }) {
     const file = fileURLToPath(new URL('./testkit-process.js', import.meta.url))
-    const samples: { cold: number; again: number }[] = []
+    const samples: Boot[] = []
     for (let run = 0; run < runs; run += 1) {
       say(`testkit: run ${run + 1} of ${runs}`)
-      const boots: { cold: number; again: number }[] = []
+      const boots: Boot[] = []
       for (let n = 0; n < processes; n += 1) {
         const { stdout } = await promisify(execFile)(process.execPath, [file])
         boots.push(JSON.parse(stdout))
       }
       samples.push({
-        cold: median(boots.map(({ cold }) => cold)),
+        imported: median(boots.map(({ imported }) => imported)),
+        booted: median(boots.map(({ booted }) => booted)),
         again: median(boots.map(({ again }) => again)),
       })
     }
+    const result = (name: string, of: (boot: Boot) => number) => ({
+      name: `test kit: ${name}`,
+      unit: 'ms',
+      samples: samples.map(of),
+    })
     return [
-      {
-        name: 'test kit: import and boot in a fresh process',
-        unit: 'ms',
-        samples: samples.map(({ cold }) => cold),
-      },
-      {
-        name: 'test kit: boot, emit, settle once more',
-        unit: 'ms',
-        samples: samples.map(({ again }) => again),
-      },
+      result('import in a fresh process', ({ imported }) => imported),
+      result('first boot', ({ booted }) => booted),
+      result('boot, emit, settle once more', ({ again }) => again),
     ]
   },
 }

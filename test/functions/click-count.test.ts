@@ -1,4 +1,4 @@
-// The test of the function that a new user edits, as it stands in the README.
+// The function that a new user edits, tested as the README says.
 import { testHost } from 'millrace/testing'
 import t from 'tap'
 import clickCount from '../../functions/click-count.js'
