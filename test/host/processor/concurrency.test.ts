@@ -2,11 +2,11 @@
 import { json } from 'millrace'
 import t from 'tap'
 import type { LogRecord } from '#host/log/log.js'
-import type { MemoryFaults } from '#host/log/memory/log.js'
 import { Random } from '#host/log/memory/random.js'
 import type { Attempt } from '#host/processor/context.js'
 import type { RunnableDefinition, RunOptions } from '#host/processor/program.js'
 import { createMemoryStore } from '#host/tables/memory.js'
+import { roughLog } from '#host/testing/options.js'
 import { until } from '../../support/until.js'
 import { Harness, type HarnessOptions, jsonOf, options } from './harness.js'
 
@@ -65,16 +65,6 @@ class Gate {
   }
 }
 
-const rough: MemoryFaults = {
-  gaps: 0.2,
-  markers: 0.5,
-  emptyBatches: 0.1,
-  openTransactions: 0.1,
-  delays: 0.5,
-  failed: 0.1,
-  unknown: 0.1,
-}
-
 for (const kind of ['concurrency', 'defer', 'both'] as const) {
   t.test(`${kind}: each record counts once and each key in order, whatever happens`, async (t) => {
     for (let seed = 1; seed <= 20; seed += 1) {
@@ -103,7 +93,7 @@ for (const kind of ['concurrency', 'defer', 'both'] as const) {
       const concurrency = kind === 'defer' ? 1 : 1 + random.upTo(4)
       const h = await harness({
         seed,
-        faults: rough,
+        faults: roughLog,
         definition,
         options: at(concurrency),
         flush: { maxUnfinished: 2 + random.upTo(20) },

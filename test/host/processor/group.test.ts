@@ -3,11 +3,11 @@
 import { json, string } from 'millrace'
 import t from 'tap'
 import { HostError } from '#host/errors.js'
-import type { MemoryFaults } from '#host/log/memory/log.js'
 import { Random } from '#host/log/memory/random.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import type { PartitionStore, TableStore } from '#host/tables/store.js'
+import { roughLog } from '#host/testing/options.js'
 import { until } from '../../support/until.js'
 import {
   edges,
@@ -48,16 +48,6 @@ async function harness(given: HarnessOptions): Promise<Harness> {
   return made
 }
 
-const rough: MemoryFaults = {
-  gaps: 0.2,
-  markers: 0.5,
-  emptyBatches: 0.1,
-  openTransactions: 0.1,
-  delays: 0.5,
-  failed: 0.1,
-  unknown: 0.1,
-}
-
 for (const kind of ['sync', 'async'] as const) {
   t.test(`a ${kind} handler counts each record once, whatever log and thread do`, async (t) => {
     for (let seed = 1; seed <= 40; seed += 1) {
@@ -65,7 +55,7 @@ for (const kind of ['sync', 'async'] as const) {
       const pause = () =>
         random.happens(0.5) ? new Promise<void>((resolve) => setImmediate(resolve)) : undefined
       const definition = sum(kind === 'async' ? async () => pause() : undefined)
-      const h = await harness({ seed, faults: rough, definition })
+      const h = await harness({ seed, faults: roughLog, definition })
       const expected = new Map<string, Sum>()
       await h.start()
       for (let step = 0; step < 150; step += 1) {

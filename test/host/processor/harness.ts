@@ -15,9 +15,11 @@ import type { RecordFailure } from '#host/processor/runner.js'
 import type { FlushLimits } from '#host/processor/task.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import type { TableStore } from '#host/tables/store.js'
+import { Life } from '#host/testing/life.js'
 import { until } from '../../support/until.js'
 
 export const partitions = 3
+const partitionNumbers = Array.from({ length: partitions }, (_, partition) => partition)
 
 export const edges: Edges = {
   function: 'sum',
@@ -67,7 +69,7 @@ export class Harness {
   readonly #edges: Edges
   #group: Group | undefined
   #versions = 0
-  #life = 0
+  #life = new Life()
 
   constructor(given: HarnessOptions) {
     this.#options = given
@@ -100,7 +102,7 @@ export class Harness {
   async start(): Promise<void> {
     this.#group = new Group({
       log: this.log,
-      store: this.#edges.table === null ? null : this.#mortal(this.store),
+      store: this.#edges.table === null ? null : this.#life.store(this.store),
       program: this.program(),
       progress: this.progress,
       flush: {
@@ -130,7 +132,7 @@ export class Harness {
         },
       },
     })
-    await this.#group.start(Array.from({ length: partitions }, (_, partition) => partition))
+    await this.#group.start(partitionNumbers)
   }
 
   /** As a thread that was ended leaves it: nothing is flushed, writes under way come to their end. */
@@ -142,7 +144,8 @@ export class Harness {
 
   /** As a killed process leaves it: the log may hold what the store never got. */
   async kill(): Promise<void> {
-    this.#life += 1
+    this.#life.end()
+    this.#life = new Life()
     await this.crash()
   }
 
@@ -150,26 +153,6 @@ export class Harness {
     const group = this.#group
     this.#group = undefined
     await group?.drain()
-  }
-
-  #mortal(store: TableStore): TableStore {
-    const life = this.#life
-    return {
-      partition: (number) => {
-        const inner = store.partition(number)
-        return {
-          get: (key) => inner.get(key),
-          meta: () => inner.meta(),
-          wipe: () => inner.wipe(),
-          range: (bounds) => inner.range(bounds),
-          write: async (changes, meta) => {
-            if (this.#life !== life) throw new Error('the process is dead')
-            await inner.write(changes, meta)
-          },
-        }
-      },
-      [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
-    }
   }
 
   async emit(stream: string, key: string, value: unknown, more: Partial<RecordToAppend> = {}) {
@@ -190,19 +173,17 @@ export class Harness {
   async settled(): Promise<void> {
     // A transaction that is still open hides the records behind it.
     await this.log.quiet()
-    await until('all is handled', async () => {
-      const topics = await this.log.describe(this.#edges.inputs.map(({ topic }) => topic))
-      return (
+    await until(
+      'all is handled',
+      () =>
         this.group.isIdle &&
         this.#edges.inputs.every(({ topic }, input) =>
-          topics
-            .get(topic)
-            ?.partitions.every(
-              ({ partition, stableEnd }) => this.progress.position(partition, input) >= stableEnd,
-            ),
-        )
-      )
-    })
+          partitionNumbers.every(
+            (partition) =>
+              this.progress.position(partition, input) >= this.log.stableEnd(topic, partition),
+          ),
+        ),
+    )
   }
 
   value(key: string): unknown {
@@ -213,9 +194,7 @@ export class Harness {
 
   /** The committed records of a stream, by partition, in order. */
   records(topic: string): LogRecord[] {
-    return Array.from({ length: partitions }, (_, partition) =>
-      this.log.records(topic, partition),
-    ).flat()
+    return partitionNumbers.flatMap((partition) => this.log.records(topic, partition))
   }
 
   /** What the changelog says the table is. */
