@@ -8,8 +8,9 @@ export type {
   TableName,
   TableValue,
 } from './edges.js'
-export type { FailedRecord, FunctionStatus, LogLine } from './hosted-function.js'
 export type { TestHostOptions } from './options.js'
+export { testHost } from './running-host.js'
+export type { FailedRecord, FunctionStatus, LogLine } from './status.js'
 export type { TestRecord, TestStream } from './stream.js'
 export type { TableRange, TestTable } from './table.js'
-export { type EmittedRecord, type TestHost, testHost } from './test-host.js'
+export type { EmittedRecord, TestHost } from './test-host.js'
