@@ -5,13 +5,17 @@ import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-const main = fileURLToPath(new URL('../host/main.js', import.meta.url))
+const commandLine = fileURLToPath(new URL('../host/main.js', import.meta.url))
 
 export interface HostProcessOptions {
   /** `dev` watches the functions. */
   readonly command?: 'start' | 'dev'
   readonly root: string
   readonly data: string
+  /** The module that is run. Default: the command line. */
+  readonly main?: string
+  /** Beside those of this process; undefined: not even that of this process. */
+  readonly env?: Readonly<Record<string, string | undefined>>
 }
 
 /** Disposing stops it as an operator would, and waits for its end. */
@@ -21,6 +25,10 @@ export interface HostProcess extends AsyncDisposable {
   /** Times of `performance.now()`. */
   readonly spawnedAt: number
   readonly listeningAt: number
+  /** Resolves when it has ended, however. */
+  readonly gone: Promise<unknown>
+  /** The last lines of its output. */
+  readonly said: readonly string[]
   /** Resolves when every function has recovered its table. */
   ready(): Promise<void>
   /** `kill -9` of the host and of all that it started; resolves when it is gone. */
@@ -28,13 +36,13 @@ export interface HostProcess extends AsyncDisposable {
 }
 
 export async function startHostProcess(options: HostProcessOptions): Promise<HostProcess> {
-  const { command = 'start', root, data } = options
+  const { command = 'start', root, data, main = commandLine, env } = options
   const spawnedAt = performance.now()
   const host = spawn(
     process.execPath,
     // One process: its id is that of the one that owns the data, and no second one takes up memory.
     [main, command, '--root', root, '--data', data, '--port', '0', '--no-supervisor'],
-    { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+    { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: { ...process.env, ...env } },
   )
   const { pid } = host
   if (pid === undefined) throw new Error(`${process.execPath} could not be started`)
@@ -63,6 +71,8 @@ export async function startHostProcess(options: HostProcessOptions): Promise<Hos
     pid,
     spawnedAt,
     listeningAt: performance.now(),
+    gone,
+    said,
     async ready() {
       while (!(await fetch(`${url}/readyz`)).ok) await pause(5)
     },

@@ -1,10 +1,11 @@
-// Compiles every TypeScript file of the product to dist/, one file to one file; `npm run types` checks the types.
+// Compiles every TypeScript file of the product to dist/, one file to one file, and what tests start as processes and threads of
+// their own; `npm run types` checks the types.
 import { chmod, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
-const folders = ['sdk', 'host', 'examples', 'bench']
+const folders = ['sdk', 'host', 'examples', 'bench', 'test/support/crash']
 
 const found = await Promise.all(
   folders.map(async (folder) =>

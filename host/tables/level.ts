@@ -13,7 +13,7 @@ import type {
   TableStore,
 } from './store.js'
 
-type Database = ClassicLevel<Buffer, Buffer>
+export type Database = ClassicLevel<Buffer, Buffer>
 type Batch = ReturnType<Database['batch']>
 type Pairs = Iterator<Database, Buffer, Buffer>
 
@@ -31,6 +31,15 @@ const pageBytes = 128 * 1024
 
 /** A store that can't be read at all is refused with STORE_DAMAGED. */
 export async function openLevelStore(options: LevelStoreOptions): Promise<TableStore> {
+  return levelStore(await openDatabase(options))
+}
+
+/** Over a database that is open; disposing of the store closes it. */
+export function levelStore(database: Database): TableStore {
+  return new LevelStore(database, database.location)
+}
+
+export async function openDatabase(options: LevelStoreOptions): Promise<Database> {
   // LevelDB shares a database between threads by its literal path: two spellings of one path would damage it.
   const path = resolve(options.path)
   const db: Database = new ClassicLevel(path, {
@@ -45,7 +54,7 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<TableS
   } catch (cause) {
     throw failure(cause, path, 'opened')
   }
-  return new LevelStore(db, path)
+  return db
 }
 
 class LevelStore implements TableStore {

@@ -1,0 +1,117 @@
+// What was posted and what became of it, kept apart from the host: from it follows what every table has to be.
+import { type Event, loopKeys, tables } from './functions.js'
+
+export type Tables = Readonly<Record<(typeof tables)[number], ReadonlyMap<string, unknown>>>
+
+interface Batch {
+  readonly name: string
+  readonly events: readonly { readonly key: string; readonly event: Event }[]
+}
+
+/** `undefined`: deleted. */
+type Mark = number | undefined
+
+export class Account {
+  readonly #counted: Batch[] = []
+  /** Whether they count is known after the next restart. */
+  readonly #unanswered = new Set<Batch>()
+  readonly #marks = new Map<string, Mark>()
+  readonly #unansweredMarks = new Map<string, Mark>()
+
+  get acknowledged(): number {
+    return this.#counted.length
+  }
+
+  get unanswered(): number {
+    return this.#unanswered.size + this.#unansweredMarks.size
+  }
+
+  /** Before it is posted; what is returned is called when it was acknowledged. */
+  posting(batch: Batch): () => void {
+    this.#unanswered.add(batch)
+    return () => {
+      this.#unanswered.delete(batch)
+      this.#counted.push(batch)
+    }
+  }
+
+  /** As `posting`. One at a time for each key; not while the last one is unanswered. */
+  marking(key: string, mark: Mark): () => void {
+    this.#unansweredMarks.set(key, mark)
+    return () => {
+      this.#unansweredMarks.delete(key)
+      this.#marks.set(key, mark)
+    }
+  }
+
+  isInDoubt(key: string): boolean {
+    return this.#unansweredMarks.has(key)
+  }
+
+  /** Of tables in which everything is handled that a host before this one was asked for. Empty: all is as it has to be. */
+  differences(found: Tables): string[] {
+    this.#settle(found)
+    return tables.flatMap((table) => compare(table, found[table], this.#expected(table)))
+  }
+
+  /** An unanswered request is there or not; if a part of it is there, all of it has to be. */
+  #settle({ receipts, register }: Tables): void {
+    for (const batch of this.#unanswered) {
+      this.#unanswered.delete(batch)
+      if (receipts.has(batch.name)) this.#counted.push(batch)
+    }
+    for (const [key, mark] of this.#unansweredMarks) {
+      this.#unansweredMarks.delete(key)
+      if (register.get(key) === mark) this.#marks.set(key, mark)
+    }
+  }
+
+  #expected(table: keyof Tables): Map<string, unknown> {
+    switch (table) {
+      case 'totals':
+        return this.#sums(({ key, event }) => [key, `loop-${event.w % loopKeys}`])
+      case 'slow':
+        return this.#sums(({ key }) => [key])
+      case 'receipts': {
+        const sums = this.#sums(({ event }) => [event.batch])
+        return new Map(
+          [...sums].map(([key, sum]) => [key, { seen: sum, slowed: sum, copied: sum }]),
+        )
+      }
+      case 'pending':
+        return new Map()
+      case 'register':
+        return new Map([...this.#marks].filter(([, mark]) => mark !== undefined))
+    }
+  }
+
+  #sums(keysOf: (posted: Batch['events'][number]) => readonly string[]) {
+    const sums = new Map<string, { count: number; sum: number }>()
+    for (const posted of this.#counted.flatMap(({ events }) => events)) {
+      for (const key of keysOf(posted)) {
+        const was = sums.get(key) ?? { count: 0, sum: 0 }
+        sums.set(key, { count: was.count + 1, sum: was.sum + posted.event.w })
+      }
+    }
+    return sums
+  }
+}
+
+function compare(
+  table: keyof Tables,
+  found: ReadonlyMap<string, unknown>,
+  expected: ReadonlyMap<string, unknown>,
+): string[] {
+  const keys = new Set([...found.keys(), ...expected.keys()])
+  return [...keys].flatMap((key) => {
+    const [is, shall] = [shown(table, found.get(key)), shown(table, expected.get(key))]
+    return is === shall ? [] : [`${table} ${key}: is ${is}, shall be ${shall}`]
+  })
+}
+
+/** Where in the log a key was handled last depends on how requests met; that it never went back does not. */
+function shown(table: keyof Tables, value: unknown): string {
+  if (table !== 'slow' || typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const { last: _, disorder, ...rest } = { last: 0, disorder: 0, ...value }
+  return JSON.stringify(disorder === 0 ? rest : { ...rest, disorder })
+}

@@ -1,0 +1,133 @@
+// The functions that the crash tests run: each way in which an effect can leave a handler, each of them to be accounted for.
+
+/** What is posted to the stream `events`, under a key. */
+export interface Event {
+  readonly batch: string
+  /** Events of the batch, all of them posted at once. */
+  readonly size: number
+  /** A weight of its own: the sums tell apart one event twice and another not at all. */
+  readonly w: number
+}
+
+export const loopKeys = 5
+
+/** `edition` makes each save another version; it changes nothing of what is counted. `more`: of a stream that nobody writes to. */
+type Source = (edition: number, more?: string) => string
+
+const head = (edition: number) => `
+import { defineProcessor, json } from 'millrace'
+const edition = ${edition}
+type Event = { batch: string; size: number; w: number }
+type Sum = { count: number; sum: number }
+const add = (was: Sum | undefined, w: number): Sum => {
+  if (edition < 0) throw new Error('no such edition')
+  return { count: (was?.count ?? 0) + 1, sum: (was?.sum ?? 0) + w }
+}`
+
+/** Counts by key, tells of each event by an output, and to itself by a loop. */
+const totals: Source = (edition) => `${head(edition)}
+export default defineProcessor({
+  inputs: { events: json<Event>() },
+  outputs: { seen: json<Event>() },
+  loop: json<{ w: number }>(),
+  table: json<Sum>(),
+  on: {
+    events(ctx, event) {
+      ctx.set(add(ctx.get(), event.w))
+      ctx.emit('seen', event.batch, event)
+      ctx.loopback('loop-' + (event.w % ${loopKeys}), { w: event.w })
+    },
+  },
+  onLoop(ctx, { w }) {
+    ctx.set(add(ctx.get(), w))
+  },
+})`
+
+/** Eight keys at once, each handler awaiting as long as it happens to. Counts what comes out of a key's order. */
+const slow: Source = (edition, more) => `${head(edition)}
+export default defineProcessor({
+  inputs: { events: json<Event>()${more === undefined ? '' : `, '${more}': json<number>()`} },
+  outputs: { slowed: json<Event>() },
+  table: json<Sum & { last: number; disorder: number }>(),
+  concurrency: 8,
+  on: {
+    async events(ctx, event) {
+      if (event.w % 3 > 0) await new Promise((resolve) => setTimeout(resolve, Math.random() * 4))
+      const was = ctx.get()
+      const disorder = (was?.disorder ?? 0) + ((was?.last ?? -1) < ctx.offset ? 0 : 1)
+      ctx.set({ ...add(was, event.w), last: ctx.offset, disorder })
+      ctx.emit('slowed', event.batch, event)
+    },${more === undefined ? '' : `'${more}'() {},`}
+  },
+})`
+
+/** Without a table: only the log tells where it was. */
+const copy: Source = (edition) => `${head(edition)}
+export default defineProcessor({
+  inputs: { events: json<Event>() },
+  outputs: { copied: json<Event>() },
+  on: {
+    events(ctx, event) {
+      add(undefined, event.w)
+      ctx.emit('copied', event.batch, event)
+    },
+  },
+})`
+
+/** Counts the outputs of the three by batch. */
+const receipts: Source = (edition) => `${head(edition)}
+type Row = Readonly<Record<'seen' | 'slowed' | 'copied', Sum>>
+const none = { count: 0, sum: 0 }
+const empty: Row = { seen: none, slowed: none, copied: none }
+export default defineProcessor({
+  inputs: { seen: json<Event>(), slowed: json<Event>(), copied: json<Event>() },
+  table: json<Row>(),
+  on: {
+    seen(ctx, { w }) {
+      const row = ctx.get() ?? empty
+      ctx.set({ ...row, seen: add(row.seen, w) })
+    },
+    async slowed(ctx, { w }) {
+      const row = ctx.get() ?? empty
+      if (w % 7 === 0) await new Promise((resolve) => setImmediate(resolve))
+      ctx.set({ ...row, slowed: add(row.slowed, w) })
+    },
+    copied(ctx, { w }) {
+      const row = ctx.get() ?? empty
+      ctx.set({ ...row, copied: add(row.copied, w) })
+    },
+  },
+})`
+
+/** Has a batch only as long as it is not complete: one that comes twice, or a deletion that is lost, stays. */
+const pending: Source = (edition) => `${head(edition)}
+export default defineProcessor({
+  inputs: { seen: json<Event>() },
+  table: json<Sum>(),
+  on: {
+    seen(ctx, { w, size }) {
+      const sum = add(ctx.get(), w)
+      if (sum.count === size) ctx.delete()
+      else ctx.set(sum)
+    },
+  },
+})`
+
+/** The last of what was written and deleted. */
+const register: Source = (edition) => `${head(edition)}
+export default defineProcessor({
+  inputs: { marks: json<number>() },
+  table: json<number>(),
+  tombstones: 'process',
+  on: {
+    marks(ctx, mark) {
+      if (mark === null || edition < 0) ctx.delete()
+      else ctx.set(mark)
+    },
+  },
+})`
+
+export const sources = { totals, slow, copy, receipts, pending, register }
+export type FunctionName = keyof typeof sources
+export const names = ['totals', 'slow', 'copy', 'receipts', 'pending', 'register'] as const
+export const tables = ['totals', 'slow', 'receipts', 'pending', 'register'] as const

@@ -1,0 +1,215 @@
+// A project whose host lives and dies: its functions, its data, the points at which it dies, and the account of it all.
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import { type HostProcess, startHostProcess } from '#bench/host-process.js'
+import { Random } from '#host/log/memory/random.js'
+import { openLevelStore } from '#host/tables/level.js'
+import {
+  type Armed,
+  armedFile,
+  failpointsVariable,
+  passedFile,
+} from '../../support/crash/failpoints.js'
+import { until } from '../../support/until.js'
+import { Account, type Tables } from './account.js'
+import { type FunctionName, names, sources, tables } from './functions.js'
+import { Load } from './load.js'
+
+const main = fileURLToPath(new URL('../../../dist/test/support/crash/host.js', import.meta.url))
+const partitions = 3
+
+class Choice extends Random {
+  one<T>(of: readonly T[]): T {
+    const [found] = of.slice(this.upTo(of.length) - 1)
+    if (found === undefined) throw new RangeError('there is nothing to choose from')
+    return found
+  }
+
+  shuffled<T>(list: readonly T[]): T[] {
+    return list
+      .map((item) => ({ item, at: this.next() }))
+      .sort((a, b) => a.at - b.at)
+      .map(({ item }) => item)
+  }
+}
+
+export class Project {
+  readonly account = new Account()
+  readonly random: Choice
+  readonly #root: string
+  #lives = 0
+  #editions = 0
+  #host: HostProcess | undefined
+
+  /** The seed is printed, and may be given by MILLRACE_TEST_SEED. */
+  constructor(t: Test) {
+    const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now() % 1_000_000)
+    t.comment(`MILLRACE_TEST_SEED=${seed}`)
+    this.random = new Choice(seed)
+    this.#root = t.testdir({ functions: {}, points: {} })
+    for (const name of names) this.save(name)
+    t.teardown(() => this.#host?.kill())
+  }
+
+  /** Another version, that does the same. */
+  save(name: FunctionName): void {
+    this.#write(name, sources[name](this.#edition()))
+  }
+
+  /** Another version of `slow`, that reads a stream that none has read before. */
+  rewire(): void {
+    const edition = this.#edition()
+    this.#write('slow', sources.slow(edition, `more-${edition}`))
+  }
+
+  arm(armed: Armed): void {
+    const file = join(this.#root, 'points', armedFile)
+    writeFileSync(`${file}.new`, JSON.stringify(armed))
+    renameSync(`${file}.new`, file)
+  }
+
+  get isArmed(): boolean {
+    return existsSync(join(this.#root, 'points', armedFile))
+  }
+
+  disarm(): void {
+    rmSync(join(this.#root, 'points', armedFile), { force: true })
+  }
+
+  /** All points that any host of this project has passed. */
+  passed(): ReadonlySet<string> {
+    return new Set(
+      readFileSync(join(this.#root, 'points', passedFile), 'utf8')
+        .trim()
+        .split('\n'),
+    )
+  }
+
+  async start(): Promise<HostProcess> {
+    this.#lives += 1
+    this.#host = await startHostProcess({
+      command: 'dev',
+      root: this.#root,
+      data: join(this.#root, 'data'),
+      main,
+      env: {
+        [failpointsVariable]: join(this.#root, 'points'),
+        MILLRACE_LOG_PARTITIONS: String(partitions),
+        // A variable of the host's name that it does not know is refused.
+        MILLRACE_TEST_SEED: undefined,
+      },
+    })
+    return this.#host
+  }
+
+  load(host: HostProcess): Load {
+    const { account, random } = this
+    const own = new Random(random.upTo(1 << 30))
+    return new Load({ url: host.url, account, random: own, name: `b${this.#lives}` })
+  }
+
+  /** Waits until all that was ever posted is handled, and compares every table with the account. Nothing may be posted meanwhile. */
+  async differences(host: HostProcess): Promise<string[]> {
+    const settled = () => isSettled(host)
+    // What a function before it had emitted is in the second look.
+    await until('all functions have settled', async () => (await settled()) && (await settled()))
+    const rows = tables.map(async (table) => [table, await list(host, table)] as const)
+    const found = Object.fromEntries(await Promise.all(rows)) as unknown as Tables
+    return this.account.differences(found).slice(0, 20)
+  }
+
+  /** Ends the function's thread and starts another. */
+  async restart({ url }: HostProcess, name: FunctionName): Promise<void> {
+    const { status } = await fetch(`${url}/functions/${name}/restart`, { method: 'POST' })
+    if (status !== 200) throw new Error(`${name} does not restart: ${status}`)
+  }
+
+  async isRunning(host: HostProcess, name: FunctionName): Promise<boolean> {
+    return (await status(host)).some((found) => found.name === name && found.state === 'running')
+  }
+
+  /** Only while no host lives. */
+  copyStore(name: FunctionName): void {
+    copyFolder(this.#store(name), this.#copy(name))
+  }
+
+  /** An older store comes back, if there is one. Only while no host lives. */
+  ageStore(name: FunctionName): void {
+    if (!existsSync(this.#copy(name))) return
+    this.dropStore(name)
+    copyFolder(this.#copy(name), this.#store(name))
+  }
+
+  dropStore(name: FunctionName): void {
+    rmSync(this.#store(name), { recursive: true, force: true })
+  }
+
+  /** As if a host of another layout had written it: it has to be wiped, with all that it holds. */
+  async spoilStore(name: FunctionName): Promise<void> {
+    await using store = await openLevelStore({ path: this.#store(name) })
+    for (let number = 0; number < partitions; number += 1) {
+      const partition = store.partition(number)
+      const meta = partition.meta()
+      if (meta !== undefined) await partition.write([], { ...meta, layout: meta.layout - 1 })
+    }
+  }
+
+  #write(name: FunctionName, source: string): void {
+    writeFileSync(join(this.#root, 'functions', `${name}.ts`), source)
+  }
+
+  #edition(): number {
+    this.#editions += 1
+    return this.#editions
+  }
+
+  #store(name: FunctionName): string {
+    return join(this.#root, 'data', 'tables', name)
+  }
+
+  #copy(name: FunctionName): string {
+    return join(this.#root, 'older', name)
+  }
+}
+
+async function status({ url }: HostProcess) {
+  const { functions } = (await (await fetch(`${url}/functions`)).json()) as {
+    functions: { name: string; state: string; lag: number }[]
+  }
+  return functions
+}
+
+async function isSettled(host: HostProcess): Promise<boolean> {
+  const functions = await status(host)
+  return (
+    functions.length === names.length &&
+    functions.every(({ state, lag }) => state === 'running' && lag === 0)
+  )
+}
+
+async function list({ url }: HostProcess, table: string): Promise<Map<string, unknown>> {
+  const response = await fetch(`${url}/views/${table}`, {
+    headers: { accept: 'application/x-ndjson' },
+  })
+  const text = await response.text()
+  if (response.status !== 200) throw new Error(`${table}: ${response.status} ${text}`)
+  const lines = text.split('\n').filter((line) => line !== '')
+  return new Map(lines.map((line) => JSON.parse(line)).map(({ key, value }) => [key, value]))
+}
+
+function copyFolder(from: string, to: string): void {
+  rmSync(to, { recursive: true, force: true })
+  mkdirSync(to, { recursive: true })
+  for (const name of readdirSync(from)) copyFileSync(join(from, name), join(to, name))
+}
