@@ -2,6 +2,9 @@
 import { Agent, request } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 
+const maxLines = 5_000
+const maxBytes = 4 * 1024 * 1024
+
 export interface Answer {
   readonly status: number
   readonly body: string
@@ -44,8 +47,20 @@ export class Client implements Disposable {
     return (await this.ask<{ token: string }>('POST', path, JSON.stringify(value))).token
   }
 
+  /** NDJSON in batches, each all or none; the tokens of the batches, each of the partitions that its lines lie in. */
+  async emitLines(stream: string, lines: Iterable<string>): Promise<string[]> {
+    const tokens: string[] = []
+    for (const batch of batches(lines)) {
+      const type = 'application/x-ndjson'
+      const body = batch.join('\n')
+      const path = `/emitters/${stream}`
+      tokens.push((await this.ask<{ token: string }>('POST', path, body, type)).token)
+    }
+    return tokens
+  }
+
   /** Answered as soon as the table reflects the token; asks again when the host gave up waiting or is not ready. */
-  async reflects(table: string, token: string): Promise<void> {
+  async reflects(table: string, token = ''): Promise<void> {
     const path = `/views/${table}?limit=1&timeoutMs=60000&after=${encodeURIComponent(token)}`
     for (;;) {
       const { status, body } = await this.send('GET', path)
@@ -75,4 +90,20 @@ export class Client implements Disposable {
 interface Page<Value> {
   readonly entries: readonly { readonly key: string; readonly value: Value }[]
   readonly cursor: string | null
+}
+
+/** Bounded in lines and in bytes. */
+function* batches(lines: Iterable<string>): Generator<string[]> {
+  let batch: string[] = []
+  let bytes = 0
+  for (const line of lines) {
+    if (batch.length === maxLines || (batch.length > 0 && bytes + line.length > maxBytes)) {
+      yield batch
+      batch = []
+      bytes = 0
+    }
+    batch.push(line)
+    bytes += line.length
+  }
+  if (batch.length > 0) yield batch
 }

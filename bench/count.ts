@@ -2,14 +2,12 @@
 import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client } from './client.js'
-import { chunks, countByKey, makeEvents } from './events.js'
+import { countByKey, type Event, makeEvents } from './events.js'
 import type { BenchOptions, Figure, Result } from './figure.js'
 import { countFloor, packEvents } from './floor.js'
 import { startHostProcess } from './host-process.js'
 import { residentMb } from './memory.js'
 import { countFunction, feederFunction, makeProject } from './project.js'
-
-const batchSize = 5000
 
 interface Input {
   readonly keys: number
@@ -30,7 +28,7 @@ export const count: Figure = {
   name: 'count',
   async measure(options) {
     const inputs: Input[] = []
-    for (const keys of [1000, 100_000]) inputs.push(await load(options, keys))
+    for (const keys of [1000, 100_000, 1_000_000]) inputs.push(await load(options, keys))
     const runs = inputs.map((): { host: Run[]; floor: number[] } => ({ host: [], floor: [] }))
     for (let run = 0; run < options.runs; run += 1) {
       for (const [n, input] of inputs.entries()) {
@@ -66,15 +64,15 @@ async function load({ events, folder, say }: BenchOptions, keys: number): Promis
   {
     await using host = await startHostProcess({ root, data })
     using client = new Client(host.url)
-    for (const batch of chunks(makeEvents(events, keys), batchSize)) {
-      const lines = batch.map(({ key, value }) => `{"key":"${key}","value":${value}}`).join('\n')
-      const path = '/emitters/clicks'
-      const type = 'application/x-ndjson'
-      lastToken = (await client.ask<{ token: string }>('POST', path, lines, type)).token
-    }
+    // Its lines lie in all partitions.
+    lastToken = (await client.emitLines('clicks', asLines(makeEvents(events, keys)))).at(-1) ?? ''
   }
   await packEvents(packed, makeEvents(events, keys))
   return { keys, data, packed, lastToken, counts: countByKey(makeEvents(events, keys)) }
+}
+
+function* asLines(events: Iterable<Event>): Generator<string> {
+  for (const { key, value } of events) yield `{"key":"${key}","value":${value}}`
 }
 
 async function countWithHost({ events, folder }: BenchOptions, input: Input): Promise<Run> {

@@ -4,14 +4,17 @@ import { availableParallelism, cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Table from 'cli-table3'
 import { Command, InvalidArgumentError } from 'commander'
+import { concurrent } from './concurrency.js'
 import { count } from './count.js'
 import { median, type Result, ratio } from './figure.js'
 import { latency } from './latency.js'
 import { reads } from './reads.js'
+import { recovery } from './recovery.js'
 import { swap } from './swap.js'
 import { testkit } from './testkit.js'
+import { values } from './values.js'
 
-const figures = [count, latency, reads, swap, testkit]
+const figures = [count, latency, reads, swap, recovery, concurrent, values, testkit]
 
 interface Options {
   readonly only?: readonly string[]

@@ -54,10 +54,8 @@ async function fill(url: string): Promise<void> {
   const lines = Array.from({ length: keys }, (_, n) => {
     return JSON.stringify({ key: `user-${n}`, value: { page: '/home' } })
   })
-  const path = '/emitters/clicks'
-  const type = 'application/x-ndjson'
-  const { token } = await client.ask<{ token: string }>('POST', path, lines.join('\n'), type)
-  await client.reflects('click-count', token)
+  const tokens = await client.emitLines('clicks', lines)
+  await client.reflects('click-count', tokens.at(-1))
 }
 
 async function startPlainServer(): Promise<AsyncDisposable & { url: string }> {
