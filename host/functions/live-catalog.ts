@@ -19,6 +19,8 @@ export class LiveCatalog implements Catalog, Disposable {
   readonly #registry: Registry
   readonly #log: Log
   readonly #rates: RateMeter
+  /** As of the version that runs: each read asks. */
+  readonly #tables = new WeakMap<Cell, TableEntry>()
   /** Told when the set of functions changes: one that is waited for may come, go, or be another. */
   readonly #listeners = new Set<{ readonly callback: () => void }>()
 
@@ -64,7 +66,9 @@ export class LiveCatalog implements Catalog, Disposable {
     const view = cell?.view
     const table = cell?.description.table
     if (cell === undefined || view === undefined || !table) return undefined
-    return {
+    const known = this.#tables.get(cell)
+    if (known !== undefined && known.codec.version === cell.bundle.version) return known
+    const entry: TableEntry = {
       name,
       function: cell.name,
       partitions: cell.edges.partitions,
@@ -77,6 +81,8 @@ export class LiveCatalog implements Catalog, Disposable {
       view,
       isServing: (partition) => cell.isServing(partition),
     }
+    this.#tables.set(cell, entry)
+    return entry
   }
 
   async functions(): Promise<readonly FunctionStatus[]> {
