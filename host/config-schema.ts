@@ -2,6 +2,7 @@
 import { z } from 'zod'
 
 const mebibyte = 1024 * 1024
+const dayMs = 24 * 60 * 60 * 1000
 /** The longest time that a timer of Node can hold. */
 const longestMs = 2_147_483_647
 
@@ -87,6 +88,46 @@ export const configSchema = z.strictObject({
         'What may wait to be written; emits are refused at half of it.',
       ),
       maxRecordBytes: bytes(8 * mebibyte, 'The largest record.'),
+      retentionMs: z
+        .int()
+        .min(-1)
+        .default(7 * dayMs)
+        .describe(
+          'How long a stream keeps a record: counted from its timestamp, or from when it was written if that is later. -1: for ever. In milliseconds.',
+        ),
+      retentionBytes: z
+        .int()
+        .min(-1)
+        .default(-1)
+        .describe(
+          'What a partition of a stream may have before its oldest records go. -1: any size. In bytes.',
+        ),
+      tombstoneRetentionMs: ms(
+        dayMs,
+        'How long a table keeps a deletion in the log, counted from when compaction first finds it. A local table that was away for longer is rebuilt.',
+      ),
+      maintenanceIntervalMs: ms(
+        30_000,
+        'How often the log looks for what to delete and to compact; tables that change much are compacted at once.',
+      ),
+      compaction: z
+        .strictObject({
+          minBytes: bytes(
+            4 * mebibyte,
+            'What has to be new in a partition of a table before it is compacted.',
+          ),
+          dirtyRatio: z
+            .number()
+            .min(0)
+            .max(1)
+            .default(0.5)
+            .describe('The share of a partition that has to be new before it is compacted.'),
+          keyBytes: bytes(
+            64 * mebibyte,
+            'Memory for the keys of one pass. What does not fit waits for the next pass.',
+          ),
+        })
+        .prefault({}),
     })
     .prefault({}),
   flush: z

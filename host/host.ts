@@ -41,9 +41,6 @@ export interface RunningHost extends AsyncDisposable {
   reload(): Promise<void>
 }
 
-// As long as a table's changelog keeps tombstones.
-const tombstoneRetentionMs = 24 * 60 * 60 * 1000
-
 export async function startHost(options: HostOptions): Promise<RunningHost> {
   const { config, watch, logger, ports } = options
   const openLog = ports?.openLog ?? openEmbeddedLog
@@ -56,12 +53,21 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       fail = resolve
     })
     const { partitions, sync, maxQueuedBytes, maxRecordBytes } = config.log
+    const { retentionMs, retentionBytes, tombstoneRetentionMs, compaction } = config.log
     const log = stack.use(
       await openLog({
         path: join(config.data, 'log'),
         sync,
         maxQueuedBytes,
         maxRecordBytes,
+        maintenance: {
+          retentionMs,
+          retentionBytes,
+          tombstoneRetentionMs,
+          intervalMs: config.log.maintenanceIntervalMs,
+          compaction,
+        },
+        onWarning: (problem) => logger.warn({ code: problem.code }, problem.message),
         onFailure: fail,
       }),
     )

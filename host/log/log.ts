@@ -10,7 +10,7 @@ export interface TopicSpec {
   readonly partitions: number
   /** Copies of each partition; an adapter on one machine ignores it. */
   readonly replication?: number
-  /** Streams only. Absent: the log's own default. */
+  /** Streams only. Absent: the log's own default; −1: for ever. */
   readonly retentionMs?: number
 }
 

@@ -81,6 +81,11 @@ export class RecordCursor {
     return this.isKeyless ? null : this.#entry.subarray(this.keyAt, this.keyEnd)
   }
 
+  /** For maps: the same for the same bytes. */
+  latin1Key(): string {
+    return this.#entry.toString('latin1', this.keyAt, this.keyEnd)
+  }
+
   get value(): Buffer | null {
     return this.isTombstone ? null : this.#entry.subarray(this.keyEnd, this.end)
   }

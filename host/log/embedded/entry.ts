@@ -19,6 +19,7 @@ export const ENTRY_BYTES = 256 * 1024
 export const NONE = 0xffffffff
 
 const DENSE = 0
+const SPARSE = 1
 
 export interface EntryHead {
   /** Every offset of the span has its record. Otherwise the entry was compacted. */
@@ -40,6 +41,17 @@ export function beginEntry(view: DataView, at: number, count: number, newest: nu
   view.setUint32(at + SPAN, count, true)
   view.setUint32(at + COUNT, count, true)
   view.setFloat64(at + NEWEST, newest, true)
+}
+
+/** As above, of an entry that has lost records: the span is what it has had. */
+export function beginSparse(
+  entry: Buffer,
+  { span, count, newest }: Pick<EntryHead, 'span' | 'count' | 'newest'>,
+): void {
+  entry[FORM] = SPARSE
+  entry.writeUInt32LE(span, SPAN)
+  entry.writeUInt32LE(count, COUNT)
+  entry.writeDoubleLE(newest, NEWEST)
 }
 
 /** Of an entry that is not sealed yet. */

@@ -10,6 +10,7 @@ const TOPIC = 0x02
 const PARTITION = 0x03
 const POSITION = 0x04
 const DOOMED = 0x05
+const CLEANED = 0x06
 const ENTRY = 0x10
 
 export interface Put {
@@ -46,9 +47,8 @@ export const currentEpochKey = meta('epoch')
 /** Topic numbers are given once and never again. */
 export const nextTopicKey = meta('next-topic')
 
-export const firstOf = (kind: 'epoch' | 'topic' | 'partition' | 'position' | 'doomed'): Buffer =>
-  Buffer.of(kinds[kind])
-export const behind = (kind: Parameters<typeof firstOf>[0]): Buffer => Buffer.of(kinds[kind] + 1)
+export const firstOf = (kind: keyof typeof kinds): Buffer => Buffer.of(kinds[kind])
+export const behind = (kind: keyof typeof kinds): Buffer => Buffer.of(kinds[kind] + 1)
 
 const kinds = {
   epoch: EPOCH,
@@ -56,6 +56,7 @@ const kinds = {
   partition: PARTITION,
   position: POSITION,
   doomed: DOOMED,
+  cleaned: CLEANED,
 } as const
 
 export const u32 = (value: number): Buffer => {
@@ -94,6 +95,37 @@ export function packRange(oldest: number, end: number): Buffer {
   writeOffset(value, end, 8)
   return value
 }
+
+/** How far a partition of a table is compacted. */
+export interface Cleaned {
+  /** The offset behind it. */
+  readonly end: number
+  /** What it has been reduced to. */
+  readonly bytes: number
+  /** What had ever been written to the partition up to it. */
+  readonly behind: number
+  /** When the first of its tombstones was found; 0: it has none. */
+  readonly tombstoneAt: number
+}
+
+export const cleanedKey = (topic: number, partition: number): Buffer =>
+  place(CLEANED, topic, partition)
+
+export function packCleaned({ end, bytes, behind, tombstoneAt }: Cleaned): Buffer {
+  const value = Buffer.allocUnsafe(32)
+  writeOffset(value, end, 0)
+  writeOffset(value, bytes, 8)
+  writeOffset(value, behind, 16)
+  writeOffset(value, tombstoneAt, 24)
+  return value
+}
+
+export const unpackCleaned = (value: Buffer): Cleaned => ({
+  end: readOffset(value, 0),
+  bytes: readOffset(value, 8),
+  behind: readOffset(value, 16),
+  tombstoneAt: readOffset(value, 24),
+})
 
 export const placeOf = (key: Buffer): { topic: number; partition: number } => ({
   topic: key.readUInt32BE(key.length - 8),

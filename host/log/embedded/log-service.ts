@@ -4,12 +4,15 @@ import { asHostError, toPlainError } from '../../errors.js'
 import type { TopicSpec } from '../log.js'
 import { topicMadeAnew, unknownTopic } from '../problems.js'
 import type { Database } from './database.js'
+import { Maintenance } from './maintenance.js'
+import type { MaintenanceSettings } from './maintenance-settings.js'
 import type { Answer, Answered, Asked, WriterRef } from './messages.js'
 import { sectionsOf } from './packing.js'
 import type { Positions } from './positions.js'
 import { Sequencer } from './sequencer.js'
 import type { SharedEnds } from './shared-ends.js'
-import type { Topics } from './topics.js'
+import type { Partition, Topics } from './topics.js'
+import { Upkeep } from './upkeep.js'
 
 export interface LogParts {
   readonly database: Database
@@ -17,21 +20,48 @@ export interface LogParts {
   readonly positions: Positions
   readonly ends: SharedEnds
   readonly sync: boolean
+  readonly maintenance: MaintenanceSettings
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
+
+export interface LogEvents {
+  /** A write has failed: nothing can be trusted any more. */
+  failed(cause: unknown): void
+  /** Something is wrong that does not keep the log from going on. */
+  warned(problem: unknown): void
 }
 
 export class LogService {
+  readonly upkeep: Upkeep
   readonly #parts: LogParts
   readonly #sequencer: Sequencer
+  readonly #maintenance: Maintenance
   readonly #failed: (cause: unknown) => void
   readonly #ports = new Set<MessagePort>()
   readonly #clearing = new Set<Promise<void>>()
   #answers = new Map<MessagePort, Answered[]>()
 
-  constructor(parts: LogParts, failed: (cause: unknown) => void) {
-    const { database, topics, positions, ends, sync } = parts
+  constructor(parts: LogParts, events: LogEvents) {
+    const { database, topics, positions, ends, sync, maintenance, now } = parts
+    const failed = (cause: unknown): void => {
+      this.upkeep.stop()
+      events.failed(cause)
+    }
     this.#parts = parts
     this.#failed = failed
-    this.#sequencer = new Sequencer(database, topics, positions, ends, sync, failed)
+    const written = (partition: Partition): void => this.#maintenance.written(partition)
+    this.#sequencer = new Sequencer(database, topics, positions, ends, sync, failed, written, now)
+    this.upkeep = new Upkeep({ database, topics, ends, sequencer: this.#sequencer, now })
+    this.#maintenance = new Maintenance(this.upkeep, topics, maintenance, {
+      failed,
+      warned: (problem) => events.warned(problem),
+    })
+  }
+
+  /** Begins to look after what is there. */
+  start(): void {
+    this.#maintenance.start()
   }
 
   serve(port: MessagePort): void {
@@ -47,6 +77,7 @@ export class LogService {
 
   /** Resolves when all that was asked for is done. */
   async close(): Promise<void> {
+    await this.#maintenance.stop()
     await this.#sequencer.idle()
     await Promise.all(this.#clearing)
   }

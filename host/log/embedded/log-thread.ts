@@ -16,7 +16,7 @@ export interface LogThreadPorts {
 /** `parent` leads to the main thread, as the one that starts and ends it. */
 export async function runLogThread(
   parent: MessagePort,
-  { path, memory, sync, port }: ThreadData,
+  { path, memory, sync, maintenance, port }: ThreadData,
   { openDatabase }: LogThreadPorts,
 ): Promise<void> {
   const ends = new SharedEnds(memory)
@@ -39,16 +39,25 @@ export async function runLogThread(
     await database.close()
     parent.close()
   }
-  const service = new LogService({ database, topics, positions, ends, sync }, (cause) => {
-    report({ kind: 'failed', error: toPlainError(asHostError(cause, 'LOG_FAILED')) })
-    void end('failed')
-  })
+  const service = new LogService(
+    { database, topics, positions, ends, sync, maintenance, now: Date.now },
+    {
+      failed: (cause) => {
+        report({ kind: 'failed', error: toPlainError(asHostError(cause, 'LOG_FAILED')) })
+        void end('failed')
+      },
+      warned: (problem) => {
+        report({ kind: 'warned', error: toPlainError(asHostError(problem, 'LOG_FAILED')) })
+      },
+    },
+  )
   parent.on('message', (message: Control) => {
     if (message.kind === 'close') void service.close().then(async () => end('closed'))
   })
   await service.finishRemovals()
   service.serve(port)
   report({ kind: 'ready', leaderEpoch: topics.leaderEpoch })
+  service.start()
 }
 
 async function load(

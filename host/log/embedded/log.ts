@@ -6,6 +6,7 @@ import type { Log, LogDescription } from '../log.js'
 import { EmbeddedLog } from './client.js'
 import { closeOwned, openHandle, openOwned } from './database.js'
 import { readDescription } from './description.js'
+import { defaultMaintenance, type MaintenanceSettings } from './maintenance-settings.js'
 import type { Control, Report, ThreadData } from './messages.js'
 import { SharedEnds } from './shared-ends.js'
 
@@ -22,6 +23,10 @@ export interface EmbeddedLogOptions {
   readonly maxPartitions?: number
   /** The module that the log thread runs: composes `runLogThread`. Default: as the host ships. */
   readonly threadEntry?: URL
+  /** What is not given is as `defaultMaintenance` says. */
+  readonly maintenance?: Partial<MaintenanceSettings>
+  /** Something is wrong that does not keep the log from going on. */
+  readonly onWarning?: (error: HostError) => void
   /** Called once, when the log has failed while it was open: it takes nothing any more. */
   readonly onFailure: (error: HostError) => void
 }
@@ -40,6 +45,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
     path,
     memory: ends.memory,
     sync: options.sync ?? false,
+    maintenance: { ...defaultMaintenance, ...options.maintenance },
     port: port2,
   }
   const thread = new Worker(options.threadEntry ?? new URL('./thread.js', import.meta.url), {
@@ -66,6 +72,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
   }
   thread.on('message', (report: Report) => {
     if (report.kind === 'failed') lost(fromPlainError(report.error, 'LOG_FAILED'))
+    if (report.kind === 'warned') options.onWarning?.(fromPlainError(report.error, 'LOG_FAILED'))
   })
   thread.on('error', lost)
   thread.on('exit', (code) => lost(new Error(`its thread ended with code ${code}`)))

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { PlainError } from '../../errors.js'
 import type { TopicKind, TopicSpec } from '../log.js'
+import type { MaintenanceSettings } from './maintenance-settings.js'
 
 /** A position by the topic's number. */
 export interface NumberedPosition {
@@ -82,6 +83,7 @@ export interface ThreadData {
   readonly path: string
   readonly memory: SharedArrayBuffer
   readonly sync: boolean
+  readonly maintenance: MaintenanceSettings
 }
 
 /** Between the main thread, as the one that started it, and the log thread. */
@@ -89,3 +91,5 @@ export type Control = { readonly kind: 'close' }
 export type Report =
   | { readonly kind: 'ready'; readonly leaderEpoch: number }
   | { readonly kind: 'failed'; readonly error: PlainError }
+  /** Something is wrong that does not keep the log from going on. */
+  | { readonly kind: 'warned'; readonly error: PlainError }

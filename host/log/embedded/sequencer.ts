@@ -43,6 +43,8 @@ export class Sequencer {
   #queue: (Write | Turn)[] = []
   #isRunning = false
   readonly #failed: (cause: unknown) => void
+  readonly #written: (partition: Partition) => void
+  readonly #now: () => number
 
   constructor(
     database: Database,
@@ -52,6 +54,9 @@ export class Sequencer {
     sync: boolean,
     /** A write has failed: nothing can be trusted in that handle any more. */
     failed: (cause: unknown) => void,
+    /** Called for each partition that a write has made longer. */
+    written: (partition: Partition) => void,
+    now: () => number,
   ) {
     this.#database = database
     this.#topics = topics
@@ -59,6 +64,8 @@ export class Sequencer {
     this.#ends = ends
     this.#sync = sync
     this.#failed = failed
+    this.#written = written
+    this.#now = now
   }
 
   enqueue(item: Write | Turn): void {
@@ -70,11 +77,23 @@ export class Sequencer {
     await this.#database.batch([...operations], { sync: this.#sync })
   }
 
+  /** Resolves when it has run, in its turn. */
+  async turn(run: () => Promise<void>): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const settled = async (): Promise<void> => {
+        await run().catch((thrown: unknown) => {
+          reject(thrown)
+          throw thrown
+        })
+        resolve()
+      }
+      this.enqueue({ kind: 'turn', run: settled })
+    })
+  }
+
   /** Resolves when all that was queued before is written. */
   async idle(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.enqueue({ kind: 'turn', run: async () => resolve() })
-    })
+    await this.turn(async () => {})
   }
 
   async #run(): Promise<void> {
@@ -120,12 +139,13 @@ export class Sequencer {
         answers.push(() => item.answer(refused))
       }
     }
-    for (const run of runs.values()) operations.push(entryOf(run))
+    for (const run of runs.values()) operations.push(entryOf(run, this.#now()))
     if (operations.length > 0) await this.write(operations)
     for (const { partition } of runs.values()) this.#ends.publish(partition.slot, partition.end)
     if (runs.size > 0) this.#ends.ring()
     for (const { bytes } of group) this.#ends.queue(-bytes)
     for (const answer of answers) answer()
+    for (const partition of runs.keys()) this.#written(partition)
   }
 
   /** Small appends that meet in one write become one entry: a tenth of the cost, to write and to read. */
@@ -142,17 +162,17 @@ export class Sequencer {
       run.bytes += section.entry.length
       return base
     }
-    if (run !== undefined) operations.push(entryOf(run))
+    if (run !== undefined) operations.push(entryOf(run, this.#now()))
     runs.set(partition, { partition, base, entries: [section.entry], bytes: section.entry.length })
     return base
   }
 }
 
-function entryOf({ partition, base, entries }: Run): Operation {
+function entryOf({ partition, base, entries }: Run, time: number): Operation {
   const [only] = entries
   const key = entryKey(partition.topic.number, partition.partition, base)
   const value = entries.length === 1 && only !== undefined ? only : mergeEntries(entries)
   partition.bytes += value.length
-  sealEntry(key, value, Date.now(), partition.bytes)
+  sealEntry(key, value, time, partition.bytes)
   return { type: 'put', key, value }
 }

@@ -67,6 +67,10 @@ export class SharedEnds {
     Atomics.store(this.#slots, slot * SLOT_WORDS + 1, BigInt(end))
   }
 
+  publishOldest(slot: number, oldest: number): void {
+    Atomics.store(this.#slots, slot * SLOT_WORDS + 2, BigInt(oldest))
+  }
+
   /** After what was published: who reads the bell before the ends misses nothing. */
   ring(): void {
     Atomics.add(this.bell, BELL, 1)

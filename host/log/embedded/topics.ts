@@ -19,6 +19,8 @@ export interface Partition {
   end: number
   /** What was ever written to it, in bytes of entries. Falls to 0 when the log is opened with none of them left. */
   bytes: number
+  /** Of a table: what compaction has done. */
+  cleaned: layout.Cleaned
   /** Where each epoch that had found records began, oldest first. */
   readonly epochs: { readonly epoch: number; readonly start: number }[]
 }
@@ -39,6 +41,8 @@ interface StoredTopic {
   readonly partitions: number
   readonly retentionMs?: number
 }
+
+const notCleaned: layout.Cleaned = { end: 0, bytes: 0, behind: 0, tombstoneAt: 0 }
 
 export class Topics {
   readonly #database: Database
@@ -74,6 +78,10 @@ export class Topics {
 
   numbered(number: number): Topic | undefined {
     return this.#byNumber.get(number)
+  }
+
+  partitions(): Partition[] {
+    return [...this.#byNumber.values()].flatMap(({ partitions }) => partitions)
   }
 
   row({ name, number, id, kind, partitions }: Topic): TopicRow {
@@ -129,12 +137,10 @@ export class Topics {
     return {
       operations: [
         { type: 'del', key: layout.topicKey(topic.name) },
-        ...topic.partitions.map(
-          ({ partition }): Operation => ({
-            type: 'del',
-            key: layout.partitionKey(topic.number, partition),
-          }),
-        ),
+        ...topic.partitions.flatMap(({ partition }): Operation[] => [
+          { type: 'del', key: layout.partitionKey(topic.number, partition) },
+          { type: 'del', key: layout.cleanedKey(topic.number, partition) },
+        ]),
         // Deleting the entries takes long; what a crash leaves is deleted at the next open.
         layout.put(layout.doomedKey(topic.number), Buffer.alloc(0)),
       ],
@@ -180,7 +186,7 @@ export class Topics {
       }
       this.#add(layout.topicNameOf(key), stored)
     }
-    const all = [...this.#byNumber.values()].flatMap(({ partitions }) => partitions)
+    const all = this.partitions()
     // In portions: a promise for each of thousands of partitions helps nobody.
     for (let at = 0; at < all.length; at += 64) {
       await Promise.all(all.slice(at, at + 64).map(async (partition) => this.#loadEnds(partition)))
@@ -213,6 +219,8 @@ export class Topics {
     partition.oldest = oldest
     partition.end = Math.max(least, behindLast)
     partition.bytes = head?.behind ?? 0
+    const cleaned = await readRow(this.#database, layout.cleanedKey(number, partition.partition))
+    if (cleaned !== undefined) partition.cleaned = layout.unpackCleaned(cleaned)
   }
 
   async #raiseEpoch(sync: boolean): Promise<void> {
@@ -247,7 +255,16 @@ export class Topics {
     const topic: Topic = { name, ...rest, partitions: [] }
     for (let partition = 0; partition < count; partition++) {
       const slot = this.#freeSlots.pop() ?? 0
-      topic.partitions.push({ topic, partition, slot, oldest: 0, end: 0, bytes: 0, epochs: [] })
+      topic.partitions.push({
+        topic,
+        partition,
+        slot,
+        oldest: 0,
+        end: 0,
+        bytes: 0,
+        cleaned: notCleaned,
+        epochs: [],
+      })
     }
     this.#byName.set(name, topic)
     this.#byNumber.set(stored.number, topic)
