@@ -67,7 +67,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
           intervalMs: config.log.maintenanceIntervalMs,
           compaction,
         },
-        onWarning: (problem) => logger.warn({ code: problem.code }, problem.message),
+        onWarning: (problem) => logger.warn(problem.message, { code: problem.code }),
         onFailure: fail,
       }),
     )
