@@ -12,9 +12,10 @@ import { reads } from './reads.js'
 import { recovery } from './recovery.js'
 import { swap } from './swap.js'
 import { testkit } from './testkit.js'
+import { upkeep } from './upkeep.js'
 import { values } from './values.js'
 
-const figures = [count, latency, reads, swap, recovery, concurrent, values, testkit]
+const figures = [count, latency, reads, swap, recovery, concurrent, values, testkit, upkeep]
 
 interface Options {
   readonly only?: readonly string[]

@@ -21,8 +21,8 @@ export interface CompactionSettings {
 }
 
 /** Entries and bytes that are gone through between two pauses. */
-const SLICE = 64
-const SLICE_BYTES = 256 * 1024
+const SLICE = 1024
+const SLICE_BYTES = 1024 * 1024
 /** What a map takes for a key, besides its bytes. */
 const KEY_OVERHEAD = 100
 const MOST_SPAN = 0xffff_ffff

@@ -9,8 +9,9 @@ import { expire } from './retention.js'
 import type { Partition, Topics } from './topics.js'
 import type { Upkeep } from './upkeep.js'
 
-/** LevelDB gives room back when it compacts its files: asked for when a partition has freed as much. */
+/** Deleted bytes for which LevelDB is asked at the next look to give back their room, and those for which it is asked at once. */
 const FREED_BYTES = 8 * 1024 * 1024
+const MUCH_FREED_BYTES = 256 * 1024 * 1024
 /** A table whose deletions expire is gone through so often while they are kept, at most. */
 const PASSES = 4
 
@@ -23,7 +24,9 @@ export class Maintenance {
   /** Told once, and left alone. */
   readonly #damaged = new WeakSet<Partition>()
   readonly #compactedAt = new WeakMap<Partition, number>()
-  readonly #freed = new WeakMap<Partition, number>()
+  readonly #freed = new Set<Partition>()
+  #freedBytes = 0
+  #givingBack: Promise<void> | undefined
   #isSweepDue = true
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
@@ -48,6 +51,7 @@ export class Maintenance {
     this.#upkeep.stop()
     clearInterval(this.#timer)
     await this.#running
+    await this.#givingBack
   }
 
   /** On the way of every write: does nothing but mark. */
@@ -102,6 +106,7 @@ export class Maintenance {
       if (partition.topic.kind === 'stream') await this.#maintain(partition)
       else if (this.#isDirty(partition) || this.#hasExpired(partition)) this.#due.add(partition)
     }
+    if (this.#freedBytes >= FREED_BYTES && this.#due.size === 0) this.#giveBack()
   }
 
   async #maintain(partition: Partition): Promise<void> {
@@ -110,7 +115,9 @@ export class Maintenance {
       const freed = await (partition.topic.kind === 'stream'
         ? this.#expire(partition)
         : this.#compact(partition))
-      await this.#giveBack(partition, freed)
+      if (freed > 0) this.#freed.add(partition)
+      this.#freedBytes += freed
+      if (this.#freedBytes >= MUCH_FREED_BYTES) this.#giveBack()
     } catch (thrown) {
       const isDamaged = thrown instanceof HostError && thrown.code === 'LOG_DAMAGED'
       if (!isDamaged && !isCorruption(thrown)) throw thrown
@@ -141,16 +148,28 @@ export class Maintenance {
     return before.bytes + (cleaned.behind - before.behind) - cleaned.bytes
   }
 
-  async #giveBack(partition: Partition, bytes: number): Promise<void> {
-    const freed = (this.#freed.get(partition) ?? 0) + bytes
-    const isEnough = freed >= FREED_BYTES && !this.#upkeep.isStopping()
-    this.#freed.set(partition, isEnough ? 0 : freed)
-    if (!isEnough) return
-    const { topic, cleaned, oldest } = partition
-    const end = topic.kind === 'stream' ? oldest : cleaned.end
-    await this.#upkeep.database.compactRange(
-      entryKey(topic.number, partition.partition, 0),
-      entryKey(topic.number, partition.partition, end),
-    )
+  /** LevelDB keeps what was deleted until it compacts its files there: it does so by itself while it is written to. */
+  #giveBack(): void {
+    if (this.#givingBack !== undefined || this.#upkeep.isStopping()) return
+    const ranges = [...this.#freed]
+    this.#freed.clear()
+    this.#freedBytes = 0
+    this.#givingBack = this.#compactFiles(ranges)
+      // Nothing is lost but room; a write that fails tells what is the matter.
+      .catch((thrown: unknown) => this.#events.warned(thrown))
+      .finally(() => {
+        this.#givingBack = undefined
+      })
+  }
+
+  async #compactFiles(partitions: readonly Partition[]): Promise<void> {
+    for (const { topic, partition, cleaned, oldest } of partitions) {
+      if (this.#upkeep.isStopping()) return
+      const end = topic.kind === 'stream' ? oldest : cleaned.end
+      const [first, behind] = [0, end].map((at) => entryKey(topic.number, partition, at))
+      if (first !== undefined && behind !== undefined) {
+        await this.#upkeep.database.compactRange(first, behind)
+      }
+    }
   }
 }

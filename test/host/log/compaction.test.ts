@@ -1,7 +1,9 @@
 // Compaction of tables in the embedded log: what readers find before, during and after it, and after a kill in between.
 import t, { type Test } from 'tap'
 import type { Log, LogRecord, RecordToAppend } from '#host/log/log.js'
-import { from, record, values } from './conformance.js'
+import { createMemoryStore } from '#host/tables/memory.js'
+import { recover } from '#host/tables/recovery.js'
+import { from, logConformance, record, values } from './conformance.js'
 import { type InProcessLog, type InProcessOptions, killedAt, openInProcess } from './in-process.js'
 
 const table = { name: 'counts', kind: 'table', partitions: 1 } as const
@@ -48,6 +50,11 @@ function randomOf(seed: number): (below: number) => number {
     return (state >>> 8) % below
   }
 }
+
+logConformance(t, 'embedded, compacted', async (t) => {
+  const { log, compact } = await open(t, { path: t.testdir() })
+  return { log, compact }
+})
 
 void t.test('of each key the last record stays, at its offset', async (t) => {
   const { log, compact } = await open(t, { path: t.testdir() })
@@ -383,3 +390,52 @@ void t.test('a damaged table is warned of once and left alone, others are compac
   t.equal(again.problems.length, 1)
   t.equal(again.partition(at.topic, 0).cleaned.end, 0)
 })
+
+for (let seed = 1; seed <= 4; seed++) {
+  const title = `a table that was away for less than deletions stay misses none (seed ${seed})`
+  void t.test(title, async (t) => {
+    const random = randomOf(seed)
+    const tombstoneRetentionMs = 1000
+    let time = 1_000_000
+    const own = await open(t, { path: t.testdir(), now: () => time })
+    await own.log.ensure([table])
+    const store = createMemoryStore().partition(0)
+    const model = new Map<string, string>()
+    let wiped = 0
+    let kept = 0
+    for (let round = 0; round < 150; round++) {
+      const key = `k${random(40)}`
+      const value = random(3) === 0 ? null : `${round}`
+      await own.log.append([set(key, value)])
+      if (value === null) model.delete(key)
+      else model.set(key, value)
+      time += random(100)
+      if (random(2) === 0) await own.compact('counts', 0, { tombstoneRetentionMs })
+      if (random(8) !== 0) continue
+      time += random(1500)
+      const changelog = (await own.log.describe(['counts'])).get('counts')
+      if (changelog === undefined) throw new Error('the table has no topic')
+      const before = wiped
+      await recover({
+        log: own.log,
+        store,
+        partition: 0,
+        changelog,
+        tombstoneRetentionMs,
+        wallTime: () => time,
+        onWiped: () => {
+          wiped++
+        },
+        onProgress: () => {},
+        signal: new AbortController().signal,
+      })
+      if (wiped === before) kept++
+      const found: [string, string][] = []
+      for await (const page of store.range()) {
+        for (const one of page) found.push([`${one.key}`, `${one.value}`])
+      }
+      t.same(new Map(found), new Map([...model].sort()), `after round ${round}`)
+    }
+    t.ok(wiped > 0 && kept > 0, `away for long ${wiped} times, for less ${kept} times`)
+  })
+}

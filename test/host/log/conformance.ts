@@ -21,6 +21,8 @@ export interface LogFixture {
   readonly failRead?: (topic: string, partition: number) => void
   /** Expires what lies before an offset, if the adapter can. */
   readonly trim?: (topic: string, partition: number, before: number) => void
+  /** Compacts a partition of a table, if the adapter can. */
+  readonly compact?: (topic: string, partition: number) => Promise<void>
 }
 
 /** Makes a log of its own and registers its clean-up with `t`. */
@@ -423,6 +425,49 @@ export function logConformance(t: Test, name: string, create: CreateLog): void {
     reader.assign([from(topic, 0, 0)])
     await t.rejects(reader.next(), { code, offset: 0 })
     t.same(values(await take(log, from(topic, 0, last?.offset ?? -1), 1)), ['b'])
+  })
+
+  check('keeps the offsets of what compaction leaves, and reads over the gaps', async (t, own) => {
+    const { log, compact } = own
+    const topic = unique('counts')
+    await log.ensure([{ name: topic, kind: 'table', partitions: 1 }])
+    const last = new Map<string, number>()
+    for (let round = 0; round < 12; round++) {
+      const keys = [`often`, `key-${round % 3}`, `once-${round}`]
+      const sent = keys.map((key) => record(topic, 0, `${round}`, { key: Buffer.from(key) }))
+      const offsets = await log.append(sent)
+      for (const [i, key] of keys.entries()) last.set(key, offsets[i] ?? -1)
+      if (round % 4 === 3) await compact?.(topic, 0)
+    }
+    const before = (await log.describe([topic])).get(topic)?.partitions[0]
+    const start = before?.oldest ?? 0
+    const end = before?.stableEnd ?? 0
+    const readFrom = async (offset: number): Promise<LogRecord[]> => {
+      await using reader = log.reader()
+      reader.assign([from(topic, 0, offset)])
+      const found: LogRecord[] = []
+      for (let next = offset; next < end; ) {
+        for (const batch of await reader.next()) {
+          t.equal(batch.from, next)
+          t.ok(batch.next > next || batch.records.length === 0)
+          found.push(...batch.records)
+          next = batch.next
+        }
+      }
+      return found
+    }
+    const all = await readFrom(start)
+    const byKey = new Map(all.map(({ key, offset }) => [`${key}`, offset]))
+    t.same(byKey, last, 'the last record of each key is where it was appended')
+    if (compact !== undefined) t.ok(all.length < 30, 'others are gone')
+    for (let offset = start; offset < end; offset++) {
+      const rest = all.filter((one) => one.offset >= offset)
+      t.same(
+        (await readFrom(offset)).map((one) => one.offset),
+        rest.map((one) => one.offset),
+        `from ${offset}, whether its record is there or not`,
+      )
+    }
   })
 
   check('says of each batch where it begins, and leaves nothing out', async (t, { log }) => {

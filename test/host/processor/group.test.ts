@@ -475,6 +475,26 @@ t.test('an input made anew halts, it is not read as if nothing had happened', as
   t.same(h.value('a'), { count: 1, sum: 1 })
 })
 
+t.test(
+  'records that expired before they were read halt it, they are not passed over',
+  async (t) => {
+    const h = await harness({ definition: sum() })
+    await h.start()
+    await h.emit('numbers', 'a', 1)
+    await h.settled()
+    await h.drain()
+    await h.emit('numbers', 'a', 2)
+    for (const { partition, stableEnd } of (await h.log.describe(['numbers'])).get('numbers')
+      ?.partitions ?? []) {
+      h.log.trim('numbers', partition, stableEnd)
+    }
+    await h.start()
+    await until('it halts', () => h.halts.length > 0)
+    t.match(h.halts[0], { error: { code: 'INPUT_LOST', message: /records are gone/ } })
+    t.same(h.value('a'), { count: 1, sum: 1 })
+  },
+)
+
 /** The store as it is, but for what is given. */
 function changed(
   inner: TableStore,

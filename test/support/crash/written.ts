@@ -1,7 +1,7 @@
 // Which step of the log a write to its database is, by what lies under the keys that it writes.
 import { behind, firstOf } from '#host/log/embedded/layout.js'
 
-const kinds = ['epoch', 'topic', 'partition', 'position', 'doomed'] as const
+const kinds = ['epoch', 'topic', 'partition', 'position', 'doomed', 'cleaned'] as const
 
 /** Undefined: nothing is written. */
 export function stepOf(method: string, args: readonly unknown[]): string | undefined {
@@ -11,6 +11,9 @@ export function stepOf(method: string, args: readonly unknown[]): string | undef
   for (const { type, key } of args[0]) written.add(`${type} ${kindOf(key)}`)
   if (written.has('put position')) return 'log/flush'
   if (written.has('put topic')) return 'log/topics'
+  if (written.has('put cleaned')) return 'log/compacted'
+  if (written.has('put partition')) return 'log/retention'
+  if (written.has('del entry')) return 'log/compaction'
   if (written.has('put entry')) return 'log/append'
   if (written.has('put doomed')) return 'log/remove'
   return 'log/start'
