@@ -110,7 +110,7 @@ export class Maintenance {
   }
 
   async #maintain(partition: Partition): Promise<void> {
-    if (this.#damaged.has(partition)) return
+    if (this.#damaged.has(partition) || !this.#upkeep.isThere(partition)) return
     try {
       const freed = await (partition.topic.kind === 'stream'
         ? this.#expire(partition)
@@ -121,6 +121,8 @@ export class Maintenance {
     } catch (thrown) {
       const isDamaged = thrown instanceof HostError && thrown.code === 'LOG_DAMAGED'
       if (!isDamaged && !isCorruption(thrown)) throw thrown
+      // Its entries go while it is looked at.
+      if (!this.#upkeep.isThere(partition)) return
       this.#damaged.add(partition)
       this.#events.warned(thrown)
     }

@@ -66,7 +66,8 @@ async function expired(
   let bytes = 0
   try {
     let isAtKept = false
-    for (let slice = await iterator.nextv(SLICE); slice.length > 0; ) {
+    // Mostly the first one stays: what follows is read only if it does not.
+    for (let slice = await iterator.nextv(1); slice.length > 0; ) {
       for (const [key, entry] of slice) {
         keys.push(key)
         bytes += entry.length
@@ -81,7 +82,7 @@ async function expired(
         if (isAtKept) break
         found = { count: keys.length, oldest: baseOf(key) + head.span, bytes }
       }
-      if (isAtKept || found !== undefined) break
+      if (isAtKept || (found !== undefined && keys.length > 1)) break
       slice = await iterator.nextv(SLICE)
     }
   } finally {

@@ -39,11 +39,15 @@ export class Upkeep {
     return this.#stopping
   }
 
+  isThere({ topic }: Partition): boolean {
+    return this.#topics.numbered(topic.number) === topic
+  }
+
   /** Runs between two writes. False, and it did not run: the topic has gone meanwhile, and its entries must not come back. */
-  async turn({ topic }: Partition, run: () => Promise<void>): Promise<boolean> {
+  async turn(partition: Partition, run: () => Promise<void>): Promise<boolean> {
     let isThere = false
     await this.#sequencer.turn(async () => {
-      isThere = this.#topics.numbered(topic.number) === topic
+      isThere = this.isThere(partition)
       if (isThere) await run()
     })
     return isThere
