@@ -31,6 +31,7 @@ export const errorCodes = {
   LOAD_FAILED: { retryable: false, status: 422 },
   LOAD_TIMEOUT: { retryable: false, status: 422 },
   BAD_DEFINITION: { retryable: false, status: 422 },
+  TABLE_MISMATCH: { retryable: false, status: 422 },
   BAD_FUNCTION_NAME: { retryable: false, status: 422 },
   DUPLICATE_FUNCTION: { retryable: false, status: 422 },
   // records

@@ -91,6 +91,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       ports: ports?.functions,
       drainMs: config.limits.drainMs,
       loadMs: config.limits.loadMs,
+      sample: { maxValues: config.limits.probeValues, maxBytes: config.limits.probeBytes },
       instance: `${hostname()}-${process.pid}`,
     })
     stack.use(registry)

@@ -1,5 +1,5 @@
 // defineProcessor: a definition is data, from whose codecs the types of every handler follow.
-import type { AnyCodec, OutOf } from './codec.js'
+import type { AnyCodec, InOf, OutOf } from './codec.js'
 import type { AnyContext, Codecs, Context } from './context.js'
 
 /**
@@ -35,6 +35,26 @@ export type Handler<Ctx, Value> = (ctx: Ctx, value: Value) => void | Promise<voi
 type ValueOf<C, T extends Tombstones> = T extends 'process' ? OutOf<C> | null : OutOf<C>
 
 /**
+ * How values that an earlier version stored become values of this one. It is asked for what the table's codec does not take, each
+ * time such a value is read by a handler or a view; the stored bytes stay until the key is set again.
+ *
+ * @example
+ * const migrate: Migration<TextCodec<{ count: number }>, TextCodec<{ clicks: number }>> = {
+ *   from: json<{ count: number }>(),
+ *   to: (old) => ({ clicks: old.count }),
+ * }
+ */
+export interface Migration<Stored extends AnyCodec, Table extends AnyCodec | undefined> {
+  /** Reads the stored bytes: the codec that the table had. Of several earlier ones: a codec that takes all that they wrote. */
+  readonly from: Stored
+  /**
+   * Makes of it what `ctx.set` would be given. Synchronous, and the same each time: it may be called often for one value. What it
+   * throws, or what the table's codec refuses of it, makes the value one that does not decode.
+   */
+  readonly to: (stored: OutOf<NoInfer<Stored>>) => InOf<NoInfer<Table>>
+}
+
+/**
  * What `defineProcessor` takes.
  *
  * @example
@@ -46,11 +66,20 @@ export type Definition<
   Outputs extends Codecs,
   Loop extends AnyCodec | undefined,
   T extends Tombstones,
+  Stored extends AnyCodec = AnyCodec,
 > = {
   /** The streams that are read, by name, at least one; all have as many partitions. */
   readonly inputs: Inputs
   /** Keeps a value for each key, in a table with the function's name. */
   readonly table?: Table
+  /** For a table whose codec no longer takes what is stored. */
+  readonly migrate?: Migration<Stored, Table>
+  /**
+   * Another one begins anew: with an empty table, the inputs from their oldest records, and what is emitted emitted again. What
+   * the former one had stored and read stays in the log, and is gone on with if it is given again. A whole number from 0, or a
+   * name of small letters, digits and `-`. Without one the function is the plain `name`; revision 2 is the group `name.2`.
+   */
+  readonly revision?: number | string
   /** The streams that may be emitted to, by name. */
   readonly outputs?: Outputs
   /** Lets the function send messages to itself under other keys. */
@@ -84,6 +113,11 @@ export type Definition<
 /** A method's parameters are bivariant: handlers of any function are handlers to the host. */
 type AnyHandler = { handle(ctx: AnyContext, value: unknown): void | Promise<void> }['handle']
 
+type AnyMigration = {
+  readonly from: AnyCodec
+  readonly to: { convert(stored: unknown): unknown }['convert']
+}
+
 /**
  * A finished definition: the default export of a function file. Frozen; its fields are those that were given.
  *
@@ -98,6 +132,8 @@ export interface ProcessorDefinition<
 > {
   readonly inputs: Inputs
   readonly table?: Table
+  readonly migrate?: AnyMigration
+  readonly revision?: number | string
   readonly outputs?: Outputs
   readonly loop?: Loop
   readonly on: Readonly<Record<string, AnyHandler>>
@@ -131,8 +167,9 @@ export function defineProcessor<
   const Outputs extends Codecs = Record<never, never>,
   Loop extends AnyCodec | undefined = undefined,
   const T extends Tombstones = 'ignore',
+  Stored extends AnyCodec = AnyCodec,
 >(
-  definition: Definition<Inputs, Table, Outputs, Loop, T>,
+  definition: Definition<Inputs, Table, Outputs, Loop, T, Stored>,
 ): ProcessorDefinition<Inputs, Table, Outputs, Loop>
 export function defineProcessor(definition: ProcessorDefinition): ProcessorDefinition {
   if (typeof definition !== 'object' || definition === null) {

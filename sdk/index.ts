@@ -15,6 +15,7 @@ export {
   type Definition,
   defineProcessor,
   type Handler,
+  type Migration,
   type ProcessorDefinition,
   type Retry,
   type Tombstones,

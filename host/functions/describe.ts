@@ -18,6 +18,8 @@ type Report = (at: string, message: string) => void
 const fields = [
   'inputs',
   'table',
+  'migrate',
+  'revision',
   'outputs',
   'loop',
   'on',
@@ -68,7 +70,9 @@ function describe(
   report: Report,
 ): FunctionDescription {
   const topicOf = (stream: string) => namespace + stream
-  const own = namespace + name
+  const revision = revisionOf(given.revision, report)
+  // A point is in no function's name: no other function can have this group.
+  const own = namespace + name + (revision === undefined ? '' : `.${revision}`)
   unknownFields('', given, fields, report)
 
   const inputs = edges('inputs', given.inputs ?? {}, topicOf, report)
@@ -77,7 +81,8 @@ function describe(
     report('inputs', 'at least one stream is needed, such as inputs: { clicks: json() }')
   }
   const outputs = edges('outputs', given.outputs ?? {}, topicOf, report)
-  const table = edge('table', given.table, name, `${own}-table`, report)
+  const stored = edge('table', given.table, name, `${own}-table`, report)
+  const table = migratingTable(given.migrate, stored, report)
   const loop = edge('loop', given.loop, `${name}-loop`, `${own}-loop`, report)
   ownTopics([...inputs.map(at('inputs')), ...outputs.map(at('outputs'))], { table, loop }, report)
   if (areInputsKnown) handlers(given, inputs, loop !== null, report)
@@ -127,6 +132,40 @@ function edge(
   return { stream, topic, codec: kindOf(where, codec, report) }
 }
 
+function migratingTable(
+  migrate: unknown,
+  table: EdgeDescription | null,
+  report: Report,
+): EdgeDescription | null {
+  if (migrate === undefined) return table
+  if (table === null) report('migrate', 'there is no table whose values it could change: add table')
+  if (table?.codec === 'bytes')
+    report('migrate', 'the bytes codec takes whatever is stored: it would never be asked')
+  if (!isPlain(migrate)) {
+    report(
+      'migrate',
+      `an object like { from: json(), to: (stored) => value } is needed, not ${inWords(migrate)}`,
+    )
+    return table
+  }
+  unknownFields('migrate', migrate, ['from', 'to'], report)
+  kindOf('migrate.from', migrate.from, report)
+  callable('migrate.to', migrate.to, report)
+  return table === null ? null : { ...table, codec: 'custom' }
+}
+
+function revisionOf(given: unknown, report: Report): string | undefined {
+  if (given === undefined) return undefined
+  const isWhole = typeof given === 'number' && Number.isSafeInteger(given) && given >= 0
+  const isName = typeof given === 'string' && /^[a-z0-9][a-z0-9-]{0,63}$/.test(given)
+  if (isWhole || isName) return String(given)
+  report(
+    'revision',
+    `a whole number from 0, or up to 64 small letters, digits and "-", is needed, not ${inWords(given)}`,
+  )
+  return undefined
+}
+
 function streamName(where: string, stream: string, topic: string, report: Report): void {
   if (!/^[A-Za-z0-9._-]{1,200}$/.test(stream) || /^\.{1,2}$/.test(stream)) {
     report(
@@ -147,7 +186,11 @@ function kindOf(where: string, codec: unknown, report: Report): CodecKind {
     )
     return 'custom'
   }
-  // A codec of the user's own that only calls itself `json` would break the short cuts.
+  return codecKind(codec)
+}
+
+/** A codec of the user's own that only calls itself `json` would break the short cuts. */
+export function codecKind(codec: AnyCodec): CodecKind {
   const kind: unknown = Reflect.get(codec, 'kind')
   if (kind === 'bytes') return 'bytes'
   const isText = ['encodeText', 'decodeText'].every(

@@ -11,10 +11,11 @@ export interface EdgeDescription {
 
 export interface FunctionDescription {
   readonly name: string
+  /** Its own for each revision; also the folder of the table's store. */
   readonly group: string
   readonly inputs: readonly EdgeDescription[]
   readonly outputs: readonly EdgeDescription[]
-  /** `stream` is the table's name, which is the function's. */
+  /** `stream` is the table's name, which is the function's. With `migrate` the codec is `custom`: only user code reads all values. */
   readonly table: EdgeDescription | null
   readonly loop: EdgeDescription | null
   /** Defaults filled in. */

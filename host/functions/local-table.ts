@@ -59,6 +59,14 @@ export class LocalTable implements AsyncDisposable {
         }
         return made
       },
+      sample: async (limits) => {
+        const opened = this.#reading()
+        try {
+          return await opened.view.sample(limits)
+        } catch (error) {
+          throw this.#noticed(opened, error)
+        }
+      },
     }
   }
 

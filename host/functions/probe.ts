@@ -1,24 +1,48 @@
 // Tries a bundle in a throw-away thread, so that a loop, a throw or an exit at load hurts nobody.
 import { Worker } from 'node:worker_threads'
 import { fromPlainError, HostError, type PlainError, toPlainError } from '../errors.js'
+import type { Sample } from '../tables/sample.js'
 import type { Bundle, FunctionDescription } from './description.js'
+import { type Packed, pack } from './packed.js'
 import { codeFrame, type MappedStack, mapStack, sourceOf } from './stack.js'
 
 export interface ProbeRequest {
   readonly bundle: Pick<Bundle, 'code' | 'file' | 'name' | 'version'>
   readonly namespace: string
+  readonly stored?: { readonly topic: string; readonly values: Packed } | undefined
+}
+
+/** Values that the table with this topic holds. */
+export interface StoredValues {
+  readonly topic: string
+  readonly sample: readonly Sample[]
 }
 
 export type ProbeAnswer =
   | { readonly kind: 'described'; readonly description: FunctionDescription }
+  /** The table's codec does not take `count` of the stored values. */
+  | {
+      readonly kind: 'mismatched'
+      readonly description: FunctionDescription
+      readonly count: number
+      /** Of the first one. */
+      readonly index: number
+      readonly error: PlainError
+      readonly definedAt?: string
+    }
   /** `definedAt`: the stack of the call of `defineProcessor`. */
   | { readonly kind: 'refused'; readonly error: PlainError; readonly definedAt?: string }
   | { readonly kind: 'threw'; readonly error: PlainError }
 
-type Ending = { readonly kind: 'exited'; readonly exitCode: number } | { readonly kind: 'late' }
+/** What the thread says before it answers: each opens a new deadline. */
+export type ProbeStage = 'ready' | 'loaded'
+
+type Ending =
+  | { readonly kind: 'exited'; readonly exitCode: number }
+  | { readonly kind: 'late'; readonly isLoaded: boolean }
 
 export interface ProbeOptions {
-  /** How long a bundle may load, from when a thread is ready for it. Default: 5,000. */
+  /** How long a bundle may load, from when a thread is ready for it; and then decode stored values. Default: 5,000. */
   readonly loadMs?: number
 }
 
@@ -35,12 +59,16 @@ export class Probe implements AsyncDisposable {
   }
 
   /**
-   * Loads and describes. Rejects with LOAD_FAILED (threw, or ended its thread), LOAD_TIMEOUT, or BAD_DEFINITION. Details have
-   * `inputs`; `file`, `line`, `column` and `frame`, as far as they are known; `stack` or `problems`.
+   * Loads and describes, and has the table's codec decode the stored values if they are of its table. Rejects with LOAD_FAILED
+   * (threw, or ended its thread), LOAD_TIMEOUT, BAD_DEFINITION or TABLE_MISMATCH. Details have `inputs`; `file`, `line`, `column`
+   * and `frame`, as far as they are known; `stack` or `problems`.
    */
   async probe(
     bundle: Bundle,
-    { namespace }: { readonly namespace: string },
+    {
+      namespace,
+      stored,
+    }: { readonly namespace: string; readonly stored?: StoredValues | undefined },
   ): Promise<FunctionDescription> {
     if (this.#isDisposed)
       throw new HostError('STOPPING', 'the probe has been stopped', { function: bundle.name })
@@ -48,10 +76,16 @@ export class Probe implements AsyncDisposable {
     this.#spare = undefined
     try {
       const { code, file, name, version } = bundle
-      const outcome = await thread.ask(
-        { bundle: { code, file, name, version }, namespace },
-        this.#loadMs,
-      )
+      const request: ProbeRequest = {
+        bundle: { code, file, name, version },
+        namespace,
+        stored: stored && {
+          topic: stored.topic,
+          values: pack(stored.sample.map(({ value }) => value)),
+        },
+      }
+      const outcome = await thread.ask(request, this.#loadMs)
+      if (outcome.kind === 'mismatched') throw mismatch(bundle, outcome, stored?.sample ?? [])
       return descriptionOf(outcome, bundle, this.#loadMs, this.#isDisposed)
     } finally {
       await this.#end(thread)
@@ -80,14 +114,16 @@ class ProbeThread implements AsyncDisposable {
   readonly #worker = new Worker(new URL('./probe-thread.js', import.meta.url))
   readonly #ready: Promise<unknown>
   readonly #outcome: Promise<ProbeAnswer | Ending>
-  #isLate: () => void = () => undefined
+  #isLate: (isLoaded: boolean) => void = () => undefined
+  #isLoaded: () => void = () => undefined
 
   constructor() {
     const ready = new Promise((resolve) => this.#worker.once('message', resolve))
     this.#outcome = new Promise((resolve) => {
-      this.#isLate = () => resolve({ kind: 'late' })
-      this.#worker.on('message', (message: 'ready' | ProbeAnswer) => {
-        if (message !== 'ready') resolve(message)
+      this.#isLate = (isLoaded) => resolve({ kind: 'late', isLoaded })
+      this.#worker.on('message', (message: ProbeStage | ProbeAnswer) => {
+        if (message === 'loaded') this.#isLoaded()
+        else if (message !== 'ready') resolve(message)
       })
       this.#worker.on('error', (thrown: unknown) =>
         resolve({ kind: 'threw', error: toPlainError(thrown) }),
@@ -100,7 +136,11 @@ class ProbeThread implements AsyncDisposable {
   async ask(request: ProbeRequest, loadMs: number): Promise<ProbeAnswer | Ending> {
     await this.#ready
     this.#worker.postMessage(request)
-    const deadline = setTimeout(this.#isLate, loadMs)
+    let deadline = setTimeout(this.#isLate, loadMs, false)
+    this.#isLoaded = () => {
+      clearTimeout(deadline)
+      deadline = setTimeout(this.#isLate, loadMs, true)
+    }
     try {
       return await this.#outcome
     } finally {
@@ -113,8 +153,10 @@ class ProbeThread implements AsyncDisposable {
   }
 }
 
+type Mismatch = Extract<ProbeAnswer, { kind: 'mismatched' }>
+
 function descriptionOf(
-  outcome: ProbeAnswer | Ending,
+  outcome: Exclude<ProbeAnswer, Mismatch> | Ending,
   bundle: Bundle,
   loadMs: number,
   isStopping: boolean,
@@ -140,10 +182,33 @@ function descriptionOf(
     case 'late':
       throw new HostError(
         'LOAD_TIMEOUT',
-        `${name} was not loaded within ${loadMs} ms: look for a loop that does not end, or long work outside the handlers`,
+        outcome.isLoaded
+          ? `${name} was loaded, but its table's codec was not done with a sample of what is stored within ${loadMs} ms: look for a loop that does not end in the codec or in migrate`
+          : `${name} was not loaded within ${loadMs} ms: look for a loop that does not end, or long work outside the handlers`,
         { function: name, details: { file: bundle.file, inputs: bundle.inputs } },
       )
   }
+}
+
+function mismatch(
+  bundle: Bundle,
+  { index, count, error, definedAt }: Mismatch,
+  sample: readonly Sample[],
+): HostError {
+  const mapped = definedAt === undefined ? exportIn(bundle) : mapStack(definedAt, bundle)
+  const { file, line, column, frame } = mapped
+  const { key, partition } = sample[index] ?? {}
+  const failure = new HostError(
+    'TABLE_MISMATCH',
+    `${bundle.name}: its table's codec does not take what is stored: ${count} of ${sample.length} values that were tried, as that of the key ${JSON.stringify(key?.toString('utf8'))} (partition ${partition}): ${error.message}. Have the codec take them, give the definition migrate: { from, to }, or begin anew with another revision${written(mapped)}`,
+    {
+      function: bundle.name,
+      ...(partition === undefined ? {} : { partition }),
+      details: { file, line, column, frame, inputs: bundle.inputs },
+      cause: fromPlainError(error, 'UNDECODABLE'),
+    },
+  )
+  return withStack(failure, definedAt)
 }
 
 function thrownAtLoad(bundle: Bundle, error: PlainError): HostError {

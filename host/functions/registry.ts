@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { asHostError, HostError, toPlainError } from '../errors.js'
 import type { Log } from '../log/log.js'
 import type { Logger } from '../logger.js'
+import type { SampleLimits } from '../tables/sample.js'
 import { bundleFunction, functionName, isFunctionFile } from './bundle.js'
 import type { ShownError } from './catalog.js'
 import { Cell, type CellOptions, describe } from './cell.js'
@@ -13,7 +14,7 @@ import type { WorkerSettings } from './messages.js'
 import type { Operation, Operator } from './operation.js'
 import { PausedFunctions } from './paused.js'
 import { type FunctionPorts, levelPorts } from './ports.js'
-import { Probe } from './probe.js'
+import { Probe, type StoredValues } from './probe.js'
 import { hasSameEdges, prepareTopics } from './topics.js'
 import { type FunctionsWatch, watchFunctions } from './watch.js'
 
@@ -35,6 +36,8 @@ export interface RegistryOptions {
   readonly ports?: FunctionPorts | undefined
   readonly drainMs: number
   readonly loadMs: number
+  /** Of the stored values that a save has to take. */
+  readonly sample: SampleLimits
   readonly instance: string
 }
 
@@ -249,7 +252,8 @@ export class Registry implements AsyncDisposable, Operator {
       return
     }
     const { log, namespace, partitions } = this.#options
-    const description = await this.#probe.probe(bundle, { namespace })
+    const stored = running && (await this.#stored(running, logger))
+    const description = await this.#probe.probe(bundle, { namespace, stored })
     const edges = await prepareTopics(log, description, partitions)
     if (this.#isStopped) return
     if (running !== undefined && hasSameEdges(running.description, description)) {
@@ -266,6 +270,21 @@ export class Registry implements AsyncDisposable, Operator {
     } catch (error) {
       if (running !== undefined) await this.#startAgain(entry, running, logger)
       throw error
+    }
+  }
+
+  /** A version that could not read what is stored would halt at the first record that needs it. */
+  async #stored(running: Cell, logger: Logger): Promise<StoredValues | undefined> {
+    const { table } = running.edges
+    if (table === null || running.view === undefined) return undefined
+    try {
+      return { topic: table.topic, sample: await running.view.sample(this.#options.sample) }
+    } catch (error) {
+      // A table that is closed, or fails, must not keep a save from mending it.
+      logger.warn(
+        `the save is taken without a look at what the table holds: ${asHostError(error).message}`,
+      )
+      return undefined
     }
   }
 
@@ -298,7 +317,8 @@ export class Registry implements AsyncDisposable, Operator {
 
   #cell(of: Pick<CellOptions, 'bundle' | 'description' | 'edges' | 'logger' | 'counted'>): Cell {
     const { log, tables, settings, ports = levelPorts, drainMs, instance } = this.#options
-    const storePath = join(tables, of.bundle.name)
+    // Each revision has a table of its own.
+    const storePath = join(tables, of.description.group)
     const isPaused = this.#paused.has(of.bundle.name)
     return new Cell({ ...of, log, storePath, settings, ports, drainMs, instance, isPaused })
   }

@@ -3,6 +3,7 @@
 import type { PlainError } from '../errors.js'
 import type { CodecRef } from '../functions/catalog.js'
 import type { Bundle } from '../functions/description.js'
+import type { Packed } from '../functions/packed.js'
 
 /** Why a codec does not take a value. */
 export interface Refusal {
@@ -15,12 +16,6 @@ export interface Issue {
   /** Like `items[2].page`; empty: the value itself. */
   readonly path: string
   readonly message: string
-}
-
-/** Many values in one piece: a view of a shared buffer would be cloned with all of that buffer. */
-export interface Packed {
-  readonly bytes: Uint8Array
-  readonly lengths: readonly number[]
 }
 
 export type GateWork =
@@ -47,24 +42,3 @@ export type GateReply =
   | { readonly kind: 'ready' }
   | { readonly kind: 'done'; readonly results: GateResults | null }
   | { readonly kind: 'failed'; readonly error: PlainError }
-
-export function pack(values: readonly Uint8Array[]): Packed {
-  const lengths = values.map((value) => value.length)
-  const bytes = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0))
-  let at = 0
-  for (const value of values) {
-    bytes.set(value, at)
-    at += value.length
-  }
-  return { bytes, lengths }
-}
-
-export function unpack({ bytes, lengths }: Packed): Buffer[] {
-  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let at = 0
-  return lengths.map((length) => {
-    const value = whole.subarray(at, at + length)
-    at += length
-    return value
-  })
-}

@@ -1,14 +1,21 @@
 // The gate thread: runs the schemas and codecs of function files on behalf of HTTP; disposable at any time.
 import { parentPort } from 'node:worker_threads'
+import type { Codec } from '../../sdk/codec.js'
 import { HostError, toPlainError } from '../errors.js'
+import { codecKind } from '../functions/describe.js'
 import { loadBundle } from '../functions/load.js'
+import { unpack } from '../functions/packed.js'
+import { type TableDefinition, tableCodec } from '../processor/migration.js'
+import { snapshotBytes } from '../processor/value.js'
 import type { GateReply, GateRequest, GateResults, GateWork, Refusal } from './gate-protocol.js'
-import { unpack } from './gate-protocol.js'
 import { toJsonText } from './json-text.js'
+import { builtIn } from './shown.js'
 
 interface UserCodec {
   encode(value: unknown): unknown
   decode(bytes: Uint8Array): unknown
+  /** As JSON text; absent: that of what `decode` gives. */
+  show?(bytes: Buffer): string
 }
 
 type Loaded =
@@ -84,7 +91,7 @@ function run(codec: UserCodec, work: GateWork): GateResults {
       return {
         operation: 'decode',
         results: unpack(work.values).map((value) =>
-          orRefusal(() => toJsonText(codec.decode(value))),
+          orRefusal(() => codec.show?.(value) ?? toJsonText(codec.decode(value))),
         ),
       }
   }
@@ -111,14 +118,32 @@ function codecOf(
   definition: unknown,
   edge: Extract<GateRequest, { kind: 'work' }>['edge'],
 ): UserCodec | undefined {
-  const found =
-    edge.kind === 'table'
-      ? member(definition, 'table')
-      : member(member(definition, edge.kind === 'input' ? 'inputs' : 'outputs'), edge.stream)
+  if (edge.kind === 'table') return tableOf(definition)
+  const found = member(
+    member(definition, edge.kind === 'input' ? 'inputs' : 'outputs'),
+    edge.stream,
+  )
   return isCodec(found) ? found : undefined
 }
 
-const isCodec = (value: unknown): value is UserCodec =>
+function tableOf(definition: unknown): UserCodec | undefined {
+  const table = member(definition, 'table')
+  if (!isCodec(table) || member(definition, 'migrate') === undefined) {
+    return isCodec(table) ? table : undefined
+  }
+  // The probe has checked the shape of this very bundle.
+  const codec = tableCodec(definition as TableDefinition)
+  const kind = codecKind(table)
+  return {
+    encode: (value) => table.encode(value),
+    decode: (bytes) => codec.revive(Buffer.from(bytes)),
+    ...(kind === 'custom'
+      ? {}
+      : { show: (stored) => builtIn(kind, snapshotBytes(codec.current(stored))) }),
+  }
+}
+
+const isCodec = (value: unknown): value is Codec<unknown> =>
   typeof member(value, 'encode') === 'function' && typeof member(value, 'decode') === 'function'
 
 function member(value: unknown, name: string): unknown {

@@ -3,9 +3,9 @@ import { Worker } from 'node:worker_threads'
 import { fromPlainError, HostError } from '../errors.js'
 import type { CodecRef } from '../functions/catalog.js'
 import type { Bundle } from '../functions/description.js'
+import { pack } from '../functions/packed.js'
 import type { Logger } from '../logger.js'
 import type { GateReply, GateRequest, GateResults, GateWork, Refusal } from './gate-protocol.js'
-import { pack } from './gate-protocol.js'
 
 export interface Gate extends AsyncDisposable {
   /** For each value: null, or why the codec's `decode` does not take it. */

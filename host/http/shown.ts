@@ -1,4 +1,5 @@
 // A table's stored bytes as the JSON text that clients see.
+import type { CodecKind } from '../../sdk/codec.js'
 import { HostError } from '../errors.js'
 import type { TableEntry } from '../functions/catalog.js'
 import type { Gate } from './gate.js'
@@ -24,7 +25,8 @@ export async function toJsonTexts(
   })
 }
 
-function builtIn(kind: 'json' | 'schema' | 'string' | 'int64' | 'bytes', value: Buffer): string {
+/** Without any user code. */
+export function builtIn(kind: Exclude<CodecKind, 'custom'>, value: Buffer): string {
   switch (kind) {
     // Written as JSON text by the codec: parsing it would only cost time.
     case 'json':

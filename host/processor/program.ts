@@ -2,13 +2,15 @@
 import type { Codec, CodecKind } from '../../sdk/codec.js'
 import { HostError } from '../errors.js'
 import type { Attempt } from './context.js'
+import { type TableDefinition, tableCodec } from './migration.js'
 import { type ValueCodec, valueCodec } from './value.js'
 
 /** The part of a definition that the task runs; its shape was checked in the probe. */
 export interface RunnableDefinition {
   readonly inputs: Readonly<Record<string, Codec<unknown>>>
   readonly outputs?: Readonly<Record<string, Codec<unknown>>>
-  readonly table?: Codec<unknown>
+  readonly table?: TableDefinition['table']
+  readonly migrate?: TableDefinition['migrate']
   readonly loop?: Codec<unknown>
   readonly on: Readonly<Record<string, Handler>>
   readonly onLoop?: Handler
@@ -107,7 +109,7 @@ export function createProgram(
     options,
     sources,
     targets: new Map(targets),
-    table: edges.table === null ? null : values(definition.table, 'table'),
+    table: edges.table === null ? null : tableOf(definition, need(definition.table, 'table')),
     loop:
       edges.loop === null
         ? null
@@ -117,4 +119,8 @@ export function createProgram(
             codec: values(definition.loop, 'loop'),
           },
   }
+}
+
+function tableOf({ migrate }: RunnableDefinition, table: TableDefinition['table']): ValueCodec {
+  return tableCodec(migrate === undefined ? { table } : { table, migrate })
 }

@@ -202,6 +202,7 @@ class LevelPartition implements PartitionStore {
       // Made here, not at the first page: its snapshot is the range's.
       const iterator = this.#db.iterator<Buffer, Buffer>({
         ...this.#keys.bounds(options),
+        reverse: options?.isReverse ?? false,
         highWaterMarkBytes: pageBytes,
       })
       return new LevelRange(iterator, this.#keys, this.#path)

@@ -90,14 +90,14 @@ class MemoryPartition implements PartitionStore {
     this.#kept.values.clear()
   }
 
-  range({ from, to }: RangeOptions = {}): AsyncIterable<Entry[]> {
+  range({ from, to, isReverse = false }: RangeOptions = {}): AsyncIterable<Entry[]> {
     this.#assertOpen()
     const first = from?.toString('latin1')
     const end = to?.toString('latin1')
     const found = [...this.#kept.values].filter(
       ([key]) => (first === undefined || key >= first) && (end === undefined || key < end),
     )
-    found.sort(([a], [b]) => (a < b ? -1 : 1))
+    found.sort(([a], [b]) => (a < b === isReverse ? 1 : -1))
     return pages(found, this.#assertOpen)
   }
 }

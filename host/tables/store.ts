@@ -36,6 +36,8 @@ export interface RangeOptions {
   readonly from?: Buffer
   /** Exclusive upper bound; absent: to the last key. */
   readonly to?: Buffer
+  /** From the last key down. */
+  readonly isReverse?: boolean
 }
 
 /** One partition of a table. Reads see every settled write; keys are ordered by their bytes. */
@@ -51,7 +53,7 @@ export interface PartitionStore {
    * crash in between leaves a partition without meta, whose next wipe finishes the work.
    */
   wipe(): Promise<void>
-  /** In key order, over a snapshot taken at the call. */
+  /** In key order, or the reverse of it, over a snapshot taken at the call. */
   range(options?: RangeOptions): AsyncIterable<Entry[]>
 }
 

@@ -1,10 +1,13 @@
 // The main thread's read side of a function's table: single keys synchronously, ranges merged over the partitions.
+import { type Sample, type SampleLimits, samplePartition } from './sample.js'
 import type { Entry, RangeOptions, TableStore } from './store.js'
 
 export interface TableView {
   get(partition: number, key: Buffer): Buffer | undefined
   /** All partitions in key order. */
-  range(options?: RangeOptions): AsyncIterable<Entry[]>
+  range(options?: Omit<RangeOptions, 'isReverse'>): AsyncIterable<Entry[]>
+  /** Values from all over the table, from each partition a like share of as many as are allowed. */
+  sample(limits: SampleLimits): Promise<Sample[]>
 }
 
 export function createTableView(store: TableStore, partitions: number): TableView {
@@ -20,6 +23,13 @@ export function createTableView(store: TableStore, partitions: number): TableVie
       return new MergedRange(
         stores.map((store) => new Source(store.range(options)[Symbol.asyncIterator]())),
       )
+    },
+    async sample({ maxValues, maxBytes }) {
+      const share = { maxValues: maxValues / partitions, maxBytes: maxBytes / partitions }
+      const samples = stores.map(async (store, partition) =>
+        (await samplePartition(store, share)).map((entry) => ({ ...entry, partition })),
+      )
+      return (await Promise.all(samples)).flat()
     },
   }
 }

@@ -123,7 +123,27 @@ function rightUses(): ProcessorDefinition[] {
     on: { clicks: add },
   })
   holds<Same<OutOf<NonNullable<typeof shared.table>>, { count: number }>>()
-  return [full, reading, removing, inlineCodec, shared]
+  const migrating = defineProcessor({
+    inputs: { clicks: string },
+    table: json(parsed),
+    migrate: {
+      from: count,
+      to(old) {
+        holds<Same<typeof old, { count: number }>>()
+        return { at: '2020-01-01', n: old.count }
+      },
+    },
+    revision: 2,
+    on: { clicks: (ctx) => ctx.delete() },
+  })
+  const inlineMigration = defineProcessor({
+    inputs: { clicks: string },
+    table: int64,
+    migrate: { from: json<{ n: number }>(), to: (old) => old.n },
+    revision: 'by-month',
+    on: { clicks: (ctx) => ctx.set(1n) },
+  })
+  return [full, reading, removing, inlineCodec, shared, migrating, inlineMigration]
 }
 
 /** Each line has one mistake. */
@@ -132,6 +152,7 @@ function wrongUses(): unknown[] {
   const table = json<{ count: number }>()
   const outputs = { pages: string }
   const loop = string
+  const on = { clicks() {} }
   const tombstones = 'process'
   return [
     // @ts-expect-error no inputs
@@ -180,6 +201,16 @@ function wrongUses(): unknown[] {
     defineProcessor({ inputs, on: { clicks: (_, click) => void click.url } }),
     // @ts-expect-error a tombstone has no field
     defineProcessor({ inputs, tombstones, on: { clicks: (_, click) => void click.page } }),
+    // @ts-expect-error the table takes something else
+    defineProcessor({ inputs, table, migrate: { from: int64, to: (n) => n }, on: { clicks() {} } }),
+    // @ts-expect-error a field that the stored value does not have
+    defineProcessor({ inputs, table, migrate: { from: table, to: (v) => ({ count: v.sum }) }, on }),
+    // @ts-expect-error migrate without a table
+    defineProcessor({ inputs, migrate: { from: int64, to: () => 1 }, on: { clicks() {} } }),
+    // @ts-expect-error migrate without its codec
+    defineProcessor({ inputs, table, migrate: { to: () => ({ count: 1 }) }, on: { clicks() {} } }),
+    // @ts-expect-error a revision is a number or a name
+    defineProcessor({ inputs, revision: true, on: { clicks() {} } }),
     // @ts-expect-error a wrong value for a schema
     json(parsed).encodeText({ at: 7 }),
     // @ts-expect-error no schema

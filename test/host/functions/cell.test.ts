@@ -291,6 +291,7 @@ t.test(
       },
       drainMs: 200,
       loadMs: 10_000,
+      sample: { maxValues: 100, maxBytes: 100_000 },
       instance: 'test',
     })
     using catalog = new LiveCatalog(registry, log)

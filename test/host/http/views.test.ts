@@ -175,7 +175,7 @@ t.test(
     const endless: TableEntry = {
       ...entry,
       view: {
-        get: () => undefined,
+        ...entry.view,
         async *range() {
           try {
             while (true) yield [{ key: Buffer.from(`k${read++}`), value: Buffer.from('1') }]

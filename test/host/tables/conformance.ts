@@ -228,6 +228,8 @@ export function storeConformance(t: Test, name: string, place: (t: Test) => Plac
           expected,
           `seed ${seed}: from ${from.toString('hex')} to ${to.toString('hex')}`,
         )
+        const down = await all(partition.range({ from, to, isReverse: true }))
+        t.same(down, found.toReversed(), `seed ${seed}: from the last key down`)
       }
     }
   })
