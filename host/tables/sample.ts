@@ -40,17 +40,18 @@ export async function samplePartition(
     }
     return undefined
   }
-  const share = Math.ceil(limits.maxValues / cuts.length)
+  const most = Math.ceil(limits.maxValues)
+  const share = Math.max(1, Math.floor(most / cuts.length))
   const unfinished: RangeOptions[] = []
   for (const [index, from] of cuts.entries()) {
     const to = cuts[index + 1]
     const rest = await read(to === undefined ? { from } : { from, to }, share)
     if (rest !== undefined) unfinished.push(rest)
-    if (bytes > limits.maxBytes) break
+    if (found.length >= most || bytes > limits.maxBytes) break
   }
   // Keys crowd: what the empty stretches left is taken from the full ones.
   for (const rest of unfinished) {
-    const room = Math.ceil(limits.maxValues) - found.length
+    const room = most - found.length
     if (room <= 0 || bytes > limits.maxBytes) break
     await read(rest, room)
   }

@@ -3,13 +3,16 @@ import t from 'tap'
 import { type HostUnderTest, testHost } from '../support/host.js'
 import { until } from '../support/until.js'
 
+const setStep = (step: number) =>
+  `ctx.set({ count: (ctx.get()?.count ?? 0) + ${step}, thread: threadId })`
+
 /** Counts by key; the value says which thread has handled the record, and by what code. */
 const count = ({
   step = 1,
   table = 'json<{ count: number; thread: number }>()',
   inputs = 'clicks: json<string>(),',
   on = '',
-  set = `ctx.set({ count: (ctx.get()?.count ?? 0) + ${step}, thread: threadId })`,
+  set = setStep(step),
   extra = '',
 } = {}) => `
 import { threadId } from 'node:worker_threads'
@@ -203,6 +206,6 @@ t.test('migrate makes new values of the stored ones, for handlers and views', as
   t.match(await click(host, 'bob'), { total: 101 })
 
   host.save('counter.ts', migrating.replace(/migrate: {[^}]*},[^}]*},\n/, ''))
-  await host.untilStatus('counter', ({ version, swaps, error }) => swaps === 1 && error === null)
+  await host.untilStatus('counter', ({ swaps, error }) => swaps === 1 && error === null)
   t.match(await host.view('counter', 'bob'), { total: 101 }, 'no longer needed')
 })
