@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, extname, relative, resolve, sep } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { type BuildOptions, type BuildResult, build, type Message } from 'esbuild'
 import { HostError } from '../errors.js'
 import type { Bundle } from './description.js'
@@ -31,6 +32,7 @@ export interface BundleRequest {
   readonly root: string
 }
 
+const emptyMs = 250
 const extensions = ['.ts', '.mts', '.js', '.mjs']
 
 /** Is it a function by its name? Not: declarations, tests, and what begins with a dot or an underscore. */
@@ -62,6 +64,7 @@ export function functionName(file: string): string {
 export async function bundleFunction(request: BundleRequest): Promise<Bundle> {
   let before: ReadonlyMap<string, string> | undefined
   for (let attempt = 1; ; attempt++) {
+    await untilWritten(request.file)
     const startedAt = Date.now()
     const outcome = await buildOnce(request)
     const stamps = await stampsOf(outcome.inputs)
@@ -72,6 +75,14 @@ export async function bundleFunction(request: BundleRequest): Promise<Bundle> {
       throw failure(request, outcome.problems, outcome.inputs)
     }
     before = stamps
+  }
+}
+
+/** Who saves in place empties the file first: one that stays empty for longer is meant so. */
+async function untilWritten(file: string): Promise<void> {
+  for (const startedAt = Date.now(); Date.now() - startedAt < emptyMs; await pause(5)) {
+    const found = await stat(file).catch(() => undefined)
+    if (found?.size !== 0) return
   }
 }
 

@@ -76,6 +76,23 @@ void t.test('a definition is described with its topics, codecs and defaults', as
   })
 })
 
+void t.test('a revision has a group, a table and a loop of its own', async (t) => {
+  const revision = (given: unknown) =>
+    describe(
+      define({ inputs, on, table: int64, loop: string, onLoop: noop, revision: given }),
+      'x.',
+    )
+  t.match(revision(2), {
+    group: 'x.click-count.2',
+    table: { stream: 'click-count', topic: 'x.click-count.2-table' },
+    loop: { topic: 'x.click-count.2-loop' },
+    inputs: [{ topic: 'x.clicks' }],
+  })
+  t.same(revision('2'), revision(2))
+  t.match(revision(0), { group: 'x.click-count.0' })
+  t.match(revision('by-month'), { group: 'x.click-count.by-month' })
+})
+
 void t.test('a definition is frozen and keeps what it was given', async (t) => {
   const given = { inputs, on }
   const definition = defineProcessor(given)
@@ -88,6 +105,49 @@ void t.test('a definition is frozen and keeps what it was given', async (t) => {
 
 const wrong: [what: string, fields: Record<string, unknown>, at: string, message: RegExp][] = [
   ['no inputs', { on: {} }, 'inputs', /at least one stream/],
+  [
+    'migrate without a table',
+    { inputs, on, migrate: { from: string, to: noop } },
+    'migrate',
+    /no table/,
+  ],
+  [
+    'migrate for bytes',
+    { inputs, on, table: bytes, migrate: { from: string, to: noop } },
+    'migrate',
+    /never be asked/,
+  ],
+  [
+    'migrate that is a function',
+    { inputs, on, table: int64, migrate: noop },
+    'migrate',
+    /an object like \{ from/,
+  ],
+  [
+    'migrate without its codec',
+    { inputs, on, table: int64, migrate: { to: noop } },
+    'migrate.from',
+    /a codec is needed/,
+  ],
+  [
+    'migrate without its function',
+    { inputs, on, table: int64, migrate: { from: string } },
+    'migrate.to',
+    /a function is needed/,
+  ],
+  [
+    'a part that migrate has not',
+    { inputs, on, table: int64, migrate: { from: string, to: noop, form: 1 } },
+    'migrate.form',
+    /no such option/,
+  ],
+  ['a revision below 0', { inputs, on, revision: -1 }, 'revision', /whole number from 0/],
+  [
+    'a revision that is a word with a point',
+    { inputs, on, revision: 'v1.2' },
+    'revision',
+    /small letters/,
+  ],
   ['empty inputs', { inputs: {}, on: {} }, 'inputs', /at least one stream/],
   [
     'inputs that are a list',
@@ -366,3 +426,56 @@ void t.test(
     t.match({ code, stdout, stderr }, { code: 0, stdout: 'to stdout\n', stderr: 'to stderr\n' })
   },
 )
+
+const storedAs = (topic: string, ...values: string[]) => ({
+  topic,
+  sample: values.map((value, n) => ({
+    partition: n,
+    key: Buffer.from(`key ${n}`),
+    value: Buffer.from(value),
+  })),
+})
+
+const counting = (table: string, extra = '') =>
+  `import { defineProcessor, int64, json } from 'millrace'
+   void [int64, json]
+   export default defineProcessor({ inputs: { clicks: json() }, table: ${table}, on: { clicks() {} }, ${extra} })`
+
+void t.test('stored values are decoded by the codec of their table', async (t) => {
+  const { bundle } = createProject(t)
+  const probe = createProbe(t)
+  const built = await bundle('a.ts', counting('int64'))
+  const stored = storedAs('a-table', '1', 'two', '3', '4.5')
+  const error = await rejection(() => probe.probe(built, { namespace: '', stored }))
+  t.match(error, {
+    code: 'TABLE_MISMATCH',
+    function: 'a',
+    partition: 1,
+    message: /2 of 4 values .* the key "key 1" \(partition 1\): "two" is no decimal integer/,
+    details: { file: /a\.ts$/, line: 3, inputs: built.inputs },
+  })
+  const taken = { table: { topic: 'a-table' } }
+  t.match(await probe.probe(built, { namespace: '', stored: storedAs('a-table', '1') }), taken)
+  t.match(
+    await probe.probe(built, { namespace: '', stored: storedAs('b-table', 'two') }),
+    taken,
+    'those of another table tell nothing',
+  )
+  const migrate = 'migrate: { from: json(), to: (old) => Math.round(Number(old) || 0) },'
+  const migrating = await bundle('a.ts', counting('int64', migrate))
+  const texts = storedAs('a-table', '"two"', '4.5', '3')
+  t.match(await probe.probe(migrating, { namespace: '', stored: texts }), taken)
+})
+
+void t.test('a codec that hangs on a stored value is given up', async (t) => {
+  const { bundle } = createProject(t)
+  const probe = createProbe(t, { loadMs: 300 })
+  const endless = '{ encode: () => new Uint8Array(), decode() { for (;;) {} } }'
+  const built = await bundle('a.ts', counting(endless))
+  t.match(await probe.probe(built, { namespace: '' }), { name: 'a' })
+  const stored = storedAs('a-table', '1')
+  t.match(await rejection(() => probe.probe(built, { namespace: '', stored })), {
+    code: 'LOAD_TIMEOUT',
+    message: /was loaded, but its table's codec was not done .* within 300 ms/,
+  })
+})
