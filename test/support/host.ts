@@ -84,7 +84,7 @@ export class HostUnderTest {
 
   /** The value once the emit is reflected; undefined for a key without one. */
   async view(table: string, key: string, after?: string): Promise<unknown> {
-    const query = after === undefined ? '' : `?after=${after}`
+    const query = after === undefined ? '' : `?after=${after}&timeoutMs=60000`
     const { status, body } = await this.get(`/views/${table}/${encodeURIComponent(key)}${query}`)
     if (status === 404) return undefined
     if (status !== 200) throw new Error(`GET ${table}/${key}: ${status} ${JSON.stringify(body)}`)
