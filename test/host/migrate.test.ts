@@ -1,7 +1,7 @@
 // A save whose table is of another kind: refused, migrated, or begun anew; and what has a table of its own.
 import t from 'tap'
 import { click, count } from '../support/counter.js'
-import { HostUnderTest, testHost } from '../support/host.js'
+import { testHost } from '../support/host.js'
 import { until } from '../support/until.js'
 
 const checked = (fields: string) => `json(z.object({ ${fields} }))`
@@ -141,21 +141,4 @@ t.test('another revision begins anew, and the former one is kept', async (t) => 
   await until('the former one runs', () => groupOf() === 'counter')
   t.equal(await host.view('counter', 'ada', await emit()), 9, 'it goes on where it was')
   t.match(await host.status('counter'), { error: null })
-})
-
-t.test('a namespace has functions of its own, in the same folders', async (t) => {
-  const host = await testHost(t, { functions: { 'counter.ts': count() } })
-  await click(host)
-  await host.stop()
-  const other = new HostUnderTest(host.root, {
-    functions: {},
-    env: { MILLRACE_NAMESPACE: 'test.' },
-  })
-  t.teardown(() => other.stop())
-  await other.start()
-  t.match(await click(other), { count: 1 }, 'nothing was counted here yet')
-  await other.stop()
-  await host.start()
-  t.match(await click(host), { count: 2 })
-  t.notMatch(host.lines.join(''), /rebuilt from the log/, 'its table was left alone')
 })
