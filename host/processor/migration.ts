@@ -51,6 +51,7 @@ export function tableCodec({ table, migrate }: TableDefinition): TableCodec {
   }
 
   return {
+    isText: codec.isText,
     snapshot: (value) => codec.snapshot(value),
     revive(stored) {
       try {
