@@ -4,7 +4,13 @@ import type { Log, LogRecord, RecordToAppend } from '#host/log/log.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import { recover } from '#host/tables/recovery.js'
 import { from, logConformance, record, values } from './conformance.js'
-import { type InProcessLog, type InProcessOptions, killedAt, openInProcess } from './in-process.js'
+import {
+  type InProcessLog,
+  type InProcessOptions,
+  killedAt,
+  openInProcess,
+  watched,
+} from './in-process.js'
 
 const table = { name: 'counts', kind: 'table', partitions: 1 } as const
 const at = { topic: 'counts', partition: 0 }
@@ -251,8 +257,7 @@ void t.test('a kill at any write of a pass leaves a table that reads the same', 
     const end = info.get('counts')?.partitions[0]?.stableEnd
     await intact[Symbol.asyncDispose]()
     // The first write is that of the new epoch.
-    const killed = killedAt(nth + 1)
-    const dying = await openInProcess({ path: `${path}/${nth}`, wrap: killed.wrap })
+    const dying = await openInProcess({ path: `${path}/${nth}`, wrap: killedAt(nth + 1) })
     isWhole = await dying.compact('counts', 0).then(
       () => true,
       () => false,
@@ -341,16 +346,9 @@ void t.test('a topic that is removed under a pass does not come back', async (t)
   const own: InProcessLog = await open(t, {
     path: t.testdir(),
     wrap: (database) =>
-      new Proxy(database, {
-        get(target, name) {
-          const found: unknown = Reflect.get(target, name, target)
-          if (typeof found !== 'function') return found
-          return (...given: unknown[]): unknown => {
-            // A pass reads its entries: the topic goes in between.
-            if (name === 'iterator' && isPassing) removal ??= own.log.remove(['counts'])
-            return Reflect.apply(found, target, given)
-          }
-        },
+      watched(database, (method) => {
+        // A pass reads its entries: the topic goes in between.
+        if (method === 'iterator' && isPassing) removal ??= own.log.remove(['counts'])
       }),
   })
   await own.log.ensure([table])

@@ -105,27 +105,29 @@ export async function openInProcess(options: InProcessOptions): Promise<InProces
   }
 }
 
+/** Tells of each call before it goes on; what `called` returns, if anything, is its answer instead. */
+export const watched = (
+  database: Database,
+  called: (method: string, args: readonly unknown[]) => unknown,
+): Database =>
+  new Proxy(database, {
+    get(target, name) {
+      const found: unknown = Reflect.get(target, name, target)
+      if (typeof found !== 'function') return found
+      return (...args: unknown[]): unknown =>
+        called(String(name), args) ?? Reflect.apply(found, target, args)
+    },
+  })
+
+const writing = ['batch', 'put', 'del', 'clear']
+
 /** As a process that is killed: from its nth write on nothing is written any more, and every write fails. */
-export function killedAt(nth: number): {
-  wrap: (database: Database) => Database
-  writes: () => number
-} {
+export function killedAt(nth: number): (database: Database) => Database {
   let writes = 0
-  return {
-    writes: () => writes,
-    wrap: (database) =>
-      new Proxy(database, {
-        get(target, name) {
-          const found: unknown = Reflect.get(target, name, target)
-          if (typeof found !== 'function') return found
-          return (...given: unknown[]): unknown => {
-            if (name === 'batch' || name === 'put' || name === 'del' || name === 'clear') {
-              writes += 1
-              if (writes >= nth) return Promise.reject(new Error('killed'))
-            }
-            return Reflect.apply(found, target, given)
-          }
-        },
-      }),
-  }
+  return (database) =>
+    watched(database, (method) => {
+      if (!writing.includes(method)) return undefined
+      writes += 1
+      return writes < nth ? undefined : Promise.reject(new Error('killed'))
+    })
 }

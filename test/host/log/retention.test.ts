@@ -3,7 +3,13 @@ import t, { type Test } from 'tap'
 import type { RecordToAppend } from '#host/log/log.js'
 import { until } from '../../support/until.js'
 import { from, record, take, values } from './conformance.js'
-import { type InProcessLog, type InProcessOptions, killedAt, openInProcess } from './in-process.js'
+import {
+  type InProcessLog,
+  type InProcessOptions,
+  killedAt,
+  openInProcess,
+  watched,
+} from './in-process.js'
 
 const stream = { name: 'clicks', kind: 'stream', partitions: 1 } as const
 const start = 1_700_000_000_000
@@ -136,7 +142,7 @@ void t.test('a kill at any write leaves a stream that ends where it did', async 
     for (const one of appends) await intact.log.append([one])
     await intact[Symbol.asyncDispose]()
     time += 1000
-    const dying = await openInProcess({ path, now: () => time, wrap: killedAt(nth + 1).wrap })
+    const dying = await openInProcess({ path, now: () => time, wrap: killedAt(nth + 1) })
     isWhole = await dying.expire('clicks', 0, { retentionMs: 1 }).then(
       () => true,
       () => false,
@@ -201,15 +207,8 @@ void t.test(
         sync,
         now: () => time,
         wrap: (database) =>
-          new Proxy(database, {
-            get(target, name) {
-              const found: unknown = Reflect.get(target, name, target)
-              if (typeof found !== 'function') return found
-              return (...given: unknown[]): unknown => {
-                if (name === 'batch') seen.push(given[1])
-                return Reflect.apply(found, target, given)
-              }
-            },
+          watched(database, (method, args) => {
+            if (method === 'batch') seen.push(args[1])
           }),
       })
       const steps: Record<string, () => Promise<unknown>> = {
