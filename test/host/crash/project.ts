@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { type HostProcess, startHostProcess } from '#bench/host-process.js'
@@ -191,6 +192,8 @@ async function status({ url }: HostProcess) {
 }
 
 async function isSettled(host: HostProcess): Promise<boolean> {
+  // Asked without a pause it would cost the host more than its start.
+  await pause(50)
   const functions = await status(host)
   return (
     functions.length === names.length &&
