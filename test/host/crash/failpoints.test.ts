@@ -7,7 +7,17 @@ import { type FunctionName, tables as withTable } from './functions.js'
 import { Project } from './project.js'
 
 /** What has the host come to the point. `start`: that it starts, with stores as named. */
-type Cause = 'fresh' | 'start' | 'behind' | 'lost' | 'spoiled' | 'load' | 'swap' | 'rewire' | 'stop'
+type Cause =
+  | 'fresh'
+  | 'start'
+  | 'behind'
+  | 'lost'
+  | 'spoiled'
+  | 'load'
+  | 'noise'
+  | 'swap'
+  | 'rewire'
+  | 'stop'
 
 interface Death {
   readonly point: string
@@ -61,6 +71,12 @@ const all: readonly Death[] = [
     most: 6,
   }),
   ...deaths(within('run/write'), { causes: ['load'], most: 6, threads: busy }),
+  // What the log keeps of it is compacted, and expires.
+  ...deaths([...within('log/compaction'), ...within('log/compacted')], {
+    causes: ['load'],
+    most: 3,
+  }),
+  ...deaths(within('log/retention'), { causes: ['noise'], most: 2 }),
   // A version takes over. This one nearly always has something to flush.
   ...deaths(
     [
@@ -148,6 +164,10 @@ async function dieRunning(t: Test, project: Project, death: Chosen): Promise<voi
   const name = arm(project, death) ?? 'totals'
   if (death.cause === 'stop') process.kill(host.pid, 'SIGTERM')
   while (!isGone && death.cause !== 'load' && death.cause !== 'stop') {
+    if (death.cause === 'noise') {
+      await project.noise(host).catch(() => {})
+      continue
+    }
     if (death.cause === 'swap') project.save(name)
     else project.rewire()
     await Promise.race([gone, pause(300 + project.random.upTo(100))])

@@ -61,11 +61,11 @@ export default defineProcessor({
   },
 })`
 
-/** Without a table: only the log tells where it was. */
+/** Without a table: only the log tells where it was. Nobody reads `noise`, which is there to expire. */
 const copy: Source = (edition) => `${head(edition)}
 export default defineProcessor({
   inputs: { events: json<Event>() },
-  outputs: { copied: json<Event>() },
+  outputs: { copied: json<Event>(), noise: json<string>() },
   on: {
     events(ctx, event) {
       add(undefined, event.w)

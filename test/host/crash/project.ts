@@ -29,6 +29,8 @@ import { Load } from './load.js'
 
 const main = fileURLToPath(new URL('../../../dist/test/support/crash/host.js', import.meta.url))
 const partitions = 3
+/** Far more than what is ever unread. */
+const streamBytes = 4 * 1024 * 1024
 
 class Choice extends Random {
   one<T>(of: readonly T[]): T {
@@ -107,6 +109,11 @@ export class Project {
       env: {
         [failpointsVariable]: join(this.#root, 'points'),
         MILLRACE_LOG_PARTITIONS: String(partitions),
+        // The log is maintained all the time.
+        MILLRACE_LOG_MAINTENANCE_INTERVAL_MS: '100',
+        MILLRACE_LOG_RETENTION_BYTES: String(streamBytes),
+        MILLRACE_LOG_COMPACTION_MIN_BYTES: '2048',
+        MILLRACE_LOG_COMPACTION_DIRTY_RATIO: '0.1',
         // A variable of the host's name that it does not know is refused.
         MILLRACE_TEST_SEED: undefined,
       },
@@ -128,6 +135,12 @@ export class Project {
     const rows = tables.map(async (table) => [table, await list(host, table)] as const)
     const found = Object.fromEntries(await Promise.all(rows)) as unknown as Tables
     return this.account.differences(found).slice(0, 20)
+  }
+
+  /** More than the log may keep, after a few of them. */
+  async noise({ url }: HostProcess): Promise<void> {
+    const body = JSON.stringify('x'.repeat(streamBytes / 4))
+    await fetch(`${url}/emitters/noise/n`, { method: 'POST', body })
   }
 
   /** Ends the function's thread and starts another. */

@@ -16,7 +16,7 @@ export function stepOf(method: string, args: readonly unknown[]): string | undef
   if (written.has('del entry')) return 'log/compaction'
   if (written.has('put entry')) return 'log/append'
   if (written.has('put doomed')) return 'log/remove'
-  return 'log/start'
+  return 'log/meta'
 }
 
 function kindOf(key: Buffer): string {
