@@ -18,7 +18,7 @@ export interface ThreadSample {
 export interface ProcessSample {
   readonly threads: readonly ThreadSample[]
   readonly rssBytes: number
-  /** Without pages of files: LevelDB maps those of its tables, and the system takes them back when it needs room. */
+  /** Without pages of files, which LevelDB maps and the system takes back at will; with what it has swapped out. */
   readonly anonymousBytes: number
   readonly osThreads: number
   readonly openFiles: number
@@ -71,7 +71,8 @@ function ofProcess(threads: readonly ThreadSample[]): ProcessSample {
   return {
     threads,
     rssBytes: kilobytes('VmRSS') * 1024,
-    anonymousBytes: (kilobytes('RssAnon') + kilobytes('RssShmem')) * 1024,
+    anonymousBytes:
+      ['RssAnon', 'RssShmem', 'VmSwap'].reduce((sum, field) => sum + kilobytes(field), 0) * 1024,
     osThreads: readdirSync('/proc/self/task').length,
     openFiles: readdirSync('/proc/self/fd').length,
   }

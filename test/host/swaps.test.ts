@@ -1,0 +1,158 @@
+// A thousand swaps under load, in a host of its own: totals exact, nothing held on to.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import type { ProcessSample } from '#bench/sampler.js'
+import { until } from '../support/until.js'
+
+/** `MILLRACE_TEST_SWAPS=1000` for the whole thing; fewer say the same of everything but slow growth. */
+const swaps = Number(process.env.MILLRACE_TEST_SWAPS ?? 100)
+const names = ['first', 'second'] as const
+type Name = (typeof names)[number]
+
+/** Each version has a timer and work that is still pending when it goes. */
+const sources: Readonly<Record<Name, (round: number) => string>> = {
+  first: (round) => `
+import { setTimeout as wait } from 'node:timers/promises'
+import { defineProcessor, json } from 'millrace'
+const held = new Map(Array.from({ length: 1_000 }, (_, n) => [n, { n }]))
+setInterval(() => held.size, 1_000)
+void wait(1e6).then(() => held.clear())
+export default defineProcessor({
+  inputs: { clicks: json<{ page: string }>() },
+  table: json<{ count: number; round: number }>(),
+  outputs: { pages: json<number>() },
+  on: {
+    async clicks(ctx, click) {
+      if (ctx.offset % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+      ctx.set({ count: (ctx.get()?.count ?? 0) + 1, round: ${round} })
+      ctx.emit('pages', click.page, 1)
+    },
+  },
+})`,
+  second: (round) => `
+import { defineProcessor, json } from 'millrace'
+export default defineProcessor({
+  inputs: { pages: json<number>() },
+  table: json<{ count: number; round: number }>(),
+  on: {
+    pages(ctx, one) {
+      ctx.set({ count: (ctx.get()?.count ?? 0) + one, round: ${round} })
+    },
+  },
+})`,
+}
+
+const keys = Array.from({ length: 21 }, (_, n) => ({ key: `k${n}`, page: `p${n % 7}` }))
+const body = keys.map(({ key, page }) => JSON.stringify({ key, value: { page } })).join('\n')
+
+async function startSampledHost(t: Test, root: string) {
+  const file = (name: string) => fileURLToPath(import.meta.resolve(`#bench/${name}`))
+  const child = spawn(
+    process.execPath,
+    ['--expose-gc', '--import', file('sampler.js'), file('sampled-host.js'), root],
+    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+  )
+  t.teardown(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+  })
+  const [url] = (await once(child, 'message')) as [string]
+  return {
+    url,
+    async sample(): Promise<ProcessSample> {
+      const answer = once(child, 'message')
+      child.send(names)
+      const [sample] = (await answer) as [ProcessSample]
+      return sample
+    },
+  }
+}
+
+t.test(`${swaps} swaps under load`, { timeout: 1_200_000 }, async (t) => {
+  const root = t.testdir({ functions: {} })
+  const save = (name: Name, round: number) =>
+    writeFileSync(join(root, 'functions', `${name}.ts`), sources[name](round))
+  for (const name of names) save(name, 0)
+  const host = await startSampledHost(t, root)
+  let isOver = false
+  let posted = 0
+  let token = ''
+  const load = async () => {
+    while (!isOver) {
+      const response = await fetch(`${host.url}/emitters/clicks`, { method: 'POST', body })
+      if (response.status !== 201) throw new Error(await response.text())
+      token = ((await response.json()) as { token: string }).token
+      posted += 1
+      await pause(10)
+    }
+  }
+  const loading = load()
+  const swapsOf = async (name: Name): Promise<number> =>
+    ((await (await fetch(`${host.url}/functions/${name}`)).json()) as { swaps: number }).swaps
+
+  const samples: { round: number; sample: ProcessSample }[] = []
+  for (let round = 1; round <= swaps; round += 1) {
+    const name = round % 2 === 1 ? 'first' : 'second'
+    save(name, round)
+    await until(`swap ${round}`, async () => (await swapsOf(name)) >= Math.ceil(round / 2))
+    if (round % 10 === 0) samples.push({ round, sample: await host.sample() })
+  }
+  isOver = true
+  await loading
+
+  const list = async (table: string) => {
+    const response = await fetch(`${host.url}/views/${table}?after=${token}&timeoutMs=60000`)
+    const { entries } = (await response.json()) as {
+      entries: { key: string; value: { count: number } }[]
+    }
+    return new Map(entries.map(({ key, value }) => [key, value.count]))
+  }
+  const [first, second] = [await list('first'), await list('second')]
+  t.same(
+    [...first.values()],
+    keys.map(() => posted),
+    'each click counts once',
+  )
+  t.same(
+    [...second.values()],
+    Array.from({ length: 7 }, () => posted * 3),
+    'and each page',
+  )
+
+  const half = samples.filter(({ round }) => round > swaps / 2)
+  for (const thread of ['main', ...names]) {
+    const of = (sample: ProcessSample) => sample.threads.find((each) => each.thread === thread)
+    const slope = slopeOf(half.map(({ round, sample }) => [round, of(sample)?.heapBytes ?? 0]))
+    t.comment(`heap of ${thread}: ${Math.round(slope)} bytes a swap`)
+    // Fewer tell little: the heap of a host that has just started grows by itself.
+    if (swaps >= 1_000)
+      t.ok(slope < 10_000, `${thread} holds on to ${Math.round(slope)} bytes of heap a swap`)
+    // The least of each: a connection or a wait of the load itself comes and goes.
+    const counts = half.map(({ sample }) => of(sample))
+    const least = (kind: 'resources' | 'listeners', part: typeof counts) =>
+      Math.min(...part.map((each) => Object.values(each?.[kind] ?? {}).reduce((a, b) => a + b, 0)))
+    for (const kind of ['resources', 'listeners'] as const) {
+      const middle = Math.floor(counts.length / 2)
+      t.ok(
+        least(kind, counts.slice(middle)) <= least(kind, counts.slice(0, middle)),
+        `${thread} has no more ${kind} than before`,
+      )
+    }
+  }
+  const rss = slopeOf(half.map(({ round, sample }) => [round, sample.anonymousBytes]))
+  t.comment(`memory of the process without pages of files: ${Math.round(rss)} bytes a swap`)
+})
+
+/** Of the line through the points that lies nearest to all of them. */
+function slopeOf(points: readonly (readonly [x: number, y: number])[]): number {
+  const mean = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length
+  const [meanX, meanY] = [mean(points.map(([x]) => x)), mean(points.map(([, y]) => y))]
+  const over = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0)
+  return over / points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0)
+}
