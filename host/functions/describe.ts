@@ -5,6 +5,7 @@ import { HostError } from '../errors.js'
 import { nearest } from '../nearest.js'
 import type { RunOptions } from '../processor/program.js'
 import type { EdgeDescription, FunctionDescription } from './description.js'
+import { ownNames } from './names.js'
 
 /** `at` is a path into the definition, like `inputs.clicks`; empty for the definition itself. */
 export interface DefinitionProblem {
@@ -71,8 +72,7 @@ function describe(
 ): FunctionDescription {
   const topicOf = (stream: string) => namespace + stream
   const revision = revisionOf(given.revision, report)
-  // A point is in no function's name: no other function can have this group.
-  const own = namespace + name + (revision === undefined ? '' : `.${revision}`)
+  const own = ownNames(name, namespace, revision)
   unknownFields('', given, fields, report)
 
   const inputs = edges('inputs', given.inputs ?? {}, topicOf, report)
@@ -81,15 +81,15 @@ function describe(
     report('inputs', 'at least one stream is needed, such as inputs: { clicks: json() }')
   }
   const outputs = edges('outputs', given.outputs ?? {}, topicOf, report)
-  const stored = edge('table', given.table, name, `${own}-table`, report)
+  const stored = edge('table', given.table, name, own.table, report)
   const table = migratingTable(given.migrate, stored, report)
-  const loop = edge('loop', given.loop, `${name}-loop`, `${own}-loop`, report)
+  const loop = edge('loop', given.loop, `${name}-loop`, own.loop, report)
   ownTopics([...inputs.map(at('inputs')), ...outputs.map(at('outputs'))], { table, loop }, report)
   if (areInputsKnown) handlers(given, inputs, loop !== null, report)
 
   return {
     name,
-    group: own,
+    group: own.group,
     inputs,
     outputs,
     table,

@@ -190,8 +190,11 @@ export interface Log extends AsyncDisposable {
   offsetAt(topic: string, time: number): Promise<readonly Position[]>
   /** Makes what is missing. A topic that exists with another kind or partition count: TOPIC_MISMATCH, and nothing is made. */
   ensure(specs: readonly TopicSpec[]): Promise<void>
-  /** Deletes topics with their records, and the positions of any group in them. Unknown names are ignored. */
-  remove(names: readonly string[]): Promise<void>
+  /**
+   * Deletes topics with their records, and the positions of any group in them; and all positions of the groups that are named, which
+   * nobody may be writing for. All of it at once: a crash leaves everything or nothing. Unknown names are ignored.
+   */
+  remove(names: readonly string[], options?: { readonly groups?: readonly string[] }): Promise<void>
   /** The group's committed positions, of all partitions. */
   committed(group: string): Promise<readonly Position[]>
   /**

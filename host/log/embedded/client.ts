@@ -91,9 +91,12 @@ export class EmbeddedLog implements Log {
     await this.#ask({ kind: 'ensure', specs }, 'done')
   }
 
-  async remove(names: readonly string[]): Promise<void> {
+  async remove(
+    names: readonly string[],
+    { groups = [] }: { readonly groups?: readonly string[] } = {},
+  ): Promise<void> {
     this.#check()
-    await this.#ask({ kind: 'remove', names }, 'done')
+    await this.#ask({ kind: 'remove', names, groups }, 'done')
   }
 
   async committed(group: string): Promise<readonly Position[]> {

@@ -130,7 +130,7 @@ export class LogService {
         this.#turn(answer, async () => this.#ensure(asked.specs))
         break
       case 'remove':
-        this.#turn(answer, async () => this.#remove(asked.names))
+        this.#turn(answer, async () => this.#remove(asked.names, asked.groups))
         break
       case 'end-of-epoch': {
         const partition = topics.numbered(asked.topic)?.partitions[asked.partition]
@@ -198,12 +198,18 @@ export class LogService {
     return { kind: 'done' }
   }
 
-  async #remove(names: readonly string[]): Promise<Answer> {
+  async #remove(names: readonly string[], groups: readonly string[]): Promise<Answer> {
     const { topics, positions, ends } = this.#parts
     const gone = [...new Set(names)]
       .map((name) => topics.named(name))
       .filter((topic) => topic !== undefined)
-    const steps = gone.flatMap((topic) => [topics.remove(topic), positions.forget(topic.number)])
+    const steps = [
+      ...gone.flatMap((topic) => [
+        topics.remove(topic),
+        positions.forget((_, position) => position.topic === topic.number),
+      ]),
+      ...groups.map((name) => positions.forget((group) => group === name)),
+    ]
     if (steps.length === 0) return { kind: 'done' }
     await this.#sequencer.write(steps.flatMap(({ operations }) => operations))
     for (const { done } of steps) done()

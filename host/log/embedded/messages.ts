@@ -46,7 +46,11 @@ export type Question =
   | { readonly kind: 'committed'; readonly group: string }
   | { readonly kind: 'topics'; readonly names: readonly string[] }
   | { readonly kind: 'ensure'; readonly specs: readonly TopicSpec[] }
-  | { readonly kind: 'remove'; readonly names: readonly string[] }
+  | {
+      readonly kind: 'remove'
+      readonly names: readonly string[]
+      readonly groups: readonly string[]
+    }
   | {
       readonly kind: 'end-of-epoch'
       readonly topic: number

@@ -52,16 +52,19 @@ export class Positions {
     )
   }
 
-  /** The operations that forget a topic, and what to do when they are written. */
-  forget(topic: number): { operations: Operation[]; done: () => void } {
+  /** The operations that forget some of the positions, and what to do when they are written. */
+  forget(isGone: (group: string, position: NumberedPosition) => boolean): {
+    operations: Operation[]
+    done: () => void
+  } {
     const operations: Operation[] = []
     const places: (() => void)[] = []
     for (const [group, ofGroup] of this.#groups) {
       for (const [place, position] of ofGroup) {
-        if (position.topic !== topic) continue
+        if (!isGone(group, position)) continue
         operations.push({
           type: 'del',
-          key: layout.positionKey(group, topic, position.partition),
+          key: layout.positionKey(group, position.topic, position.partition),
         })
         places.push(() => ofGroup.delete(place))
       }

@@ -137,8 +137,12 @@ class Memory implements MemoryLog {
     }
   }
 
-  async remove(names: readonly string[]): Promise<void> {
+  async remove(
+    names: readonly string[],
+    { groups = [] }: { readonly groups?: readonly string[] } = {},
+  ): Promise<void> {
     await this.#begin()
+    for (const group of groups) this.#committed.delete(group)
     for (const name of names) {
       if (!this.#topics.delete(name)) continue
       for (const positions of this.#committed.values()) {

@@ -671,6 +671,24 @@ export function logConformance(t: Test, name: string, create: CreateLog): void {
     t.same(values(await take(log, from(output, 0, 0), 2)), ['x', 'y'])
   })
 
+  check('forgets a group with the topics that are removed, and no other group', async (t, own) => {
+    const { log } = own
+    const [input, gone] = [await topicOf(log, 1), await topicOf(log, 1)]
+    const [group, other] = [unique('group'), unique('group')]
+    for (const name of [group, other]) {
+      await using writer = await log.openWriter(name, 0)
+      const positions = [from(input, 0, 0), from(gone, 0, 0)]
+      const commit = { records: [record(input, 0, 'x')], positions }
+      t.equal((await writer.commit(commit)).kind, 'committed')
+    }
+    await log.remove([gone], { groups: [group] })
+    t.same(await log.committed(group), [])
+    t.same(await log.committed(other), [from(input, 0, 0)])
+    await using writer = await log.openWriter(group, 0)
+    t.same(writer.positions, [])
+    t.equal((await take(log, from(input, 0, 0), 2)).length, 2)
+  })
+
   check('writes nothing when a commit fails, all or nothing when unknown', async (t, fixture) => {
     const { log, failNext } = fixture
     if (failNext === undefined) return

@@ -1,0 +1,13 @@
+// The names that a function's own name gives: its group in the log, and the topics of its table and its loop.
+
+export interface OwnNames {
+  readonly group: string
+  readonly table: string
+  readonly loop: string
+}
+
+export function ownNames(name: string, namespace: string, revision?: string): OwnNames {
+  // A point is in no function's name: no other function can have this group.
+  const own = namespace + name + (revision === undefined ? '' : `.${revision}`)
+  return { group: own, table: `${own}-table`, loop: `${own}-loop` }
+}

@@ -1,0 +1,80 @@
+// Forgets all that a function has made of its inputs, so that it begins anew from their oldest records. The host must not run.
+import { rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Log } from '../log/log.js'
+import { ownNames } from './names.js'
+
+export interface ResetOptions {
+  readonly log: Log
+  /** The folder in which each function has its store, absolute. */
+  readonly tables: string
+  readonly name: string
+  readonly namespace: string
+  /** That the function's definition names, if it names one. */
+  readonly revision?: string | undefined
+}
+
+/** What there is of the function outside of its file. */
+export interface Remains {
+  readonly topics: readonly { readonly name: string; readonly records: number }[]
+  readonly positions: number
+  /** Its local table, or what an interrupted reset has left of it. */
+  readonly hasStore: boolean
+}
+
+export async function remainsOf({
+  log,
+  tables,
+  name,
+  namespace,
+  revision,
+}: ResetOptions): Promise<Remains> {
+  const { group, table, loop } = ownNames(name, namespace, revision)
+  const known = await log.describe([table, loop])
+  // Of another kind it is somebody else's stream that only has such a name.
+  const own = [...known.values()].filter(
+    (topic) => topic.kind === (topic.name === table ? 'table' : 'stream'),
+  )
+  return {
+    topics: own.map((topic) => ({
+      name: topic.name,
+      records: topic.partitions.reduce((sum, { oldest, stableEnd }) => sum + stableEnd - oldest, 0),
+    })),
+    positions: (await log.committed(group)).length,
+    hasStore: (await exists(join(tables, name))) || (await exists(asideOf(tables, name))),
+  }
+}
+
+/**
+ * In this order, a host that is started after any of them is right: the table without its store is rebuilt from the changelog;
+ * changelog, loop and positions go at once, and then there is no store that could be taken for a table. Each may be done again.
+ */
+export function resetSteps(options: ResetOptions, remains: Remains): (() => Promise<void>)[] {
+  const { log, tables, name, namespace, revision } = options
+  const { group } = ownNames(name, namespace, revision)
+  const store = join(tables, name)
+  const aside = asideOf(tables, name)
+  const drop = () => rm(aside, { recursive: true, force: true })
+  return [
+    drop,
+    // Aside by one rename: a store that was deleted in part would be taken for a damaged one.
+    async () => {
+      if (await exists(store)) await rename(store, aside)
+    },
+    () =>
+      log.remove(
+        remains.topics.map((topic) => topic.name),
+        { groups: [group] },
+      ),
+    drop,
+  ]
+}
+
+/** No function can have this name. */
+const asideOf = (tables: string, name: string): string => join(tables, `${name}.reset`)
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
