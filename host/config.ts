@@ -14,6 +14,7 @@ import {
 import { HostError } from './errors.js'
 import { findJsonFault } from './json-scan.js'
 import { nearest } from './nearest.js'
+import { isObject } from './object.js'
 
 export type Scope = 'emit' | 'read' | 'admin'
 
@@ -50,7 +51,35 @@ export interface ConfigSources {
 }
 
 /** Throws BAD_CONFIG with every problem found, TOKENS_REQUIRED. Flags win over the environment, that over the file. */
-export function loadConfig({ root, env = {}, flags = {} }: ConfigSources): Config {
+export function loadConfig(sources: ConfigSources): Config {
+  const { folder, config } = readConfig(sources)
+  const tokens = readTokens(config.http.tokens, sources.env ?? {})
+  if (tokens.length === 0 && !isLoopback(config.http.host)) {
+    throw new HostError(
+      'TOKENS_REQUIRED',
+      `http.host ${JSON.stringify(config.http.host)} can be reached from other machines, and http.tokens has no token: ` +
+        'add one ({ "name": "…", "env": "VARIABLE", "scopes": ["emit", "read", "admin"] }), or listen on 127.0.0.1',
+    )
+  }
+  return deepFreeze({
+    ...config,
+    root: folder,
+    functions: resolve(folder, config.functions),
+    data: resolve(folder, config.data),
+    http: { host: config.http.host, port: config.http.port, tokens },
+  })
+}
+
+/** Where the host of a folder listens, for those who speak to it: they need not know the secrets of its tokens. */
+export function configuredAddress(sources: ConfigSources): { host: string; port: number } {
+  const { host, port } = readConfig(sources).config.http
+  return { host, port }
+}
+
+function readConfig({ root, env = {}, flags = {} }: ConfigSources): {
+  folder: string
+  config: Omit<ConfigInput, '$schema'>
+} {
   const folder = resolve(root)
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
     throw badConfig([`--root: there is no folder ${folder}`])
@@ -86,21 +115,7 @@ export function loadConfig({ root, env = {}, flags = {} }: ConfigSources): Confi
   ]
   if (!parsed.success || problems.length > 0) throw badConfig(problems)
   const { $schema: _, ...config } = parsed.data
-  const tokens = readTokens(config.http.tokens, env)
-  if (tokens.length === 0 && !isLoopback(config.http.host)) {
-    throw new HostError(
-      'TOKENS_REQUIRED',
-      `http.host ${JSON.stringify(config.http.host)} can be reached from other machines, and http.tokens has no token: ` +
-        'add one ({ "name": "…", "env": "VARIABLE", "scopes": ["emit", "read", "admin"] }), or listen on 127.0.0.1',
-    )
-  }
-  return deepFreeze({
-    ...config,
-    root: folder,
-    functions: resolve(folder, config.functions),
-    data: resolve(folder, config.data),
-    http: { host: config.http.host, port: config.http.port, tokens },
-  })
+  return { folder, config }
 }
 
 /** `http.maxBytes` is set by MILLRACE_HTTP_MAX_BYTES. */
@@ -218,6 +233,9 @@ function allowed(issue: z.core.$ZodIssue): string {
   }
 }
 
+/** Of the commands that speak to a host. */
+const clientVariables: readonly string[] = ['MILLRACE_URL', 'MILLRACE_TOKEN']
+
 /** A misspelt variable would otherwise be a setting that silently does nothing. */
 function unknownVariables(
   env: Readonly<Record<string, string | undefined>>,
@@ -229,6 +247,7 @@ function unknownVariables(
   return (
     Object.keys(env)
       .filter((name) => name.startsWith('MILLRACE_') && !known.includes(name) && !secrets.has(name))
+      .filter((name) => !clientVariables.includes(name))
       // Kubernetes sets these in every pod beside a service called millrace.
       .filter((name) => !/^MILLRACE_(SERVICE_(HOST|PORT)|PORT$|PORT_\d)/.test(name))
       .map((name) => {
@@ -295,9 +314,6 @@ function deepFreeze<T>(value: T): T {
   }
   return value
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const isMissing = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ENOENT'

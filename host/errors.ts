@@ -26,6 +26,10 @@ export const errorCodes = {
   WAIT_TIMEOUT: { retryable: true, status: 504 },
   GATE_TIMEOUT: { retryable: false, status: 400 },
   INTERNAL: { retryable: false, status: 500 },
+  // the command line
+  HOST_UNREACHABLE: { retryable: true, status: 503, exit: 69 },
+  ANSWER_LOST: { retryable: false, status: 502, exit: 69 },
+  FOLDER_NOT_EMPTY: { retryable: false, status: 409, exit: 73 },
   // function files
   BUILD_FAILED: { retryable: false, status: 422 },
   LOAD_FAILED: { retryable: false, status: 422 },

@@ -1,5 +1,6 @@
 // A failure as people are shown it: the user's own place in the user's own file, with a code frame.
 import type { PlainError } from '../errors.js'
+import { isObject } from '../object.js'
 import type { ShownError } from './catalog.js'
 import type { Bundle } from './description.js'
 import type { RecordPlace } from './messages.js'
@@ -61,8 +62,4 @@ function locationOf(details: unknown): Location | undefined {
     ...(typeof column === 'number' ? { column } : {}),
     ...(typeof frame === 'string' ? { frame } : {}),
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }

@@ -7,6 +7,7 @@ import type { Header } from '../log/log.js'
 import { toText } from './body.js'
 import type { Gate } from './gate.js'
 import { encodeAll, type Given } from './given.js'
+import { isBlank, LineSplitter } from './line-splitter.js'
 import { checkKey } from './target.js'
 import { readTimestamp } from './timestamp.js'
 
@@ -79,22 +80,10 @@ export async function readLines(
 }
 
 async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let begun: Buffer[] = []
-  for await (const chunk of chunks) {
-    let start = 0
-    for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, start)) {
-      const rest = chunk.subarray(start, end)
-      yield begun.length === 0 ? rest : Buffer.concat([...begun, rest])
-      begun = []
-      start = end + 1
-    }
-    if (start < chunk.length) begun.push(chunk.subarray(start))
-  }
-  if (begun.length > 0) yield Buffer.concat(begun)
+  const splitter = new LineSplitter()
+  for await (const chunk of chunks) yield* splitter.push(chunk)
+  yield* splitter.end()
 }
-
-const isBlank = (bytes: Buffer): boolean =>
-  bytes.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d)
 
 function parseLine(bytes: Buffer, number: number, { maxKeyBytes, now }: LineOptions): Line {
   try {
