@@ -1,0 +1,114 @@
+// `init`, `new` and `check`: files on a disk, without a host.
+import { execFile } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { Command } from '../../support/command.js'
+
+const run = async (t: Test, ...args: string[]) => {
+  const command = new Command(t, args)
+  const { code } = await command.ended
+  return { code, out: command.out, err: command.err }
+}
+
+t.test('init makes a project, adds to it with --force, and never overwrites', async (t) => {
+  const root = join(t.testdir({}), 'My App')
+  const made = await run(t, 'init', root, '--millrace', './millrace-0.1.0.tgz')
+  t.match(made, { code: 0, out: /Next:\n[\s\S]*npm install\n {2}npm run dev/ })
+  t.same(readdirSync(root).sort(), [
+    '.gitignore',
+    'README.md',
+    'functions',
+    'host.config.json',
+    'package.json',
+    'test',
+    'tsconfig.json',
+  ])
+  t.match(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')), {
+    name: 'my-app',
+    dependencies: { millrace: `file:${join(process.cwd(), 'millrace-0.1.0.tgz')}` },
+  })
+  writeFileSync(join(root, 'tsconfig.json'), 'mine')
+  t.match(await run(t, 'init', root), { code: 73, err: /FOLDER_NOT_EMPTY.*--force/ })
+  const file = join(root, 'functions/click-count.ts')
+  const source = readFileSync(file, 'utf8')
+  const forced = await run(t, 'init', root, '--force', '--json')
+  t.match(JSON.parse(forced.out), { written: [], kept: /tsconfig/ })
+  t.equal(readFileSync(join(root, 'tsconfig.json'), 'utf8'), 'mine')
+  t.equal(readFileSync(file, 'utf8'), source)
+})
+
+t.test(
+  'new makes a function, with its test where there are tests, under a right name',
+  async (t) => {
+    const root = t.testdir({ functions: { 'taken.mts': '' } })
+    t.match(await run(t, 'new', 'big-orders', '--root', root, '--template', 'filter', '--json'), {
+      code: 0,
+      out: /"written":\["functions\/big-orders.ts"\]/,
+    })
+    mkdirSync(join(root, 'test'))
+    t.match(await run(t, 'new', 'visits', '--root', root, '--template', 'session'), { code: 0 })
+    const test = readFileSync(join(root, 'test/visits.test.ts'), 'utf8')
+    t.match(test, "from '../functions/visits.ts'")
+    t.match(test, "const name = 'visits'")
+    t.match(await run(t, 'new', 'visits', '--root', root), { code: 73, err: /visits\.ts is there/ })
+    t.match(await run(t, 'new', 'taken', '--root', root), { code: 73, err: /taken\.mts is there/ })
+    for (const name of ['Big', '../x', '9lives', 'a.test']) {
+      t.match(
+        await run(t, 'new', name, '--root', root),
+        { code: 1, err: /BAD_FUNCTION_NAME/ },
+        name,
+      )
+    }
+    t.match(await run(t, 'new', 'x', '--root', root, '--template', 'nope'), { code: 64 })
+  },
+)
+
+t.test('each template passes its own test', async (t) => {
+  const args = ['--import', 'tsx', '--test', '--test-reporter', 'tap']
+  const files = readdirSync('templates/test').map((file) => join('templates/test', file))
+  t.ok(files.length >= 6)
+  const env = { PATH: process.env.PATH }
+  const { stdout } = await promisify(execFile)(process.execPath, [...args, ...files], { env })
+  t.match(stdout, /# pass \d+\n# fail 0\n/)
+})
+
+t.test('check finds what the host would refuse, with the line, and touches nothing', async (t) => {
+  const sound =
+    "import { defineProcessor, json } from 'millrace'\nexport default defineProcessor({ inputs: { s: json() }, table: json(), on: { s() {} } })"
+  const root = t.testdir({
+    functions: {
+      'good.ts': sound,
+      'syntax.ts': 'export default {{',
+      'empty.ts': '',
+      'twice.ts': sound,
+      'twice.js': sound,
+      'Bad.ts': sound,
+    },
+  })
+  const { code, out } = await run(t, 'check', '--root', root)
+  t.equal(code, 1)
+  t.match(out, /ok +good {2}s → its table/)
+  t.match(out, /FAILED {2}syntax\n +BUILD_FAILED[\s\S]*> 1 \| export default \{\{/)
+  const json = await run(t, 'check', '--root', root, '--json')
+  const document = JSON.parse(json.out)
+  t.equal(document.ok, false)
+  t.same(
+    document.functions.map(({ name, error }: { name: string; error: { code: string } | null }) => [
+      name,
+      error?.code ?? null,
+    ]),
+    [
+      ['functions/Bad.ts', 'BAD_FUNCTION_NAME'],
+      ['empty', 'BAD_DEFINITION'],
+      ['good', null],
+      ['syntax', 'BUILD_FAILED'],
+      ['twice', 'DUPLICATE_FUNCTION'],
+      ['twice', 'DUPLICATE_FUNCTION'],
+    ],
+  )
+  t.same(readdirSync(root), ['functions'])
+  writeFileSync(join(root, 'host.config.json'), '{"prot":1}')
+  t.match(await run(t, 'check', '--root', root), { code: 78, err: /BAD_CONFIG/ })
+})
