@@ -3,10 +3,33 @@ import { CommanderError } from 'commander'
 import { errorCodes, HostError } from '../errors.js'
 import { signalExitCode } from '../signals.js'
 
-/** sysexits.h: internal software error. */
-export const internalError = 70
-/** sysexits.h: the command was used incorrectly. */
-const usageError = 64
+/** Every code that a command may end with; docs/commands.md says the same. */
+export const exitCodes = {
+  done: 0,
+  /** The host refused it, or something was found that is not right. */
+  refused: 1,
+  /** sysexits.h: the command was used incorrectly. */
+  usage: 64,
+  /** sysexits.h: the data were made by another version. */
+  data: 65,
+  /** sysexits.h: a service is unavailable. */
+  unavailable: 69,
+  /** sysexits.h: internal software error. */
+  internal: 70,
+  /** sysexits.h: a file cannot be made. */
+  cannotCreate: 73,
+  /** sysexits.h: a temporary failure. */
+  inUse: 75,
+  /** sysexits.h: the configuration is not right. */
+  config: 78,
+  /** SIGHUP, SIGINT, SIGTERM, as shells have them. */
+  hungUp: 129,
+  interrupted: 130,
+  terminated: 143,
+} as const
+
+export const internalError = exitCodes.internal
+const usageError = exitCodes.usage
 
 /** sysexits.h: a service is unavailable; a temporary failure. Of what was free before, and is likely to be so again. */
 const passingErrors: readonly number[] = [
@@ -33,13 +56,33 @@ export function isFinalExit(code: number, hasListened: boolean): boolean {
   return !hasListened && [1, internalError, ...passingErrors].includes(code)
 }
 
-/** For people, without a stack: what was done wrong is in the message. Returns the exit code. */
-export function report(thrown: unknown): number {
-  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : usageError
+/** A command that was stopped by a signal, when what it had done is said already. */
+export class Interrupted extends Error {
+  override readonly name = 'Interrupted'
+}
+
+/** Without a stack: what was done wrong is in the message. For programs as one line of JSON. Returns the exit code. */
+export function report(thrown: unknown, { json = false } = {}): number {
+  if (thrown instanceof Interrupted) return exitCodes.interrupted
+  if (thrown instanceof CommanderError) {
+    if (thrown.exitCode === 0) return exitCodes.done
+    // For people commander has written it already.
+    if (json) writeError({ code: 'BAD_USAGE', message: thrown.message.replace(/^error: /, '') })
+    return usageError
+  }
   if (thrown instanceof HostError) {
-    process.stderr.write(`millrace: ${thrown.code}: ${thrown.message}\n`)
-    const entry = errorCodes[thrown.code]
-    return 'exit' in entry ? entry.exit : 1
+    const { code, message, details } = thrown
+    if (json) writeError({ code, message, ...(details === undefined ? {} : { details }) })
+    else process.stderr.write(`millrace: ${code}: ${message}\n`)
+    const entry = errorCodes[code]
+    return 'exit' in entry ? entry.exit : exitCodes.refused
+  }
+  if (json) {
+    writeError({
+      code: 'INTERNAL',
+      message: thrown instanceof Error ? thrown.message : String(thrown),
+    })
+    return internalError
   }
   const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
   process.stderr.write(`millrace: an error of its own: ${stack}\n`)
@@ -58,4 +101,8 @@ export async function end(code: number): Promise<never> {
     ),
   )
   process.exit(code)
+}
+
+const writeError = (error: object): void => {
+  process.stderr.write(`${JSON.stringify({ error })}\n`)
 }

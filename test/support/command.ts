@@ -14,13 +14,21 @@ export class Command {
   readonly ended: Promise<{ code: number | null; signal: string | null }>
   #check = () => {}
 
-  constructor(t: Test, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  /** `input`: what it reads; without it, nothing. */
+  constructor(
+    t: Test,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    { input, cwd }: { readonly input?: string | 'open'; readonly cwd?: string } = {},
+  ) {
     this.child = spawn(process.execPath, [main, ...args], {
       env: { PATH: process.env.PATH, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      ...(cwd === undefined ? {} : { cwd }),
       // Leads a process group, as what a terminal starts does.
       detached: true,
     })
+    if (input !== undefined && input !== 'open') this.child.stdin?.end(input)
     this.child.stdout?.on('data', (chunk: Buffer) => {
       this.out += chunk.toString()
       this.#check()

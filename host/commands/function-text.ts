@@ -1,0 +1,126 @@
+// Functions as text: a table as wide as the terminal allows, and one function in detail.
+import Table from 'cli-table3'
+import type { FunctionState, FunctionStatus, ShownError } from '../functions/catalog.js'
+import { grouped, styled } from './output.js'
+
+/** Below, columns would leave no room for what matters. */
+const leastTableWidth = 72
+
+const plain = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
+}
+
+export function functionTable(functions: readonly FunctionStatus[], width: number): string {
+  if (functions.length === 0) {
+    return 'no function is there: put a file into functions/, or make one with millrace new NAME'
+  }
+  const isNarrow = width < leastTableWidth
+  const rows = functions.map((status) => [
+    status.name,
+    shownState(status.state),
+    ...(isNarrow ? [] : [status.version ?? '-']),
+    grouped(status.lag),
+    ...(isNarrow ? [] : [grouped(Math.round(status.rates.recordsPerSecond))]),
+  ])
+  const head = isNarrow
+    ? ['FUNCTION', 'STATE', 'LAG']
+    : ['FUNCTION', 'STATE', 'VERSION', 'LAG', 'RECORDS/S']
+  const lines = aligned(head, rows)
+  // An error has a line of its own: in a column of what is left nobody could read it.
+  const errors = functions.map(({ error }) =>
+    error === null ? [] : [styled('red', cut(`  ${error.code}: ${firstLine(error)}`, width))],
+  )
+  return lines.flatMap((line, index) => [line, ...(errors[index - 1] ?? [])]).join('\n')
+}
+
+export function functionDetail(status: FunctionStatus): string {
+  const { name, state, file, version, lag, rates, records, swaps, partitions, error } = status
+  const facts = [
+    ['state', shownState(state)],
+    ['file', file],
+    ['version', version ?? 'none has loaded'],
+    ['lag', grouped(lag)],
+    ['records', `${grouped(records)}, ${grouped(Math.round(rates.recordsPerSecond))} a second`],
+    ['swaps', grouped(swaps)],
+  ]
+  const rows = partitions.flatMap(({ partition, state: held, inputs }) =>
+    inputs.map(({ stream, position, end, lag: behind }) => [
+      String(partition),
+      shownState(held),
+      stream,
+      grouped(position),
+      grouped(end),
+      grouped(behind),
+    ]),
+  )
+  return [
+    styled('bold', name),
+    ...facts.map(([title = '', fact]) => `  ${title.padEnd(9)}${fact}`),
+    ...(rows.length === 0
+      ? []
+      : ['', ...aligned(['PARTITION', 'STATE', 'STREAM', 'POSITION', 'END', 'LAG'], rows)]),
+    ...(error === null ? [] : ['', ...errorLines(error)]),
+  ].join('\n')
+}
+
+/** With the place in the user's file, and the lines around it. */
+export function errorLines(error: Partial<ShownError> & { code: string; message: string }) {
+  const { file, line, column, frame, stream, partition, offset, key } = error
+  const place = file === undefined || line === undefined ? file : `${file}:${line}:${column ?? 1}`
+  const record =
+    stream === undefined || offset === undefined
+      ? undefined
+      : `at ${stream}, partition ${partition}, offset ${offset}, key ${JSON.stringify(key ?? '')}`
+  return [
+    styled('red', `${error.code}: ${error.message}`),
+    ...(record === undefined ? [] : [`  ${record}`]),
+    ...(place === undefined ? [] : [`  ${place}`]),
+    ...(frame === undefined ? [] : [frame]),
+  ]
+}
+
+function aligned(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const table = new Table({
+    head: [...head],
+    chars: plain,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+    colAligns: head.map((title) =>
+      ['LAG', 'RECORDS/S', 'POSITION', 'END'].includes(title) ? 'right' : 'left',
+    ),
+  })
+  for (const row of rows) table.push([...row])
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+}
+
+const firstLine = ({ message }: ShownError): string => message.split('\n')[0] ?? ''
+
+const cut = (text: string, width: number): string =>
+  text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`
+
+const colours: Partial<Record<FunctionState, 'green' | 'red' | 'yellow'>> = {
+  running: 'green',
+  halted: 'red',
+  paused: 'yellow',
+}
+
+export function shownState(state: FunctionState): string {
+  const colour = colours[state]
+  return colour === undefined ? state : styled(colour, state)
+}

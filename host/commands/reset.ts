@@ -1,0 +1,134 @@
+// The command `reset`: a function begins anew from its inputs. It takes the data folder as a host would, so none may run.
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import { type Command, InvalidArgumentError } from 'commander'
+import { loadConfig } from '../config.js'
+import { HostError } from '../errors.js'
+import { nearest } from '../nearest.js'
+import { jsonOption, nonEmpty, rootOption } from './option.js'
+import { grouped, writeJson, writeText } from './output.js'
+
+interface ResetFlags {
+  readonly root: string
+  readonly data?: string
+  readonly yes?: boolean
+  readonly json?: boolean
+}
+
+export function addReset(program: Command): void {
+  const command = program
+    .command('reset')
+    .description('delete the table, loop and positions of a function: it begins anew')
+    .argument('<function>', 'its name; its file may be gone', functionArgument)
+    .option('--yes', 'do not ask')
+    .option('--data <dir>', 'the folder of log and tables', nonEmpty)
+  jsonOption(rootOption(command))
+    .addHelpText(
+      'after',
+      `
+The host has to be stopped. Then the function handles the records that its inputs still have from the oldest one on, and emits to its
+outputs again; streams stay as they are. Interrupted, it can be run again; a host that is started in between finds the function either
+as it was or begun anew.
+
+Example:
+  $ millrace reset click-count --yes`,
+    )
+    .action(async (name: string, flags: ResetFlags) => {
+      if (!flags.yes && !process.stdin.isTTY) {
+        command.error('error: say --yes: there is no terminal to ask')
+      }
+      await reset(name, flags)
+    })
+}
+
+function functionArgument(name: string): string {
+  if (!/^[a-z][a-z0-9-]*$/.test(name)) throw new InvalidArgumentError('It is no function name.')
+  return name
+}
+
+async function reset(name: string, flags: ResetFlags): Promise<void> {
+  const config = loadConfig({
+    root: flags.root,
+    env: process.env,
+    flags: flags.data === undefined ? {} : { data: flags.data },
+  })
+  const path = join(config.data, 'log')
+  const hasLog = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+  if (!hasLog) {
+    throw new HostError(
+      'UNKNOWN_FUNCTION',
+      `there is no log in ${config.data}: no host has run on it, and there is nothing to reset`,
+    )
+  }
+  // Loaded here: most commands have no need of the log.
+  const { openEmbeddedLog } = await import('../log/embedded/log.js')
+  const { remainsOf, resetSteps } = await import('../functions/reset.js')
+  let failure: HostError | undefined
+  await using log = await openEmbeddedLog({
+    path,
+    sync: config.log.sync,
+    onFailure: (error) => {
+      failure = error
+    },
+  })
+  const options = {
+    log,
+    tables: join(config.data, 'tables'),
+    name,
+    namespace: config.namespace,
+  }
+  const remains = await remainsOf(options)
+  const { topics, positions, hasStore } = remains
+  if (topics.length === 0 && positions === 0 && !hasStore) {
+    const hint = await otherName(name, config.functions)
+    if (hint !== undefined) throw new HostError('UNKNOWN_FUNCTION', hint)
+    show(flags, { function: name, topics: [], positions }, `${name} has nothing to reset`)
+    return
+  }
+  const what = [
+    ...topics.map((topic) => `${topic.name} (${grouped(topic.records)} records)`),
+    `${grouped(positions)} positions`,
+    ...(hasStore ? ['the local table'] : []),
+  ].join(', ')
+  if (!flags.yes && !(await confirmed(`reset ${name}: delete ${what}?`))) {
+    throw new HostError('BAD_REQUEST', 'nothing was reset')
+  }
+  for (const step of resetSteps(options, remains)) {
+    await step()
+    if (failure !== undefined) throw failure
+  }
+  const names = topics.map((topic) => topic.name)
+  show(
+    flags,
+    { function: name, topics: names, positions },
+    `${name} is reset: ${what} deleted; it begins anew at the next start`,
+  )
+}
+
+function show(flags: Pick<ResetFlags, 'json'>, document: object, text: string): void {
+  if (flags.json) writeJson(document)
+  else writeText(text)
+}
+
+/** Why the name is none, if it is none. */
+async function otherName(name: string, folder: string): Promise<string | undefined> {
+  const files = await readdir(folder).catch(() => [])
+  const names = files.map((file) => file.replace(/\.[^.]+$/, ''))
+  if (names.includes(name)) return undefined
+  const near = nearest(name, names)
+  const hint = near === undefined ? '' : `; did you mean ${near}?`
+  return `${name} has neither a file nor anything in the log${hint}`
+}
+
+async function confirmed(question: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())
+  } finally {
+    terminal.close()
+  }
+}

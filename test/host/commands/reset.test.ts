@@ -1,0 +1,100 @@
+// `reset`: the function begins anew, wholly or not at all, wherever it is interrupted.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { remainsOf, resetSteps } from '#host/functions/reset.js'
+import { openEmbeddedLog } from '#host/log/embedded/log.js'
+import { Command } from '../../support/command.js'
+import { type HostUnderTest, testHost } from '../../support/host.js'
+
+/** Adds by a step that tells which version has counted. */
+const counter = (step: number) => `
+import { defineProcessor, json } from 'millrace'
+export default defineProcessor({
+  inputs: { clicks: json<number>() },
+  table: json<number>(),
+  loop: json<number>(),
+  on: { clicks(ctx, n) { ctx.set((ctx.get() ?? 0) + n * ${step}); ctx.loopback(ctx.key + '-loop', n) } },
+  onLoop(ctx, n) { ctx.set((ctx.get() ?? 0) + n * ${step}) },
+})`
+
+const reset = async (t: Test, host: HostUnderTest, ...args: string[]) => {
+  const command = new Command(t, ['reset', ...args, '--root', host.root])
+  return { ...(await command.ended), out: command.out, err: command.err }
+}
+
+/** Three records counted by the first version; the file has the second one; the host is stopped. */
+async function counted(t: Test): Promise<HostUnderTest> {
+  const host = await testHost(t, { functions: { 'sum.ts': counter(1) } })
+  for (const key of ['a', 'b', 'c']) await host.emit('clicks', key, 1)
+  await host.untilStatus('sum', (status) => status.lag === 0 && status.records >= 6)
+  await host.stop()
+  host.save('sum.ts', counter(100))
+  return host
+}
+
+async function totals(host: HostUnderTest): Promise<unknown[]> {
+  await host.start()
+  await host.untilStatus('sum', (status) => status.lag === 0 && status.state === 'running')
+  const values = await Promise.all(
+    ['a', 'b', 'c', 'a-loop', 'b-loop', 'c-loop'].map((key) => host.view('sum', key)),
+  )
+  await host.stop()
+  return values
+}
+
+const before = [1, 1, 1, 1, 1, 1]
+const anew = [100, 100, 100, 100, 100, 100]
+
+t.test('is refused while a host runs; then the function begins anew', async (t) => {
+  const host = await counted(t)
+  await host.start()
+  t.match(await reset(t, host, 'sum', '--yes'), { code: 75, err: /DATA_LOCKED.*stop that process/ })
+  await host.stop()
+  t.match(await reset(t, host, 'sum'), { code: 64, err: /--yes/ })
+  const done = await reset(t, host, 'sum', '--yes')
+  t.match(done, { code: 0, out: /^sum is reset: sum-table \(6 records\), sum-loop \(3 records\)/ })
+  t.same(await totals(host), anew)
+})
+
+t.test('works without the file, and says when there is nothing', async (t) => {
+  const host = await counted(t)
+  host.remove('sum.ts')
+  t.match(await reset(t, host, 'sum', '--yes', '--json'), {
+    code: 0,
+    out: /^\{"function":"sum","topics":\["sum-table","sum-loop"\],"positions":\d+\}\n$/,
+  })
+  t.match(await reset(t, host, 'sum', '--yes'), { code: 1, err: /UNKNOWN_FUNCTION/ })
+  host.save('sum.ts', counter(100))
+  t.match(await reset(t, host, 'sum', '--yes'), { code: 0, out: /nothing to reset/ })
+  t.match(await reset(t, host, 'sun', '--yes'), { code: 1, err: /did you mean sum\?/ })
+  t.same(await totals(host), anew)
+})
+
+for (const [done, expected] of [
+  [1, before],
+  [2, before],
+  [3, anew],
+  [4, anew],
+] as const) {
+  t.test(
+    `interrupted after step ${done}, a host is right, and a second reset ends it`,
+    async (t) => {
+      const host = await counted(t)
+      const tables = join(host.root, '.millrace/tables')
+      {
+        await using log = await openEmbeddedLog({
+          path: join(host.root, '.millrace/log'),
+          onFailure: (error) => t.fail(error.message),
+        })
+        const options = { log, tables, name: 'sum', namespace: '' }
+        const remains = await remainsOf(options)
+        for (const step of resetSteps(options, remains).slice(0, done)) await step()
+      }
+      t.same(await totals(host), expected)
+      t.match(await reset(t, host, 'sum', '--yes'), { code: 0 })
+      t.notOk(existsSync(join(tables, 'sum.reset')))
+      t.same(await totals(host), anew)
+    },
+  )
+}
