@@ -9,7 +9,7 @@ import './build.mjs'
 
 const main = join(import.meta.dirname, '../dist/host/main.js')
 const images = join(import.meta.dirname, '../docs/images')
-const columns = 96
+const columns = 108
 const root = await mkdtemp(join(tmpdir(), 'app-'))
 const file = join(root, 'functions/click-count.ts')
 
