@@ -71,6 +71,16 @@ export default tseslint.config(
       ],
     },
   },
+  // So does node:test.
+  {
+    files: ['templates/**'],
+    rules: {
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        { allowForKnownSafeCalls: [{ from: 'package', name: 'test', package: 'node:test' }] },
+      ],
+    },
+  },
   {
     files: ['host/**/*.ts'],
     rules: {

@@ -11,12 +11,13 @@ type Answer = (lines: string[], response: ServerResponse) => void
 /** A host that answers as it is told; `bodies` are what it got. */
 async function fakeHost(t: Test, answer: Answer) {
   const bodies: string[] = []
-  const server = createServer(async (request: IncomingMessage, response) => {
+  const take = async (request: IncomingMessage, response: ServerResponse) => {
     let body = ''
     for await (const chunk of request) body += String(chunk)
     bodies.push(body)
     answer(body.split('\n').filter(Boolean), response)
-  })
+  }
+  const server = createServer((request, response) => void take(request, response))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => {
