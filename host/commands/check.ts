@@ -63,7 +63,8 @@ async function checkAll(config: Config): Promise<Checked[]> {
   return checked
 }
 
-async function checkOne(
+/** `files`: all of the folder, of which none may have the same name. */
+export async function checkOne(
   file: string,
   files: readonly string[],
   { root, namespace }: Config,

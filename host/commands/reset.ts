@@ -1,17 +1,20 @@
 // The command `reset`: a function begins anew from its inputs. It takes the data folder as a host would, so none may run.
+import { existsSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { type Command, InvalidArgumentError } from 'commander'
-import { loadConfig } from '../config.js'
-import { HostError } from '../errors.js'
+import { type Config, loadConfig } from '../config.js'
+import { HostError, isErrorCode } from '../errors.js'
 import { nearest } from '../nearest.js'
+import { checkOne } from './check.js'
 import { jsonOption, nonEmpty, rootOption } from './option.js'
 import { grouped, writeJson, writeText } from './output.js'
 
 interface ResetFlags {
   readonly root: string
   readonly data?: string
+  readonly revision?: string
   readonly yes?: boolean
   readonly json?: boolean
 }
@@ -22,6 +25,7 @@ export function addReset(program: Command): void {
     .description('delete the table, loop and positions of a function: it begins anew')
     .argument('<function>', 'its name; its file may be gone', functionArgument)
     .option('--yes', 'do not ask')
+    .option('--revision <revision>', "else that of the function's file, if it is there", nonEmpty)
     .option('--data <dir>', 'the folder of log and tables', nonEmpty)
   jsonOption(rootOption(command))
     .addHelpText(
@@ -64,6 +68,7 @@ async function reset(name: string, flags: ResetFlags): Promise<void> {
       `there is no log in ${config.data}: no host has run on it, and there is nothing to reset`,
     )
   }
+  const revision = flags.revision ?? (await revisionOf(name, config))
   // Loaded here: most commands have no need of the log.
   const { openEmbeddedLog } = await import('../log/embedded/log.js')
   const { remainsOf, resetSteps } = await import('../functions/reset.js')
@@ -80,6 +85,7 @@ async function reset(name: string, flags: ResetFlags): Promise<void> {
     tables: join(config.data, 'tables'),
     name,
     namespace: config.namespace,
+    revision,
   }
   const remains = await remainsOf(options)
   const { topics, positions, hasStore } = remains
@@ -106,6 +112,25 @@ async function reset(name: string, flags: ResetFlags): Promise<void> {
     flags,
     { function: name, topics: names, positions },
     `${name} is reset: ${what} deleted; it begins anew at the next start`,
+  )
+}
+
+/** As the file has it: a revision has a group, a table and a loop of its own. */
+async function revisionOf(name: string, config: Config): Promise<string | undefined> {
+  const file = ['.ts', '.mts', '.js', '.mjs']
+    .map((extension) => join(config.functions, name + extension))
+    .find((path) => existsSync(path))
+  if (file === undefined) return undefined
+  const { Probe } = await import('../functions/probe.js')
+  await using probe = new Probe({ loadMs: config.limits.loadMs })
+  const { description, error } = await checkOne(file, [file], config, probe)
+  if (description !== null) {
+    const revision = description.group.slice(config.namespace.length + name.length + 1)
+    return revision === '' ? undefined : revision
+  }
+  throw new HostError(
+    error?.code !== undefined && isErrorCode(error.code) ? error.code : 'LOAD_FAILED',
+    `${error?.message}: mend or delete the file first, since it says which revision is meant`,
   )
 }
 
