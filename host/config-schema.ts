@@ -173,6 +173,11 @@ export const configSchema = z.strictObject({
         .describe(
           'A small parent process starts the host anew when it dies. false: where systemd, Kubernetes or the like does that.',
         ),
+      maxCrashes: count(
+        3,
+        'A version of a function that has killed the host as often within the window is quarantined: the next host does not run it.',
+      ),
+      crashWindowMs: ms(600_000, 'The window.'),
     })
     .prefault({}),
   logging: z

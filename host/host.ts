@@ -7,6 +7,7 @@ import { HostError } from './errors.js'
 import type { Catalog } from './functions/catalog.js'
 import { LiveCatalog } from './functions/live-catalog.js'
 import type { FunctionPorts } from './functions/ports.js'
+import type { Supervision } from './functions/quarantine.js'
 import { Registry } from './functions/registry.js'
 import { createApp } from './http/app.js'
 import { createGate } from './http/gate.js'
@@ -29,6 +30,8 @@ export interface HostOptions {
   readonly logger: Logger
   /** Default: as the host ships. */
   readonly ports?: Partial<HostPorts>
+  /** Absent: nobody starts it anew. */
+  readonly supervision?: Supervision | undefined
 }
 
 export interface RunningHost extends AsyncDisposable {
@@ -41,8 +44,10 @@ export interface RunningHost extends AsyncDisposable {
   reload(): Promise<void>
 }
 
+const vitalsMs = 100
+
 export async function startHost(options: HostOptions): Promise<RunningHost> {
-  const { config, watch, logger, ports } = options
+  const { config, watch, logger, ports, supervision } = options
   const openLog = ports?.openLog ?? openEmbeddedLog
   const stack = new Stack()
   try {
@@ -77,6 +82,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       root: config.root,
       folder: config.functions,
       tables: join(config.data, 'tables'),
+      supervision: supervision ?? { quarantined: [], vitals: () => {}, released: () => {} },
       paused: join(config.data, 'paused.json'),
       namespace: config.namespace,
       partitions,
@@ -105,6 +111,10 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
         logger,
       }),
     )
+    if (supervision !== undefined) {
+      const vitals = setInterval(() => registry.tellVitals(), vitalsMs)
+      stack.defer(() => clearInterval(vitals))
+    }
     await registry.start({ watch })
     const stopping = new AbortController()
     const app = createApp({

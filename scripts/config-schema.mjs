@@ -40,6 +40,11 @@ Flags of \`dev\` and \`start\`: \`--root\`, \`--port\`, \`--host\`, \`--data\`, 
 \`dev\` and \`start\` run two processes: a small supervisor, and the host, which owns the data. A host that dies is started anew, at once if
 it had been running for 10 s, else after a pause that grows from 100 ms to 10 s, and on the port that it had. A host that ends by itself, or that says
 when it starts why it cannot (exit codes of [errors.md](errors.md)), is not: its exit code is the supervisor's. When the supervisor dies, the host flushes and ends.
+
+A function with which the host dies \`supervisor.maxCrashes\` times within \`supervisor.crashWindowMs\` is quarantined ([QUARANTINED](errors.md#quarantined)): the next host
+does not run that version, and all others. Whose it was is told by Node's diagnostic report, which a heap that is exhausted leaves in \`crash-reports\` of
+the data folder (the newest ten are kept, without the environment); else by who was at work. The supervisor knows this for as long as it lives.
+
 \`--no-supervisor\`, or \`supervisor.enabled\`, makes one process of it, for systemd, Kubernetes and the like.
 
 | signal, to the supervisor or to the host | |

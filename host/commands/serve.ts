@@ -9,7 +9,8 @@ import type { RunningHost } from '../host.js'
 import { createLogger, isPretty, type Logger } from '../logger.js'
 import { onStopSignals, type StopSignal, signalExitCode } from '../signals.js'
 import { linkToSupervisor } from '../supervisor/link.js'
-import type { SupervisedStart } from '../supervisor/messages.js'
+import type { FunctionVitals, SupervisedStart } from '../supervisor/messages.js'
+import { reportFatalErrors } from '../supervisor/reports.js'
 import { supervise } from '../supervisor/supervisor.js'
 import { end, internalError, isFinalExit } from './exit.js'
 import { nonEmpty } from './option.js'
@@ -87,6 +88,8 @@ async function serve(flags: ServeFlags, isDev: boolean): Promise<number> {
     logger,
     stopSignals: stopSignals(isDev),
     stopMs: config.limits.stopMs,
+    data: config.data,
+    blame: config.supervisor,
     isAnyPort: config.http.port === 0,
     isFinal: isFinalExit,
   })
@@ -106,13 +109,19 @@ async function run(
   // Before the host starts: a signal that comes meanwhile counts, too.
   const signal = firstSignal(stopSignals(isDev), config.limits.stopMs)
   const link = start === undefined ? undefined : linkToSupervisor()
+  const supervision = link && {
+    quarantined: start?.quarantined ?? [],
+    vitals: (functions: readonly FunctionVitals[]) => link.tell({ kind: 'vitals', functions }),
+    released: (name: string) => link.tell({ kind: 'released', function: name }),
+  }
+  if (supervision !== undefined) reportFatalErrors(config.data)
   const orphaned = link?.orphaned.then(() => {
     logger.error('the supervisor is gone: the host ends')
     limit(config.limits.stopMs, 1)
   })
   // Loaded here: help, version and a wrong configuration have no need of the host.
   const { startHost } = await import('../host.js')
-  const running = startHost({ config, watch, logger })
+  const running = startHost({ config, watch, logger, supervision })
   if (!isDev) process.on('SIGHUP', () => void reload(running, logger))
   const host = await Promise.race([running, uncaught])
   if (typeof host === 'number') return host

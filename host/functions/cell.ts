@@ -10,6 +10,7 @@ import type { Assignment, Log, Membership } from '../log/log.js'
 import type { Logger } from '../logger.js'
 import type { Edges } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
+import type { FunctionVitals } from '../supervisor/messages.js'
 import type { TableView } from '../tables/view.js'
 import type { FunctionState, PartitionStatus, ShownError } from './catalog.js'
 import type { Bundle, FunctionDescription } from './description.js'
@@ -33,6 +34,8 @@ export interface CellOptions {
   readonly instance: string
   readonly logger: Logger
   readonly isPaused: boolean
+  /** Why it is not run, though it is known and its table is there. A swap, or a person, undoes it. */
+  readonly quarantined?: HostError | undefined
   /** By the cell in whose place this one comes: counting goes on from there. */
   readonly counted?: { readonly records: number; readonly swaps: number } | undefined
 }
@@ -57,6 +60,7 @@ export class Cell implements AsyncDisposable {
   #phase: Phase = 'loading'
   #isHalted = false
   #isPaused: boolean
+  #quarantined: HostError | undefined
   #error: ShownError | null = null
   /** Passes by itself: shown until everything runs. */
   #trouble: ShownError | null = null
@@ -77,6 +81,7 @@ export class Cell implements AsyncDisposable {
     this.#recordsBefore = options.counted?.records ?? 0
     this.#swaps = options.counted?.swaps ?? 0
     this.#isPaused = options.isPaused
+    this.#quarantined = options.quarantined
     const { storePath: path, drainMs, logger, ports } = options
     if (table !== null) {
       const damaged = (error: HostError) => this.#thread.reopen(error)
@@ -157,6 +162,16 @@ export class Cell implements AsyncDisposable {
     return sum
   }
 
+  vitals(): Omit<FunctionVitals, 'isLoading'> {
+    const { thread, isBusy = false } = this.#thread.vitals() ?? {}
+    return {
+      name: this.name,
+      version: this.#bundle.version,
+      ...(thread === undefined ? {} : { thread }),
+      isBusy,
+    }
+  }
+
   /** Resolves when it has joined, or will try again by itself; rejects with what trying again would not mend. */
   async start(): Promise<void> {
     try {
@@ -202,6 +217,7 @@ export class Cell implements AsyncDisposable {
     this.#remember(bundle)
     const outcome = await this.#thread.swap(versionOf(bundle, description, edges))
     this.#bundle = bundle
+    this.#quarantined = undefined
     this.#description = description
     this.#edges = edges
     this.#swaps += 1
@@ -227,6 +243,7 @@ export class Cell implements AsyncDisposable {
   /** After `pause`, or after it has halted: goes on at that record. */
   async resume(): Promise<void> {
     this.#isPaused = false
+    this.#quarantined = undefined
     // One that is not there was given up, or waits to be started: that may be now.
     if ((await this.#ask('resume')) !== 'done') await this.#launch()
     this.progress.notify()
@@ -237,6 +254,7 @@ export class Cell implements AsyncDisposable {
     // One that has not joined yet is being tried already.
     if (this.#phase !== 'active') return
     this.#error = null
+    this.#quarantined = undefined
     await this.#thread.end()
     await this.#launch()
   }
@@ -288,6 +306,13 @@ export class Cell implements AsyncDisposable {
 
   async #launch(): Promise<void> {
     if (this.#assigned.length === 0) return
+    if (this.#quarantined !== undefined) {
+      this.#isHalted = true
+      this.#error = showError(toPlainError(this.#quarantined), undefined)
+      this.#options.logger.error(`quarantined: ${this.#quarantined.message}`)
+      this.progress.notify()
+      return
+    }
     this.#isHalted = false
     await this.#thread.launch()
   }

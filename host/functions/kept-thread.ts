@@ -42,6 +42,12 @@ export class KeptThread implements AsyncDisposable {
     return this.#worker !== undefined
   }
 
+  /** What it is at since this was last asked; undefined: there is none. */
+  vitals(): { readonly thread: number; readonly isBusy: boolean } | undefined {
+    const worker = this.#worker
+    return worker && { thread: worker.id, isBusy: worker.isBusy() }
+  }
+
   /** Never rejects: what fails is tried again. */
   async launch(): Promise<void> {
     const turn = this.#next()

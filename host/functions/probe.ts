@@ -68,12 +68,18 @@ export class Probe implements AsyncDisposable {
     {
       namespace,
       stored,
-    }: { readonly namespace: string; readonly stored?: StoredValues | undefined },
+      onThread,
+    }: {
+      readonly namespace: string
+      readonly stored?: StoredValues | undefined
+      readonly onThread?: (thread: number) => void
+    },
   ): Promise<FunctionDescription> {
     if (this.#isDisposed)
       throw new HostError('STOPPING', 'the probe has been stopped', { function: bundle.name })
     const thread = this.#spare ?? this.#start()
     this.#spare = undefined
+    onThread?.(thread.id)
     try {
       const { code, file, name, version } = bundle
       const request: ProbeRequest = {
@@ -131,6 +137,10 @@ class ProbeThread implements AsyncDisposable {
       this.#worker.on('exit', (exitCode) => resolve({ kind: 'exited', exitCode }))
     })
     this.#ready = Promise.race([ready, this.#outcome])
+  }
+
+  get id(): number {
+    return this.#worker.threadId
   }
 
   async ask(request: ProbeRequest, loadMs: number): Promise<ProbeAnswer | Ending> {

@@ -4,17 +4,19 @@ import { join } from 'node:path'
 import { asHostError, HostError, toPlainError } from '../errors.js'
 import type { Log } from '../log/log.js'
 import type { Logger } from '../logger.js'
+import type { FunctionVitals } from '../supervisor/messages.js'
 import type { SampleLimits } from '../tables/sample.js'
 import { bundleFunction, functionName, isFunctionFile } from './bundle.js'
 import type { ShownError } from './catalog.js'
 import { Cell, type CellOptions, describe } from './cell.js'
-import type { Bundle } from './description.js'
+import type { Bundle, FunctionDescription } from './description.js'
 import { showError } from './failure.js'
 import type { WorkerSettings } from './messages.js'
 import type { Operation, Operator } from './operation.js'
 import { PausedFunctions } from './paused.js'
 import { type FunctionPorts, levelPorts } from './ports.js'
 import { Probe, type StoredValues } from './probe.js'
+import { Quarantine, type Supervision } from './quarantine.js'
 import { hasSameEdges, prepareTopics } from './topics.js'
 import { type FunctionsWatch, watchFunctions } from './watch.js'
 
@@ -27,6 +29,7 @@ export interface RegistryOptions {
   readonly folder: string
   /** The folder in which each function has its store, absolute. */
   readonly tables: string
+  readonly supervision: Supervision
   /** The file that says which functions are paused, absolute. */
   readonly paused: string
   readonly namespace: string
@@ -54,6 +57,9 @@ export class Registry implements AsyncDisposable, Operator {
   readonly #options: RegistryOptions
   readonly #probe: Probe
   readonly #paused: PausedFunctions
+  readonly #quarantine: Quarantine
+  /** In the probe. */
+  readonly #loading = new Map<string, FunctionVitals>()
   readonly #entries = new Map<string, Entry>()
   /** Changes of one name are worked off one after another. */
   readonly #queues = new Map<string, Promise<void>>()
@@ -67,6 +73,7 @@ export class Registry implements AsyncDisposable, Operator {
     this.#options = options
     this.#probe = new Probe({ loadMs: options.loadMs })
     this.#paused = new PausedFunctions(options.paused)
+    this.#quarantine = new Quarantine(options.supervision)
   }
 
   get entries(): ReadonlyMap<string, Entry> {
@@ -106,6 +113,7 @@ export class Registry implements AsyncDisposable, Operator {
       if (this.#isStopped) throw new HostError('STOPPING', 'the host stops')
       // Written first: what a person was told holds when the host is started anew.
       if (operation !== 'restart') await this.#paused.set(name, operation === 'pause')
+      if (operation !== 'pause') this.#quarantine.release(name)
       const cell = entry.cell?.state === 'stopped' ? undefined : entry.cell
       if (cell !== undefined) await cell[operation]()
       // Nothing runs, since its file was refused: it may be taken by now.
@@ -253,7 +261,7 @@ export class Registry implements AsyncDisposable, Operator {
     }
     const { log, namespace, partitions } = this.#options
     const stored = running && (await this.#stored(running, logger))
-    const description = await this.#probe.probe(bundle, { namespace, stored })
+    const description = await this.#describe(bundle, { namespace, stored })
     const edges = await prepareTopics(log, description, partitions)
     if (this.#isStopped) return
     if (running !== undefined && hasSameEdges(running.description, description)) {
@@ -288,6 +296,32 @@ export class Registry implements AsyncDisposable, Operator {
     }
   }
 
+  async #describe(
+    bundle: Bundle,
+    options: { readonly namespace: string; readonly stored: StoredValues | undefined },
+  ): Promise<FunctionDescription> {
+    const { name, version } = bundle
+    const { error, isAtLoad = false } = this.#quarantine.reason(name, version) ?? {}
+    if (isAtLoad) throw error
+    const loading = (thread: number) => {
+      this.#loading.set(name, { name, version, thread, isBusy: true, isLoading: true })
+      // At once: it may be the last that is heard of this host.
+      this.tellVitals()
+    }
+    try {
+      return await this.#probe.probe(bundle, { ...options, onThread: loading })
+    } finally {
+      this.#loading.delete(name)
+    }
+  }
+
+  /** To the supervisor: should this host die, it has to know of what. */
+  tellVitals(): void {
+    const cells = [...this.#entries.values()].flatMap(({ cell }) => cell ?? [])
+    const running = cells.map((cell) => ({ ...cell.vitals(), isLoading: false }))
+    this.#options.supervision.vitals([...running, ...this.#loading.values()])
+  }
+
   /** The entry has it from now on, whatever becomes of it: its table stays known. */
   async #start(entry: Entry, cell: Cell): Promise<void> {
     // It would not be stopped any more.
@@ -317,10 +351,13 @@ export class Registry implements AsyncDisposable, Operator {
 
   #cell(of: Pick<CellOptions, 'bundle' | 'description' | 'edges' | 'logger' | 'counted'>): Cell {
     const { log, tables, settings, ports = levelPorts, drainMs, instance } = this.#options
+    const { name, version } = of.bundle
     // Each revision has a table of its own.
     const storePath = join(tables, of.description.group)
-    const isPaused = this.#paused.has(of.bundle.name)
-    return new Cell({ ...of, log, storePath, settings, ports, drainMs, instance, isPaused })
+    const isPaused = this.#paused.has(name)
+    const quarantined = this.#quarantine.reason(name, version)?.error
+    const state = { isPaused, quarantined }
+    return new Cell({ ...of, log, storePath, settings, ports, drainMs, instance, ...state })
   }
 
   async #remove(entry: Entry): Promise<void> {

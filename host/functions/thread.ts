@@ -1,4 +1,5 @@
 // The main thread's hold on one function's worker: starts it, speaks to it, and notices when it dies.
+import type { EventLoopUtilization } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
 import { HostError as Failure, fromPlainError, type HostError } from '../errors.js'
 import type { SharedLog } from '../log/log.js'
@@ -20,11 +21,15 @@ export interface ThreadOptions {
   onDeath(error: HostError): void
 }
 
+/** Of its time: a thread that waits wakes up now and then, too. */
+const busyShare = 0.1
+
 export class FunctionWorker implements AsyncDisposable {
   readonly #worker: Worker
   readonly #name: string
   readonly #pending = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
   readonly #exited: Promise<void>
+  #utilization: EventLoopUtilization | undefined
   #lastId = 0
   #isExpected = false
   #hasExited = false
@@ -56,6 +61,20 @@ export class FunctionWorker implements AsyncDisposable {
         if (!this.#isExpected) options.onDeath(error)
       })
     })
+  }
+
+  get id(): number {
+    return this.#worker.threadId
+  }
+
+  /** Has its thread been at work since this was last asked, also in a loop that does not end? */
+  isBusy(): boolean {
+    const { performance } = this.#worker
+    const before = this.#utilization
+    this.#utilization = performance.eventLoopUtilization()
+    // One that has just been started is at work.
+    if (before === undefined) return true
+    return performance.eventLoopUtilization(this.#utilization, before).utilization > busyShare
   }
 
   /** Resolves when the worker has done it; rejects with what failed, or with WORKER_DIED. */

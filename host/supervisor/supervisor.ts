@@ -4,7 +4,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from '../logger.js'
 import { backoffMs } from '../processor/clock.js'
 import { onStopSignals, type StopSignal, signalExitCode } from '../signals.js'
-import type { FromHost, SupervisedStart } from './messages.js'
+import { Blame, type BlameLimits } from './blame.js'
+import type { FromHost, FunctionVitals, SupervisedStart } from './messages.js'
+import { faultyThread } from './reports.js'
 
 export interface SupervisorOptions {
   /** The host's main module, and its arguments without what the supervisor adds. */
@@ -14,6 +16,9 @@ export interface SupervisorOptions {
   readonly stopSignals: readonly StopSignal[]
   /** How long the host has from the first signal on. */
   readonly stopMs: number
+  /** The data folder: a host that dies may leave a report there. */
+  readonly data: string
+  readonly blame: BlameLimits
   /** The host was asked to take any free port: the next one has to take the same. */
   readonly isAnyPort: boolean
   /** Ended like this it would only end so again. */
@@ -25,6 +30,7 @@ interface Ending {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
   readonly livedMs: number
+  readonly pid: number | undefined
 }
 
 const backoffBaseMs = 100
@@ -51,9 +57,15 @@ class Supervisor {
   /** At least once, by any of the hosts. */
   #hasListened = false
   #listeningSince: number | undefined
+  readonly #blame: Blame
+  /** As the host last told. */
+  #vitals: readonly FunctionVitals[] = []
+  /** By the number of the thread, of all threads that this host has had. */
+  readonly #threads = new Map<number, FunctionVitals>()
 
   constructor(options: SupervisorOptions) {
     this.#options = options
+    this.#blame = new Blame(options.blame)
     onStopSignals(options.stopSignals, {
       first: (signal) => {
         this.#forwarded = signal
@@ -70,11 +82,15 @@ class Supervisor {
   async run(): Promise<number> {
     const options = this.#options
     for (let failures = 0; ; failures += 1) {
+      this.#vitals = []
+      this.#threads.clear()
       const ending = await this.#runHost()
       const { code, signal } = ending
       if (this.#stopping.signal.aborted) return stoppedCode(ending, this.#forwarded)
       if (code !== null && options.isFinal(code, this.#hasListened)) return code
       if (this.#wasSound()) failures = 0
+      // What killed it is not there any more.
+      if (await this.#findFault(ending)) failures = 0
       const pauseMs = failures === 0 ? 0 : backoffMs(failures - 1, backoffBaseMs, backoffMaxMs)
       options.logger.error(
         `the host died (${signal ?? `exit code ${code}`}): started anew ${pauseMs === 0 ? 'at once' : `in ${pauseMs} ms`}`,
@@ -88,7 +104,10 @@ class Supervisor {
 
   async #runHost(): Promise<Ending> {
     const { module, args } = this.#options
-    const start: SupervisedStart = this.#port === undefined ? {} : { port: this.#port }
+    const start: SupervisedStart = {
+      ...(this.#port === undefined ? {} : { port: this.#port }),
+      quarantined: this.#blame.quarantined,
+    }
     const startedAt = performance.now()
     this.#listeningSince = undefined
     const host = fork(module, [...args, '--supervised', JSON.stringify(start)], {
@@ -97,6 +116,7 @@ class Supervisor {
     })
     this.#host = host
     host.on('message', (message: FromHost) => this.#hear(message))
+    const { pid } = host
     const ended = await new Promise<Pick<Ending, 'code' | 'signal'>>((resolve) => {
       host.once('exit', (code, signal) => {
         // Not before all that it has said is read; a process that it left behind may hold the channel.
@@ -110,13 +130,48 @@ class Supervisor {
       })
     })
     this.#host = undefined
-    return { ...ended, livedMs: performance.now() - startedAt }
+    return { ...ended, pid, livedMs: performance.now() - startedAt }
   }
 
   #hear(message: FromHost): void {
-    this.#hasListened = true
-    this.#listeningSince = performance.now()
-    if (this.#options.isAnyPort) this.#port = message.port
+    switch (message.kind) {
+      case 'listening':
+        this.#hasListened = true
+        this.#listeningSince = performance.now()
+        if (this.#options.isAnyPort) this.#port = message.port
+        break
+      case 'vitals':
+        this.#vitals = message.functions
+        for (const each of message.functions) {
+          if (each.thread !== undefined) this.#threads.set(each.thread, each)
+        }
+        break
+      case 'released':
+        this.#blame.release(message.function)
+        break
+    }
+  }
+
+  /** True: a function is quarantined for it. */
+  async #findFault({ pid }: Ending): Promise<boolean> {
+    const { data, logger } = this.#options
+    const thread = pid === undefined ? undefined : await faultyThread(data, pid)
+    const guilty = thread === undefined ? undefined : this.#threads.get(thread)
+    // A report of a thread that is no function's accuses none.
+    const running = thread === undefined ? this.#vitals.filter(isAtWork) : []
+    const suspects = guilty === undefined ? running : [guilty]
+    const common = this.#blame.died(suspects, performance.now())
+    const names = common.map(({ name }) => name).join(', ')
+    if (common.length === 1) {
+      logger.error(`the function ${names} has killed the host again and again: it is quarantined`)
+    } else if (common.length > 1) {
+      logger.error(
+        `the host dies again and again while these functions run: ${names}; it is not known which of them is at fault: take their files away one by one`,
+      )
+    } else if (guilty !== undefined) {
+      logger.error(`it was the thread of the function ${guilty.name} that the host died of`)
+    }
+    return common.length === 1
   }
 
   #wasSound(): boolean {
@@ -136,3 +191,5 @@ function stoppedCode({ code, signal }: Ending, forwarded: StopSignal | undefined
   // It did not listen for signals yet, and had opened nothing.
   return signal === forwarded ? 0 : signalExitCode(signal)
 }
+
+const isAtWork = ({ isBusy, isLoading }: FunctionVitals): boolean => isBusy || isLoading

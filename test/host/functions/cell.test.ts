@@ -280,6 +280,7 @@ t.test(
       folder: project.path('functions'),
       tables: project.path('tables'),
       paused: project.path('paused.json'),
+      supervision: { quarantined: [], vitals: () => {}, released: () => {} },
       namespace: '',
       partitions: 2,
       settings: {
