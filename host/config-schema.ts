@@ -152,7 +152,10 @@ export const configSchema = z.strictObject({
       maxWaiting: count(1024, 'Requests that may wait at once, for a table or for the gate.'),
       waitTimeoutMs: ms(10_000, 'How long a request with `after` waits unless it says otherwise.'),
       maxWaitTimeoutMs: ms(60_000, 'The longest time that a request may ask to wait.'),
-      gateMs: ms(1000, 'For a schema or codec of a function to check what one request brought.'),
+      gateMs: ms(
+        1000,
+        'For a schema or codec of a function to judge up to 500 values of a request.',
+      ),
       loadMs: ms(5000, 'For a function file to load; and then to decode what is stored.'),
       probeValues: count(1000, 'Stored values that the table codec of a save has to decode.'),
       probeBytes: bytes(mebibyte, 'The most that these values may have together.'),

@@ -36,26 +36,37 @@ interface Job {
   reject(error: HostError): void
 }
 
-/** The thread is started with the first request. */
+/** A thread is started with the first request. A function that has hung or died in the one that all share gets one of its own. */
 export function createGate(options: GateOptions): Gate {
-  const queue = new GateQueue(options)
+  const own = new Map<string, GateQueue>()
+  const hanging = new Map<string, string>()
+  const shared = new GateQueue(options, hanging, (name) => {
+    const queue = own.get(name) ?? new GateQueue(options, hanging)
+    own.set(name, queue)
+    return queue
+  })
+  const queueOf = (ref: CodecRef) => own.get(ref.function) ?? shared
   return {
     check: (ref, values) =>
       inParts(values, async (part) => {
-        const answer = await queue.run(ref, { operation: 'check', values: pack(part) })
+        const answer = await queueOf(ref).run(ref, { operation: 'check', values: pack(part) })
         return answer.operation === 'check' ? answer.results : []
       }),
     encode: (ref, texts) =>
       inParts(texts, async (part) => {
-        const answer = await queue.run(ref, { operation: 'encode', texts: part })
+        const answer = await queueOf(ref).run(ref, { operation: 'encode', texts: part })
         return answer.operation === 'encode' ? answer.results : []
       }),
     decode: (ref, values) =>
       inParts(values, async (part) => {
-        const answer = await queue.run(ref, { operation: 'decode', values: pack(part) })
+        const answer = await queueOf(ref).run(ref, { operation: 'decode', values: pack(part) })
         return answer.operation === 'decode' ? answer.results : []
       }),
-    [Symbol.asyncDispose]: () => queue[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      // First, so that it makes no other any more.
+      await shared[Symbol.asyncDispose]()
+      await Promise.all([...own.values()].map((queue) => queue[Symbol.asyncDispose]()))
+    },
   }
 }
 
@@ -81,10 +92,18 @@ class GateQueue implements AsyncDisposable {
   /** What the thread has loaded: function to version. */
   readonly #loaded = new Map<string, string>()
   /** Versions that hang at load, by function: tried again, they would end the thread each time. */
-  readonly #hanging = new Map<string, string>()
+  readonly #hanging: Map<string, string>
+  readonly #isolate: ((functionName: string) => GateQueue) | undefined
 
-  constructor(options: GateOptions) {
+  /** `isolate`: the queue for a function that must not hold up this one any more. */
+  constructor(
+    options: GateOptions,
+    hanging: Map<string, string>,
+    isolate?: (functionName: string) => GateQueue,
+  ) {
     this.#options = options
+    this.#hanging = hanging
+    this.#isolate = isolate
   }
 
   async run(ref: CodecRef, work: GateWork): Promise<GateResults> {
@@ -212,7 +231,13 @@ class GateQueue implements AsyncDisposable {
     const [guilty, ...others] = this.#sent.splice(0)
     void this.#detach()?.terminate()
     guilty?.reject(fault)
-    for (const job of others) if (job.request.kind === 'work') this.#send(job)
+    if (guilty === undefined || this.#isClosed) return
+    // Whoever has hung once may do it again.
+    const { name } = guilty.bundle
+    const own = this.#isolate?.(name) ?? this
+    for (const job of others) {
+      if (job.request.kind === 'work') (job.bundle.name === name ? own : this).#send(job)
+    }
   }
 
   #detach(): Worker | undefined {

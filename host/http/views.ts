@@ -113,28 +113,27 @@ export function viewRoutes(
     const asked = tableOf(c)
     const query = readQuery(requestTarget(c.req.raw, c.env), waitParameters)
     const body = toText(await readBody(c, limits.maxBodyBytes), 'the body')
-    const keys = readKeys(parse(body).value, limits.maxPageLimit)
+    const keys = [...new Set(readKeys(parse(body).value, limits.maxPageLimit))].map((name) => ({
+      name,
+      bytes: checkKey(Buffer.from(name), limits.maxKeyBytes),
+    }))
     const table = await waitFor(c, asked, query)
-    const found: { name: string; value: Buffer }[] = []
-    const missing: string[] = []
-    for (const name of new Set(keys)) {
-      const key = checkKey(Buffer.from(name), limits.maxKeyBytes)
-      const partition = partitionOf(key, table.partitions)
+    const values = keys.map(({ bytes }) => {
+      const partition = partitionOf(bytes, table.partitions)
       if (!isStaleOk(query)) refuseStale(table, partition)
-      const value = table.view.get(partition, key)
-      if (value === undefined) missing.push(name)
-      else found.push({ name, value })
-    }
+      return table.view.get(partition, bytes)
+    })
     const texts = await toJsonTexts(
       table,
-      found.map(({ value }) => value),
+      values.filter((value) => value !== undefined),
       gate,
     )
+    let nth = 0
     // As text: values stay as they are stored, and a key like __proto__ is one like any other.
-    const members = [
-      ...found.map(({ name }, index) => `${JSON.stringify(name)}:${texts[index]}`),
-      ...missing.map((name) => `${JSON.stringify(name)}:null`),
-    ]
+    const members = keys.map(({ name }, index) => {
+      const text = values[index] === undefined ? 'null' : texts[nth++]
+      return `${JSON.stringify(name)}:${text}`
+    })
     return jsonText(`{${members.join(',')}}`)
   })
 }
@@ -201,10 +200,18 @@ function refuseStaleTable(table: TableEntry): void {
 }
 
 function readKeys(body: unknown, max: number): string[] {
-  const keys = typeof body === 'object' && body !== null && 'keys' in body ? body.keys : undefined
+  const isObject = typeof body === 'object' && body !== null && 'keys' in body
+  const keys = isObject && Object.keys(body).length === 1 ? body.keys : undefined
   const isRight = Array.isArray(keys) && keys.every((key): key is string => typeof key === 'string')
   if (!isRight)
     throw new HostError('BAD_REQUEST', 'the body has to be { "keys": ["…"] }, keys being strings')
+  const halved = keys.find((key) => /\p{Surrogate}/u.test(key))
+  if (halved !== undefined) {
+    throw new HostError(
+      'BAD_KEY',
+      `the key ${JSON.stringify(halved)} has half of a surrogate pair: there is no UTF-8 for it`,
+    )
+  }
   if (keys.length <= max) return keys
   throw new HostError(
     'BAD_REQUEST',

@@ -1,7 +1,9 @@
 // The gate: user code that hangs, throws or ends its thread harms the one request that brought it.
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import type { CodecRef } from '#host/functions/catalog.js'
-import { createFixture, type Fixture } from './fixture.js'
+import { createFixture, type Fixture, said } from './fixture.js'
 
 const source = (decode: string) => `
 import { defineProcessor } from 'millrace'
@@ -63,6 +65,61 @@ t.test('who makes it hang is refused; the others are served by a new thread', as
   t.match(guilty, { reason: { code: 'GATE_TIMEOUT', function: 'own', message: /300 ms/ } })
   t.match(others, [{ value: ['"b"'] }, { value: [null] }])
 })
+
+t.test('a function that has hung or died once holds up nobody else any more', async (t) => {
+  const { gate, file } = await gateOf(t, { MILLRACE_LIMITS_GATE_MS: '60000' })
+  const flag = join(t.testdirName, 'go')
+  const waits = `import { existsSync } from 'node:fs'\n${source(`
+    while (text === 'wait' && !existsSync(${JSON.stringify(flag)}));
+    return text`)}`
+  await file('own', waits)
+  await file('other', source('return text'))
+  await t.rejects(gate.decode(ref, bytes('exit')), { code: 'WORKER_DIED' })
+  const waiting = gate.decode(ref, bytes('wait'))
+  t.same(await gate.decode({ ...ref, function: 'other' }, bytes('b')), ['"b"'])
+  await writeFile(flag, '')
+  t.same(await waiting, ['"wait"'])
+})
+
+t.test(
+  'a schema that loops is told to whoever brought the value, on every way in and out',
+  async (t) => {
+    const { app, stream, table, file, records } = await gateOf(t)
+    await file('other', source('return text'))
+    const codec = { codec: 'custom', edge: { kind: 'input', stream: 'a' } } as const
+    await stream('a', { ...codec, function: 'own' })
+    await stream('b', { ...codec, function: 'other' })
+    await table('own', codec, { ada: 'hang', bob: 'b' })
+    const raw = { 'content-type': 'application/octet-stream' }
+    const post = (path: string, body: string, headers: Record<string, string> = {}) =>
+      app.request(path, { method: 'POST', body, headers })
+    const requests = [
+      post('/emitters/a/k', 'hang', raw),
+      post('/emitters/a', '{"key":"k","value":"fine"}\n{"key":"k","value":"fine"}'),
+      app.request('/views/own/ada'),
+      app.request('/views/own/bob'),
+      app.request('/views/own'),
+      post('/views/own', '{"keys":["bob","ada"]}'),
+      post('/views/own', '{"keys":["bob"]}'),
+      post('/emitters/b/k', 'fine', raw),
+      app.request('/healthz'),
+    ]
+    const answers = await Promise.all(requests.map(said))
+    const looped = { status: 400, body: { error: { code: 'GATE_TIMEOUT' } } }
+    t.match(answers, [
+      looped,
+      { status: 201 },
+      looped,
+      { status: 200 },
+      looped,
+      looped,
+      { status: 200 },
+      { status: 201 },
+      { status: 200 },
+    ])
+    t.equal(records('a').length, 2, 'what looped is not in the log')
+  },
+)
 
 t.test('who ends its thread is refused; the others are served by a new one', async (t) => {
   const { gate } = await gateOf(t)

@@ -208,12 +208,42 @@ t.test('a batch of keys gives each its value or null', async (t) => {
     (await said(app.request('/views/counts', post({ keys: ['__proto__'] })))).text,
     '{"__proto__":2}',
   )
-  for (const body of [{ keys: ['a', 'b', 'c', 'd'] }, { keys: [1] }, {}, []]) {
+  t.equal(
+    (await said(app.request('/views/counts', post({ keys: ['zz', '__proto__', 'a'] })))).text,
+    '{"zz":null,"__proto__":2,"a":1}',
+    'in the order in which they are asked for',
+  )
+  t.equal((await said(app.request('/views/counts', post({ keys: [] })))).text, '{}')
+  for (const [body, code] of [
+    [{ keys: ['a', 'b', 'c', 'd'] }, 'BAD_REQUEST'],
+    [{ keys: [1] }, 'BAD_REQUEST'],
+    [{ keys: ['a'], limit: 1 }, 'BAD_REQUEST'],
+    [{}, 'BAD_REQUEST'],
+    [[], 'BAD_REQUEST'],
+    [{ keys: ['a', ''] }, 'BAD_KEY'],
+    [{ keys: ['a', '\ud800'] }, 'BAD_KEY'],
+    [{ keys: ['a', 'x'.repeat(5000)] }, 'KEY_TOO_LONG'],
+  ] as const) {
     t.match(await said(app.request('/views/counts', post(body))), {
       status: 400,
-      body: { error: { code: 'BAD_REQUEST' } },
+      body: { error: { code } },
     })
   }
+})
+
+t.test('a batch with a token waits for it; a bad key is told before that', async (t) => {
+  const { app, table, stream, catalog } = createFixture(t)
+  await stream('clicks')
+  await table('counts', { codec: 'json' }, { ada: '1' })
+  catalog.fakes = [{ name: 'counts', inputs: ['clicks'] }]
+  const emitted = await said(app.request('/emitters/clicks/ada', { method: 'POST', body: '1' }))
+  const { token } = emitted.body as { token: string }
+  const path = `/views/counts?after=${token}&timeoutMs=60000`
+  t.match(await said(app.request(path, post({ keys: [''] }))), { status: 400 })
+  const asked = said(app.request(path, post({ keys: ['ada'] })))
+  await catalog.catchUp('counts', 'clicks')
+  t.match(await asked, { status: 200, text: '{"ada":1}' })
+  t.match(await said(app.request(`${path}&prefix=a`, post({ keys: [] }))), { status: 400 })
 })
 
 t.test(
@@ -232,6 +262,12 @@ t.test(
     t.equal((await app.request('/views/counts')).status, 503)
     t.equal((await app.request('/views/counts?stale=ok')).status, 200)
     t.equal((await app.request('/views/counts', post({ keys: ['ada'] }))).status, 503)
+    t.equal((await app.request('/views/counts', post({ keys: ['bob', 'ada'] }))).status, 503)
+    t.equal((await app.request('/views/counts', post({ keys: ['bob'] }))).status, 200)
+    t.equal(
+      (await said(app.request('/views/counts?stale=ok', post({ keys: ['bob', 'ada'] })))).text,
+      '{"bob":2,"ada":1}',
+    )
     t.match(await said(app.request('/views/counts/ada?stale=yes')), {
       status: 400,
       body: { error: { code: 'BAD_REQUEST' } },
