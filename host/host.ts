@@ -45,6 +45,12 @@ export interface RunningHost extends AsyncDisposable {
 }
 
 const vitalsMs = 100
+const unsupervised: Supervision = {
+  quarantined: [],
+  suspected: [],
+  vitals: () => {},
+  released: () => {},
+}
 
 export async function startHost(options: HostOptions): Promise<RunningHost> {
   const { config, watch, logger, ports, supervision } = options
@@ -82,7 +88,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       root: config.root,
       folder: config.functions,
       tables: join(config.data, 'tables'),
-      supervision: supervision ?? { quarantined: [], vitals: () => {}, released: () => {} },
+      supervision: supervision ?? unsupervised,
       paused: join(config.data, 'paused.json'),
       namespace: config.namespace,
       partitions,

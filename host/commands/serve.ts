@@ -111,6 +111,7 @@ async function run(
   const link = start === undefined ? undefined : linkToSupervisor()
   const supervision = link && {
     quarantined: start?.quarantined ?? [],
+    suspected: start?.suspected ?? [],
     vitals: (functions: readonly FunctionVitals[]) => link.tell({ kind: 'vitals', functions }),
     released: (name: string) => link.tell({ kind: 'released', function: name }),
   }

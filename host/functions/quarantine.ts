@@ -5,6 +5,8 @@ import type { FunctionVitals, Quarantined } from '../supervisor/messages.js'
 /** What the supervisor knows of hosts before this one, and is told of this one. */
 export interface Supervision {
   readonly quarantined: readonly Quarantined[]
+  /** Names of functions one of which may kill this host, too: each is watched alone at first. */
+  readonly suspected: readonly string[]
   vitals(functions: readonly FunctionVitals[]): void
   released(name: string): void
 }

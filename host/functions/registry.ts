@@ -1,13 +1,14 @@
 // All functions of the host: follows the folder of function files, and starts, swaps and stops their cells.
 import { mkdir, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, extname, join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { asHostError, HostError, toPlainError } from '../errors.js'
 import type { Log } from '../log/log.js'
 import type { Logger } from '../logger.js'
 import type { FunctionVitals } from '../supervisor/messages.js'
 import type { SampleLimits } from '../tables/sample.js'
 import { bundleFunction, functionName, isFunctionFile } from './bundle.js'
-import type { ShownError } from './catalog.js'
+import type { FunctionState, ShownError } from './catalog.js'
 import { Cell, type CellOptions, describe } from './cell.js'
 import type { Bundle, FunctionDescription } from './description.js'
 import { showError } from './failure.js'
@@ -53,6 +54,11 @@ export interface Entry {
   error: ShownError | null
 }
 
+/** How long a suspect is left alone with the blame, from when it runs. */
+const trialMs = 500
+const maxTrialMs = 10_000
+const beginning: readonly (FunctionState | undefined)[] = ['loading', 'joining', 'recovering']
+
 export class Registry implements AsyncDisposable, Operator {
   readonly #options: RegistryOptions
   readonly #probe: Probe
@@ -65,6 +71,8 @@ export class Registry implements AsyncDisposable, Operator {
   readonly #queues = new Map<string, Promise<void>>()
   /** Files that cannot be functions, by path. */
   readonly #misnamed = new Set<string>()
+  /** The suspect that has been started last. */
+  #tried: string | undefined
   #watch: FunctionsWatch | undefined
   #changed: () => void = () => {}
   #isStopped = false
@@ -103,7 +111,28 @@ export class Registry implements AsyncDisposable, Operator {
     if (files.length === 0) {
       logger.warn(`no function in ${folder}: put a file there, such as click-count.ts`)
     }
-    await this.#take(files, [])
+    const { suspected } = this.#options.supervision
+    const isSuspected = (file: string) => suspected.includes(basename(file, extname(file)))
+    await this.#take(
+      files.filter((file) => !isSuspected(file)),
+      [],
+    )
+    for (const file of files.filter(isSuspected)) await this.#try(file)
+  }
+
+  /** Should the host die of it, it was this one. */
+  async #try(file: string): Promise<void> {
+    const name = basename(file, extname(file))
+    this.#tried = name
+    this.tellVitals()
+    await this.#take([file], [])
+    const end = Date.now() + maxTrialMs
+    while (!this.#isStopped && Date.now() < end) {
+      await pause(trialMs)
+      // It has not handled anything before its table is there.
+      if (!beginning.includes(this.#entries.get(name)?.cell?.state)) break
+    }
+    this.#tried = undefined
   }
 
   async operate(name: string, operation: Operation): Promise<boolean> {
@@ -319,7 +348,17 @@ export class Registry implements AsyncDisposable, Operator {
   tellVitals(): void {
     const cells = [...this.#entries.values()].flatMap(({ cell }) => cell ?? [])
     const running = cells.map((cell) => ({ ...cell.vitals(), isLoading: false }))
-    this.#options.supervision.vitals([...running, ...this.#loading.values()])
+    const all = [...running, ...this.#loading.values()]
+    const tried = this.#tried
+    this.#options.supervision.vitals(
+      tried === undefined
+        ? all
+        : all.map((each) => ({
+            ...each,
+            isBusy: each.name === tried,
+            isLoading: each.isLoading && each.name === tried,
+          })),
+    )
   }
 
   /** The entry has it from now on, whatever becomes of it: its table stays known. */

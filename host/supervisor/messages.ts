@@ -5,6 +5,8 @@ export interface SupervisedStart {
   /** Of the host before this one, should any free port have been asked for: clients know it by now. */
   readonly port?: number
   readonly quarantined: readonly Quarantined[]
+  /** They ran whenever the host died, and it is not known which of them is at fault: to be started one after another. */
+  readonly suspected: readonly string[]
 }
 
 /** A function that has killed the host too often: this version of it is not started. */

@@ -58,6 +58,7 @@ class Supervisor {
   #hasListened = false
   #listeningSince: number | undefined
   readonly #blame: Blame
+  #suspected: readonly string[] = []
   /** As the host last told. */
   #vitals: readonly FunctionVitals[] = []
   /** By the number of the thread, of all threads that this host has had. */
@@ -107,6 +108,7 @@ class Supervisor {
     const start: SupervisedStart = {
       ...(this.#port === undefined ? {} : { port: this.#port }),
       quarantined: this.#blame.quarantined,
+      suspected: this.#suspected,
     }
     const startedAt = performance.now()
     this.#listeningSince = undefined
@@ -161,12 +163,13 @@ class Supervisor {
     const running = thread === undefined ? this.#vitals.filter(isAtWork) : []
     const suspects = guilty === undefined ? running : [guilty]
     const common = this.#blame.died(suspects, performance.now())
+    this.#suspected = common.length > 1 ? common.map(({ name }) => name) : []
     const names = common.map(({ name }) => name).join(', ')
     if (common.length === 1) {
       logger.error(`the function ${names} has killed the host again and again: it is quarantined`)
     } else if (common.length > 1) {
       logger.error(
-        `the host dies again and again while these functions run: ${names}; it is not known which of them is at fault: take their files away one by one`,
+        `the host dies again and again while these functions run: ${names}; they are started one after another, to see which of them it is`,
       )
     } else if (guilty !== undefined) {
       logger.error(`it was the thread of the function ${guilty.name} that the host died of`)

@@ -280,7 +280,7 @@ t.test(
       folder: project.path('functions'),
       tables: project.path('tables'),
       paused: project.path('paused.json'),
-      supervision: { quarantined: [], vitals: () => {}, released: () => {} },
+      supervision: { quarantined: [], suspected: [], vitals: () => {}, released: () => {} },
       namespace: '',
       partitions: 2,
       settings: {

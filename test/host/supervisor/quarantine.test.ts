@@ -100,6 +100,26 @@ t.test('a quarantined function is tried again when a person says so', async (t) 
   await untilStatus(url, 'bomb', ({ error }) => error?.code === 'QUARANTINED')
 })
 
+t.test(
+  'of several that ran each time, the one is found that kills the host without a trace',
+  async (t) => {
+    const kill = "process.kill(process.pid, 'SIGKILL')"
+    const root = t.testdir({
+      functions: {
+        'bomb.ts': counter('bombs', kill),
+        'first.ts': counter('clicks'),
+        'second.ts': counter('clicks'),
+      },
+    })
+    const command = start(t, root)
+    const { url } = await command.host()
+    await emit(url, 'bombs', 'x')
+    await untilStatus(url, 'bomb', ({ error }) => error?.code === 'QUARANTINED')
+    const token = await emit(url, 'clicks', 'ada')
+    for (const name of ['first', 'second']) t.equal(await read(url, name, 'ada', token), 1)
+  },
+)
+
 t.test('a file that kills the host while it is loaded is not loaded again', async (t) => {
   const root = t.testdir({
     functions: {
