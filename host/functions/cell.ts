@@ -33,6 +33,8 @@ export interface CellOptions {
   readonly drainMs: number
   readonly instance: string
   readonly logger: Logger
+  /** A partition was opened: from now on it handles records. */
+  opened(): void
   readonly isPaused: boolean
   /** Why it is not run, though it is known and its table is there. A swap, or a person, undoes it. */
   readonly quarantined?: HostError | undefined
@@ -131,7 +133,7 @@ export class Cell implements AsyncDisposable {
 
   get state(): FunctionState {
     if (this.#phase !== 'active') return this.#phase
-    const isRecovering = [...this.#partitions.values()].includes('recovering')
+    const isRecovering = this.#isRecovering()
     // A person's word is shown before its own failure; what is not open yet is neither.
     if (this.#isPaused && !isRecovering) return 'paused'
     if (this.#isHalted) return 'halted'
@@ -169,6 +171,7 @@ export class Cell implements AsyncDisposable {
       version: this.#bundle.version,
       ...(thread === undefined ? {} : { thread }),
       isBusy,
+      ...(this.#partitions.size === 0 || this.#isRecovering() ? {} : { position: this.#sum() }),
     }
   }
 
@@ -181,6 +184,20 @@ export class Cell implements AsyncDisposable {
       if (!failure.retryable) throw failure
       this.#wait(failure)
     }
+  }
+
+  #isRecovering(): boolean {
+    return [...this.#partitions.values()].includes('recovering')
+  }
+
+  /** Of all positions. */
+  #sum(): number {
+    const { partitions, inputs } = this.#edges
+    let sum = 0
+    for (let partition = 0; partition < partitions; partition += 1) {
+      for (const input of inputs.keys()) sum += this.progress.position(partition, input)
+    }
+    return sum
   }
 
   async #join(): Promise<void> {
@@ -351,6 +368,7 @@ export class Cell implements AsyncDisposable {
       case 'recovering':
       case 'running':
         this.#partitions.set(message.partition, message.kind)
+        this.#options.opened()
         if (message.kind === 'running' && ['running', 'paused'].includes(this.state)) {
           this.#trouble = null
           logger.info(this.state, { version: this.#bundle.version })

@@ -395,7 +395,9 @@ export class Registry implements AsyncDisposable, Operator {
     const storePath = join(tables, of.description.group)
     const isPaused = this.#paused.has(name)
     const quarantined = this.#quarantine.reason(name, version)?.error
-    const state = { isPaused, quarantined }
+    // At once: the first record may be the last that is heard of this host.
+    const opened = () => this.tellVitals()
+    const state = { isPaused, quarantined, opened }
     return new Cell({ ...of, log, storePath, settings, ports, drainMs, instance, ...state })
   }
 

@@ -26,7 +26,7 @@ export class Blame {
   }
 
   /**
-   * One suspect: it was seen to do it. Several: they were running. Returns those that too many deaths have in common: one alone is
+   * A suspect without a position was seen to do it, one with a position was at work. Returns those that too many deaths have in common: one alone is
    * quarantined by that.
    */
   died(suspects: readonly FunctionVitals[], at: number): readonly FunctionVitals[] {
@@ -35,10 +35,10 @@ export class Blame {
     this.#deaths.push({ at, suspects: new Map(suspects.map((each) => [keyOf(each), each])) })
     let candidates: readonly FunctionVitals[] = []
     for (const suspect of suspects) {
-      const deaths = this.#deaths.filter((death) => death.suspects.has(keyOf(suspect)))
+      const deaths = this.#deaths.filter((death) => isAgain(death.suspects, suspect))
       if (deaths.length < maxCrashes) continue
       const common = suspects.filter((each) =>
-        deaths.every((death) => death.suspects.has(keyOf(each))),
+        deaths.every((death) => isAgain(death.suspects, each)),
       )
       // Whoever else ran at some of them did not run at all of them.
       if (common.length === 1) {
@@ -61,5 +61,12 @@ export class Blame {
   }
 }
 
+/** If it was only at work, then without having got on: else whoever kills the host from outside would have it blamed. */
+function isAgain(suspects: Death['suspects'], { position, ...suspect }: FunctionVitals): boolean {
+  const former = suspects.get(keyOf(suspect))
+  return former !== undefined && (position === undefined || former.position === position)
+}
+
 /** A mended version has not done anything yet. */
-const keyOf = ({ name, version }: FunctionVitals): string => `${name} ${version}`
+const keyOf = ({ name, version }: Pick<FunctionVitals, 'name' | 'version'>): string =>
+  `${name} ${version}`

@@ -25,6 +25,8 @@ export interface FunctionVitals {
   /** As in a diagnostic report; absent: it has no thread. */
   readonly thread?: number
   readonly isBusy: boolean
+  /** The sum of all that it has handled and stored, ever; absent: not known yet. One that has got on was not at the same record. */
+  readonly position?: number
   /** Its file is being loaded, in a thread that is thrown away afterwards. */
   readonly isLoading: boolean
 }

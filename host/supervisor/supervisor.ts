@@ -155,13 +155,15 @@ class Supervisor {
   }
 
   /** True: a function is quarantined for it. */
-  async #findFault({ pid }: Ending): Promise<boolean> {
+  async #findFault({ pid, signal }: Ending): Promise<boolean> {
     const { data, logger } = this.#options
+    // It has ended itself: no function can bring that about.
+    if (signal === null) return false
     const thread = pid === undefined ? undefined : await faultyThread(data, pid)
     const guilty = thread === undefined ? undefined : this.#threads.get(thread)
     // A report of a thread that is no function's accuses none.
     const running = thread === undefined ? this.#vitals.filter(isAtWork) : []
-    const suspects = guilty === undefined ? running : [guilty]
+    const suspects = guilty === undefined ? running : [seenAtIt(guilty)]
     const common = this.#blame.died(suspects, performance.now())
     this.#suspected = common.length > 1 ? common.map(({ name }) => name) : []
     const names = common.map(({ name }) => name).join(', ')
@@ -195,4 +197,9 @@ function stoppedCode({ code, signal }: Ending, forwarded: StopSignal | undefined
   return signal === forwarded ? 0 : signalExitCode(signal)
 }
 
-const isAtWork = ({ isBusy, isLoading }: FunctionVitals): boolean => isBusy || isLoading
+const isAtWork = ({ isBusy, isLoading, position }: FunctionVitals): boolean =>
+  isLoading || (isBusy && position !== undefined)
+
+function seenAtIt({ position: _, ...vitals }: FunctionVitals): FunctionVitals {
+  return vitals
+}

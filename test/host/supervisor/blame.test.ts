@@ -52,6 +52,13 @@ t.test('what is long ago, of another version, or forgiven does not count', (t) =
   t.end()
 })
 
+t.test('who was only at work, and got on from one death to the next, is not at fault', (t) => {
+  const b = blame()
+  for (const position of [1, 2, 3, 3]) t.same(b.died([{ ...f('a'), position }], 0), [])
+  t.same(names(b.died([{ ...f('a'), position: 3 }], 0)), ['a'], 'until it is stuck')
+  t.end()
+})
+
 t.test('a death that nothing is known of accuses nobody', (t) => {
   const b = blame()
   for (let n = 0; n < 5; n += 1) t.same(b.died([], 0), [])

@@ -62,6 +62,41 @@ t.test('a host that is killed is started anew, where it was, with all that it ha
   t.notOk(isAlive(host.pid))
 })
 
+t.test('whoever kills the host under load has no function blamed for it', async (t) => {
+  const command = start(t, project(t))
+  const { url } = await command.host()
+  let clicks = 0
+  let isOver = false
+  let token = ''
+  const load = async () => {
+    while (!isOver) {
+      await click(url, 'ada').then(
+        (answer) => {
+          clicks += 1
+          token = answer
+        },
+        () => {},
+      )
+    }
+  }
+  const loading = load()
+  for (let kills = 1; kills <= 4; kills += 1) {
+    const before = clicks
+    await until('it counts', async () => {
+      const response = await fetch(`${url}/views/click-count/ada`).catch(() => undefined)
+      return response?.ok && Number(await response.text()) > before
+    })
+    process.kill(command.listening.at(-1)?.pid ?? 0, 'SIGKILL')
+    await command.host(kills + 1)
+  }
+  isOver = true
+  await loading
+  token = await click(url, 'ada')
+  clicks += 1
+  t.ok((await count(url, 'ada', token)) >= clicks, 'and all that was acknowledged is counted')
+  t.match(await (await fetch(`${url}/functions/click-count`)).json(), { error: null })
+})
+
 t.test('with the supervisor killed, the host flushes, ends, and lets go of the data', async (t) => {
   const root = project(t)
   const command = start(t, root)
