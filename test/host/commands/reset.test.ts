@@ -71,6 +71,22 @@ t.test('works without the file, and says when there is nothing', async (t) => {
   t.same(await totals(host), anew)
 })
 
+t.test(
+  'resets the revision that the file names, and needs the file to load for that',
+  async (t) => {
+    const revised = counter(100).replace('inputs:', 'revision: 2, inputs:')
+    const host = await testHost(t, { functions: { 'sum.ts': revised } })
+    await host.emit('clicks', 'a', 1)
+    await host.untilStatus('sum', (status) => status.lag === 0 && status.records >= 2)
+    await host.stop()
+    host.save('sum.ts', '{{')
+    t.match(await reset(t, host, 'sum', '--yes'), { code: 1, err: /BUILD_FAILED.*mend or delete/ })
+    host.save('sum.ts', revised)
+    const done = await reset(t, host, 'sum', '--yes', '--json')
+    t.match(done, { code: 0, out: /"topics":\["sum\.2-table","sum\.2-loop"\]/ })
+  },
+)
+
 for (const [done, expected] of [
   [1, before],
   [2, before],
