@@ -170,7 +170,8 @@ async function dieRunning(t: Test, project: Project, death: Chosen): Promise<voi
     }
     if (death.cause === 'swap') project.save(name)
     else project.rewire()
-    await Promise.race([gone, pause(300 + project.random.upTo(100))])
+    // Saved again and again it would never come to have anything to flush.
+    await Promise.race([gone, project.handling(host, death.cause === 'swap' ? name : 'slow')])
   }
   await hasDied(t, project, death, host)
   await load.end()

@@ -149,6 +149,18 @@ export class Project {
     if (status !== 200) throw new Error(`${name} does not restart: ${status}`)
   }
 
+  /** Resolves when the function has gone on with its records since the call, and then a little; or when its host has died. */
+  async handling(host: HostProcess, name: FunctionName): Promise<void> {
+    const records = async () => {
+      const found = (await status(host).catch(() => [])).find((one) => one.name === name)
+      return found?.state === 'running' ? found.records : undefined
+    }
+    await pause(200)
+    const before = await until(`${name} runs`, records).catch(() => 0)
+    await until(`${name} goes on`, async () => ((await records()) ?? 0) > before).catch(() => {})
+    await pause(this.random.upTo(100))
+  }
+
   async isRunning(host: HostProcess, name: FunctionName): Promise<boolean> {
     return (await status(host)).some((found) => found.name === name && found.state === 'running')
   }
@@ -199,7 +211,7 @@ export class Project {
 
 async function status({ url }: HostProcess) {
   const { functions } = (await (await fetch(`${url}/functions`)).json()) as {
-    functions: { name: string; state: string; lag: number }[]
+    functions: { name: string; state: string; lag: number; records: number }[]
   }
   return functions
 }
