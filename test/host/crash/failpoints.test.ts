@@ -171,7 +171,8 @@ async function dieRunning(t: Test, project: Project, death: Chosen): Promise<voi
     if (death.cause === 'swap') project.save(name)
     else project.rewire()
     // Saved again and again it would never come to have anything to flush.
-    await Promise.race([gone, project.handling(host, death.cause === 'swap' ? name : 'slow')])
+    const handling = project.handling(host, death.cause === 'swap' ? name : 'slow')
+    await Promise.race([gone, handling.catch(() => gone)])
   }
   await hasDied(t, project, death, host)
   await load.end()

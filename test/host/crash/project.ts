@@ -149,15 +149,15 @@ export class Project {
     if (status !== 200) throw new Error(`${name} does not restart: ${status}`)
   }
 
-  /** Resolves when the function has gone on with its records since the call, and then a little; or when its host has died. */
+  /** Resolves when the function has gone on with its records since the call, and then a little. Rejects when its host has died. */
   async handling(host: HostProcess, name: FunctionName): Promise<void> {
     const records = async () => {
-      const found = (await status(host).catch(() => [])).find((one) => one.name === name)
+      const found = (await status(host)).find((one) => one.name === name)
       return found?.state === 'running' ? found.records : undefined
     }
     await pause(200)
-    const before = await until(`${name} runs`, records).catch(() => 0)
-    await until(`${name} goes on`, async () => ((await records()) ?? 0) > before).catch(() => {})
+    const before = await until(`${name} runs`, records)
+    await until(`${name} goes on`, async () => ((await records()) ?? 0) > before)
     await pause(this.random.upTo(100))
   }
 
