@@ -22,6 +22,8 @@ export interface HostProcessOptions {
 export interface HostProcess extends AsyncDisposable {
   readonly url: string
   readonly pid: number
+  /** Its last lines. */
+  readonly said: readonly string[]
   /** Times of `performance.now()`. */
   readonly spawnedAt: number
   readonly listeningAt: number
@@ -69,6 +71,7 @@ export async function startHostProcess(options: HostProcessOptions): Promise<Hos
   return {
     url,
     pid,
+    said,
     spawnedAt,
     listeningAt: performance.now(),
     gone,

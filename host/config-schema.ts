@@ -128,6 +128,13 @@ export const configSchema = z.strictObject({
           ),
         })
         .prefault({}),
+      minFreeBytes: z
+        .int()
+        .min(0)
+        .default(64 * mebibyte)
+        .describe(
+          'Of its disk, kept free: with less, nothing is written until there is room again. Of a small disk a tenth at most; 0: not looked at. In bytes.',
+        ),
     })
     .prefault({}),
   flush: z

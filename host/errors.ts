@@ -48,6 +48,7 @@ export const errorCodes = {
   // log and tables
   LOG_CLOSED: { retryable: true, status: 503 },
   LOG_FAILED: { retryable: true, status: 503 },
+  DISK_FULL: { retryable: true, status: 503 },
   LOG_DAMAGED: { retryable: false, status: 500 },
   OFFSET_OUT_OF_RANGE: { retryable: false, status: 500 },
   UNKNOWN_TOPIC: { retryable: false, status: 500 },

@@ -13,6 +13,7 @@ import { createApp } from './http/app.js'
 import { createGate } from './http/gate.js'
 import { listen } from './http/serve.js'
 import { Stack } from './lifecycle.js'
+import { KeptLog } from './log/embedded/kept-log.js'
 import { type EmbeddedLogOptions, openEmbeddedLog } from './log/embedded/log.js'
 import type { Log } from './log/log.js'
 import type { Logger } from './logger.js'
@@ -32,6 +33,8 @@ export interface HostOptions {
   readonly ports?: Partial<HostPorts>
   /** Absent: nobody starts it anew. */
   readonly supervision?: Supervision | undefined
+  /** Ends a start that waits for room on the disk. */
+  readonly signal?: AbortSignal
 }
 
 export interface RunningHost extends AsyncDisposable {
@@ -53,8 +56,7 @@ const unsupervised: Supervision = {
 }
 
 export async function startHost(options: HostOptions): Promise<RunningHost> {
-  const { config, watch, logger, ports, supervision } = options
-  const openLog = ports?.openLog ?? openEmbeddedLog
+  const { config, watch, logger, ports, supervision, signal } = options
   const stack = new Stack()
   try {
     if (!watch) await needFunctions(config.functions)
@@ -63,10 +65,10 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     const failed = new Promise<HostError>((resolve) => {
       fail = resolve
     })
-    const { partitions, sync, maxQueuedBytes, maxRecordBytes } = config.log
+    const { partitions, sync, maxQueuedBytes, maxRecordBytes, minFreeBytes } = config.log
     const { retentionMs, retentionBytes, tombstoneRetentionMs, compaction } = config.log
     const log = stack.use(
-      await openLog({
+      await KeptLog.open({
         path: join(config.data, 'log'),
         sync,
         maxQueuedBytes,
@@ -79,6 +81,10 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
           compaction,
         },
         onWarning: (problem) => logger.warn(problem.message, { code: problem.code }),
+        minFreeBytes,
+        open: ports?.openLog ?? openEmbeddedLog,
+        logger,
+        signal,
         onFailure: fail,
       }),
     )
@@ -107,7 +113,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       instance: `${hostname()}-${process.pid}`,
     })
     stack.use(registry)
-    const catalog = stack.use(new LiveCatalog(registry, log))
+    log.users = registry
+    const catalog = stack.use(new LiveCatalog(registry, log, () => log.problem()))
     const gate = stack.use(
       createGate({
         bundle: (name) => catalog.bundle(name),

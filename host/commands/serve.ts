@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { type Command, Option } from 'commander'
 import { banner, summary } from '../banner.js'
 import { type Config, type ConfigFlags, loadConfig } from '../config.js'
-import { asHostError } from '../errors.js'
+import { asHostError, HostError } from '../errors.js'
 import type { RunningHost } from '../host.js'
 import { createLogger, isPretty, type Logger } from '../logger.js'
 import { onStopSignals, type StopSignal, signalExitCode } from '../signals.js'
@@ -122,9 +122,17 @@ async function run(
   })
   // Loaded here: help, version and a wrong configuration have no need of the host.
   const { startHost } = await import('../host.js')
-  const running = startHost({ config, watch, logger, supervision })
+  const toStop = new AbortController()
+  const stopped = Promise.race([signal, orphaned ?? signal]).then(() => {
+    toStop.abort(new HostError('STOPPING', 'the host stops before it has started'))
+    return 0
+  })
+  const running = startHost({ config, watch, logger, supervision, signal: toStop.signal })
   if (!isDev) process.on('SIGHUP', () => void reload(running, logger))
-  const host = await Promise.race([running, uncaught])
+  const host = await Promise.race([running, uncaught]).catch((error: unknown) => {
+    if (error === toStop.signal.reason) return 0
+    throw error
+  })
   if (typeof host === 'number') return host
 
   link?.tell({ kind: 'listening', port: Number(new URL(host.url).port) })
@@ -133,7 +141,6 @@ async function run(
     logger.error(`the host cannot go on: ${error.message}`, { error })
     return internalError
   })
-  const stopped = Promise.race([signal, orphaned ?? signal]).then(() => 0)
   const ended = await Promise.race([stopped, failed, uncaught])
   // After an error nothing is sure to stop: it gets as long as a signal gives it.
   if (ended !== 0) limit(config.limits.stopMs, ended)

@@ -1,6 +1,7 @@
 // What HTTP may know of the functions: names, edges, codecs, states, positions; never user code.
 
 import type { CodecKind } from '../../sdk/codec.js'
+import type { HostError } from '../errors.js'
 import type { TableView } from '../tables/view.js'
 import type { Bundle, FunctionDescription } from './description.js'
 
@@ -105,6 +106,8 @@ export interface Catalog {
   function(name: string): Promise<FunctionStatus | undefined>
   /** Of the functions that are loaded, for walking from stream to table. */
   descriptions(): readonly FunctionDescription[]
+  /** Why the log takes nothing for now, if so: every function waits for it. */
+  problem(): HostError | undefined
   /** Names and states alone, at once. */
   states(): ReadonlyMap<string, FunctionState>
   topology(): Topology

@@ -63,6 +63,7 @@ export class Cell implements AsyncDisposable {
   #isHalted = false
   #isPaused: boolean
   #quarantined: HostError | undefined
+  #isSuspended = false
   #error: ShownError | null = null
   /** Passes by itself: shown until everything runs. */
   #trouble: ShownError | null = null
@@ -137,7 +138,7 @@ export class Cell implements AsyncDisposable {
     // A person's word is shown before its own failure; what is not open yet is neither.
     if (this.#isPaused && !isRecovering) return 'paused'
     if (this.#isHalted) return 'halted'
-    return isRecovering ? 'recovering' : 'running'
+    return isRecovering || this.#isSuspended ? 'recovering' : 'running'
   }
 
   partitionState(partition: number): PartitionStatus['state'] | undefined {
@@ -198,6 +199,21 @@ export class Cell implements AsyncDisposable {
       for (const input of inputs.keys()) sum += this.progress.position(partition, input)
     }
     return sum
+  }
+
+  /** Ends the thread until `reclaimLog`; what the table holds is served meanwhile. */
+  async releaseLog(error: HostError): Promise<void> {
+    this.#isSuspended = true
+    this.#trouble = showError(toPlainError(error), this.#bundle)
+    this.progress.notify()
+    await this.#thread.suspend()
+  }
+
+  async reclaimLog(): Promise<void> {
+    this.#isSuspended = false
+    this.#trouble = null
+    await this.#thread.resume(this.#assigned.length > 0 && this.#quarantined === undefined)
+    this.progress.notify()
   }
 
   async #join(): Promise<void> {

@@ -19,6 +19,8 @@ export interface KeptThreadOptions {
 
 const backoffBaseMs = 100
 const backoffMaxMs = 30_000
+/** For what is no fault of the thread's, such as a full disk: it may pass at any time. */
+const troubleMaxMs = 2_000
 /** A thread that lived for this long has not died of what killed the one before. */
 const soundLifeMs = 60_000
 
@@ -31,7 +33,8 @@ export class KeptThread implements AsyncDisposable {
   #turn = 0
   #failures = 0
   #triedAt = Date.now()
-  #retry: NodeJS.Timeout | undefined
+  #retry: { readonly timer: NodeJS.Timeout; again(): Promise<void> } | undefined
+  #isSuspended = false
   #isDisposed = false
 
   constructor(options: KeptThreadOptions) {
@@ -50,6 +53,7 @@ export class KeptThread implements AsyncDisposable {
 
   /** Never rejects: what fails is tried again. */
   async launch(): Promise<void> {
+    if (this.#isSuspended) return
     const turn = this.#next()
     this.#triedAt = Date.now()
     try {
@@ -86,6 +90,22 @@ export class KeptThread implements AsyncDisposable {
     await this.#retire()
   }
 
+  /** Drains the thread, and starts none until `resume`, whatever is asked for. */
+  async suspend(): Promise<void> {
+    this.#isSuspended = true
+    this.#turn += 1
+    await this.#retire()
+  }
+
+  /** What was to be tried again is tried now. */
+  async resume(mayLaunch: boolean): Promise<void> {
+    this.#isSuspended = false
+    this.#failures = 0
+    const again = this.#retry?.again ?? (mayLaunch ? () => this.launch() : undefined)
+    this.#next()
+    await again?.()
+  }
+
   /** A store that keeps refusing is healed by nothing less than closing every handle. */
   reopen(error: HostError): void {
     if (this.#isDisposed) return
@@ -100,12 +120,15 @@ export class KeptThread implements AsyncDisposable {
     if (this.#worker !== undefined) void this.#retire()
     this.#next()
     this.#failures = Date.now() - this.#triedAt > soundLifeMs ? 0 : this.#failures + 1
-    const pauseMs = backoffMs(this.#failures, backoffBaseMs, backoffMaxMs)
+    const maxMs = error.code === 'WORKER_DIED' ? backoffMaxMs : troubleMaxMs
+    const pauseMs = backoffMs(this.#failures, backoffBaseMs, maxMs)
     this.#options.failed(what, error, pauseMs)
-    this.#retry = setTimeout(() => {
+    const timer = setTimeout(() => {
+      this.#retry = undefined
       this.#triedAt = Date.now()
       void again()
     }, pauseMs)
+    this.#retry = { timer, again }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -114,7 +137,8 @@ export class KeptThread implements AsyncDisposable {
   }
 
   #next(): number {
-    clearTimeout(this.#retry)
+    clearTimeout(this.#retry?.timer)
+    this.#retry = undefined
     this.#turn += 1
     return this.#turn
   }

@@ -1,4 +1,5 @@
 // The catalog of the functions that the registry runs, as they are at the moment of asking.
+import { type HostError, toPlainError } from '../errors.js'
 import type { Log } from '../log/log.js'
 import type {
   Catalog,
@@ -6,27 +7,36 @@ import type {
   FunctionState,
   FunctionStatus,
   PartitionStatus,
+  ShownError,
   StreamEntry,
   TableEntry,
   Topology,
 } from './catalog.js'
 import type { Cell } from './cell.js'
 import type { Bundle, EdgeDescription, FunctionDescription } from './description.js'
+import { showError } from './failure.js'
 import { RateMeter } from './rate-meter.js'
 import type { Entry, Registry } from './registry.js'
 
 export class LiveCatalog implements Catalog, Disposable {
   readonly #registry: Registry
   readonly #log: Log
+  readonly #problem: () => HostError | undefined
   readonly #rates: RateMeter
   /** As of the version that runs: each read asks. */
   readonly #tables = new WeakMap<Cell, TableEntry>()
   /** Told when the set of functions changes: one that is waited for may come, go, or be another. */
   readonly #listeners = new Set<{ readonly callback: () => void }>()
 
-  constructor(registry: Registry, log: Log) {
+  /** `problem`: why the log takes nothing for now. */
+  constructor(
+    registry: Registry,
+    log: Log,
+    problem: () => HostError | undefined = () => undefined,
+  ) {
     this.#registry = registry
     this.#log = log
+    this.#problem = problem
     this.#rates = new RateMeter(() =>
       this.#cells().map((cell): [string, number] => [cell.name, cell.records()]),
     )
@@ -95,6 +105,10 @@ export class LiveCatalog implements Catalog, Disposable {
     return entry === undefined ? undefined : await this.#status(entry)
   }
 
+  problem(): HostError | undefined {
+    return this.#problem()
+  }
+
   states(): ReadonlyMap<string, FunctionState> {
     return new Map([...this.#registry.entries].map(([name, entry]) => [name, stateOf(entry)]))
   }
@@ -125,6 +139,11 @@ export class LiveCatalog implements Catalog, Disposable {
   async ends(topic: string): Promise<readonly number[]> {
     const info = (await this.#log.describe([topic])).get(topic)
     return info?.partitions.map(({ stableEnd }) => stableEnd) ?? []
+  }
+
+  #shownProblem(): ShownError | null {
+    const problem = this.#problem()
+    return problem === undefined ? null : showError(toPlainError(problem), undefined)
   }
 
   topology(): Topology {
@@ -181,7 +200,7 @@ export class LiveCatalog implements Catalog, Disposable {
       rates: { recordsPerSecond: this.#rates.perSecond(entry.name) },
       records: cell?.records() ?? 0,
       swaps: cell?.swaps ?? 0,
-      error: entry.error ?? cell?.error ?? null,
+      error: entry.error ?? cell?.error ?? this.#shownProblem(),
     }
   }
 

@@ -58,6 +58,7 @@ export interface Entry {
 const trialMs = 500
 const maxTrialMs = 10_000
 const beginning: readonly (FunctionState | undefined)[] = ['loading', 'joining', 'recovering']
+const retryMs = 1_000
 
 export class Registry implements AsyncDisposable, Operator {
   readonly #options: RegistryOptions
@@ -73,6 +74,11 @@ export class Registry implements AsyncDisposable, Operator {
   readonly #misnamed = new Set<string>()
   /** The suspect that has been started last. */
   #tried: string | undefined
+  /** Not yet disposed of, whoever has them. */
+  readonly #cells = new Set<Cell>()
+  /** Why nothing may be started for now; `over` settles when it may. */
+  #suspended: { readonly error: HostError; readonly over: Promise<void>; end(): void } | undefined
+  readonly #retries = new Map<string, NodeJS.Timeout>()
   #watch: FunctionsWatch | undefined
   #changed: () => void = () => {}
   #isStopped = false
@@ -165,8 +171,34 @@ export class Registry implements AsyncDisposable, Operator {
     )
   }
 
+  /** Ends every function's thread; what is saved meanwhile waits, too. Tables are served as they are. */
+  async releaseLog(error: HostError): Promise<void> {
+    if (this.#suspended === undefined) {
+      let end = () => {}
+      const over = new Promise<void>((resolve) => {
+        end = resolve
+      })
+      this.#suspended = { error, over, end }
+    }
+    await Promise.all(this.#liveCells().map((cell) => cell.releaseLog(error)))
+  }
+
+  /** All goes on. */
+  reclaimLog(): void {
+    this.#suspended?.end()
+    this.#suspended = undefined
+    for (const cell of this.#liveCells()) void cell.reclaimLog()
+  }
+
+  #liveCells(): Cell[] {
+    for (const cell of this.#cells) if (cell.state === 'stopped') this.#cells.delete(cell)
+    return [...this.#cells]
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopped = true
+    this.#suspended?.end()
+    for (const timer of this.#retries.values()) clearTimeout(timer)
     await this.#watch?.[Symbol.asyncDispose]()
     // A save that is being worked off may wait for a cell that is stuck, or for the probe: their end ends its wait.
     await Promise.all([
@@ -243,6 +275,7 @@ export class Registry implements AsyncDisposable, Operator {
 
   /** Never rejects: what goes wrong is shown with the function. */
   async #update(name: string): Promise<void> {
+    await this.#suspended?.over
     const entry = this.#entries.get(name)
     if (entry === undefined || this.#isStopped) return
     const [file, second] = entry.files
@@ -269,14 +302,28 @@ export class Registry implements AsyncDisposable, Operator {
       if (this.#isStopped) return
       const failure = asHostError(error, 'LOAD_FAILED')
       if (file !== undefined) this.#watch?.setInputs(file, inputsOf(failure) ?? [file])
+      const isKnown = failure.retryable && entry.error?.code === failure.code
       entry.error = showError(toPlainError(failure), bundle)
       const isRunning = entry.cell !== undefined && entry.cell.state !== 'stopped'
       const goesOn = isRunning
         ? `the save was refused, version ${entry.cell?.bundle.version} goes on`
         : 'it does not run'
-      logger.error(`${goesOn}\n${describe(entry.error)}`, { code: entry.error.code })
+      if (!isKnown) {
+        logger.error(`${goesOn}\n${describe(entry.error)}`, { code: entry.error.code })
+      }
+      if (failure.retryable && file !== undefined) this.#updateLater(name)
     }
     this.#changed()
+  }
+
+  /** No fault of the file's: a log that takes nothing for a while, for instance. */
+  #updateLater(name: string): void {
+    clearTimeout(this.#retries.get(name))
+    const timer = setTimeout(() => {
+      this.#retries.delete(name)
+      if (!this.#isStopped) void this.#inTurn(name, () => this.#update(name))
+    }, retryMs)
+    this.#retries.set(name, timer)
   }
 
   async #run(entry: Entry, bundle: Bundle, logger: Logger): Promise<void> {
@@ -398,7 +445,11 @@ export class Registry implements AsyncDisposable, Operator {
     // At once: the first record may be the last that is heard of this host.
     const opened = () => this.tellVitals()
     const state = { isPaused, quarantined, opened }
-    return new Cell({ ...of, log, storePath, settings, ports, drainMs, instance, ...state })
+    const cell = new Cell({ ...of, log, storePath, settings, ports, drainMs, instance, ...state })
+    this.#liveCells()
+    this.#cells.add(cell)
+    if (this.#suspended !== undefined) void cell.releaseLog(this.#suspended.error)
+    return cell
   }
 
   async #remove(entry: Entry): Promise<void> {

@@ -8,6 +8,8 @@ export function healthRoutes(app: HttpApp, { catalog, stopping }: HttpDeps): voi
 
   app.get('/readyz', () => {
     if (stopping.aborted) return errorAnswer(new HostError('STOPPING', 'the host stops'))
+    const problem = catalog.problem()
+    if (problem !== undefined) return errorAnswer(problem)
     const waiting = [...catalog.states()]
       .filter(([, state]) => state !== 'running' && state !== 'paused')
       .map(([name, state]) => ({ function: name, state }))

@@ -132,6 +132,18 @@ export function isCorruption(thrown: unknown): boolean {
   return ('code' in thrown && thrown.code === 'LEVEL_CORRUPTION') || isCorruption(thrown.cause)
 }
 
+/** Also of an error that has crossed threads, and has its message alone. */
+export const isDiskFull = (thrown: unknown): boolean =>
+  says(thrown, /No space left on device|Disk quota exceeded|ENOSPC|EDQUOT/) ||
+  (thrown instanceof HostError && thrown.code === 'DISK_FULL')
+
+/** What may pass without anybody's doing, or when somebody has seen to the disk. */
+export const isDiskTrouble = (thrown: unknown): boolean =>
+  isDiskFull(thrown) || says(thrown, /^IO error: /)
+
+const says = (thrown: unknown, what: RegExp): boolean =>
+  thrown instanceof Error && (what.test(thrown.message) || says(thrown.cause, what))
+
 export const damaged = (path: string, cause: unknown): HostError =>
   new HostError(
     'LOG_DAMAGED',

@@ -4,6 +4,7 @@ import { asHostError, toPlainError } from '../../errors.js'
 import type { TopicSpec } from '../log.js'
 import { topicMadeAnew, unknownTopic } from '../problems.js'
 import type { Database } from './database.js'
+import type { DiskSpace } from './disk-space.js'
 import { Maintenance } from './maintenance.js'
 import type { MaintenanceSettings } from './maintenance-settings.js'
 import type { Answer, Answered, Asked, WriterRef } from './messages.js'
@@ -20,6 +21,7 @@ export interface LogParts {
   readonly positions: Positions
   readonly ends: SharedEnds
   readonly sync: boolean
+  readonly disk: DiskSpace
   readonly maintenance: MaintenanceSettings
   /** Milliseconds since 1970. */
   readonly now: () => number
@@ -151,7 +153,7 @@ export class LogService {
     writer?: WriterRef,
     moved?: { group: string; positions: Extract<Asked, { kind: 'commit' }>['positions'] },
   ): void {
-    const { topics, positions, ends } = this.#parts
+    const { topics, positions, ends, disk } = this.#parts
     if (writer !== undefined && positions.isFenced(writer)) {
       answer({ kind: 'fenced' })
       return
@@ -168,6 +170,8 @@ export class LogService {
       ...(moved === undefined ? {} : { moved }),
       answer,
       refuse: () => {
+        const full = disk.refuse(request.byteLength)
+        if (full !== undefined) return failure(full)
         const gone = places.find(
           ({ topic, partition }) => topics.numbered(topic)?.partitions[partition] === undefined,
         )
@@ -193,6 +197,9 @@ export class LogService {
     } catch (thrown) {
       return failure(thrown)
     }
+    if (made.operations.length === 0) return { kind: 'done' }
+    const full = this.#parts.disk.refuse(0)
+    if (full !== undefined) return failure(full)
     await this.#sequencer.write(made.operations)
     made.done()
     return { kind: 'done' }

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { asHostError, HostError, toPlainError } from '../../errors.js'
 import { type Database, damaged, isCorruption } from './database.js'
+import { DiskSpace } from './disk-space.js'
 import { LogService } from './log-service.js'
 import type { Control, Report, ThreadData } from './messages.js'
 import { Positions } from './positions.js'
@@ -16,7 +17,7 @@ export interface LogThreadPorts {
 /** `parent` leads to the main thread, as the one that starts and ends it. */
 export async function runLogThread(
   parent: MessagePort,
-  { path, memory, sync, maintenance, port }: ThreadData,
+  { path, memory, sync, minFreeBytes, maintenance, port }: ThreadData,
   { openDatabase }: LogThreadPorts,
 ): Promise<void> {
   const ends = new SharedEnds(memory)
@@ -35,12 +36,18 @@ export async function runLogThread(
   const end = async (state: 'failed' | 'closed'): Promise<void> => {
     // Before the ports close: a client that loses its port asks for the reason.
     ends.end(state)
+    disk[Symbol.dispose]()
     service.hangUp()
     await database.close()
     parent.close()
   }
+  const disk = new DiskSpace({
+    path,
+    minFreeBytes,
+    changed: (problem) => report({ kind: 'disk', problem: problem ? toPlainError(problem) : null }),
+  })
   const service = new LogService(
-    { database, topics, positions, ends, sync, maintenance, now: Date.now },
+    { database, topics, positions, ends, sync, disk, maintenance, now: Date.now },
     {
       failed: (cause) => {
         report({ kind: 'failed', error: toPlainError(asHostError(cause, 'LOG_FAILED')) })

@@ -27,6 +27,10 @@ export interface EmbeddedLogOptions {
   readonly maintenance?: Partial<MaintenanceSettings>
   /** Something is wrong that does not keep the log from going on. */
   readonly onWarning?: (error: HostError) => void
+  /** Of its disk, kept free: with less, appends and commits are refused with DISK_FULL. Default 0: not looked at. */
+  readonly minFreeBytes?: number
+  /** Told when that begins, and when there is room again. */
+  readonly onDisk?: (problem: HostError | undefined) => void
   /** Called once, when the log has failed while it was open: it takes nothing any more. */
   readonly onFailure: (error: HostError) => void
 }
@@ -46,6 +50,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
     memory: ends.memory,
     sync: options.sync ?? false,
     maintenance: { ...defaultMaintenance, ...options.maintenance },
+    minFreeBytes: options.minFreeBytes ?? 0,
     port: port2,
   }
   const thread = new Worker(options.threadEntry ?? new URL('./thread.js', import.meta.url), {
@@ -72,7 +77,11 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
   }
   thread.on('message', (report: Report) => {
     if (report.kind === 'failed') lost(fromPlainError(report.error, 'LOG_FAILED'))
-    if (report.kind === 'warned') options.onWarning?.(fromPlainError(report.error, 'LOG_FAILED'))
+    else if (report.kind === 'warned')
+      options.onWarning?.(fromPlainError(report.error, 'LOG_FAILED'))
+    else if (report.kind === 'disk') {
+      options.onDisk?.(report.problem === null ? undefined : fromPlainError(report.problem))
+    }
   })
   thread.on('error', lost)
   thread.on('exit', (code) => lost(new Error(`its thread ended with code ${code}`)))
@@ -109,8 +118,9 @@ async function started(thread: Worker): Promise<number> {
     thread.once('error', (cause) => failed(logFailed(cause)))
     thread.once('exit', (code) => failed(logFailed(new Error(`its thread ended with ${code}`))))
   })
+  if (report.kind === 'failed') throw fromPlainError(report.error, 'LOG_FAILED')
   if (report.kind === 'ready') return report.leaderEpoch
-  throw fromPlainError(report.error, 'LOG_FAILED')
+  throw new Error(`the log thread began with '${report.kind}'`)
 }
 
 const logFailed = (cause: unknown): HostError =>

@@ -88,6 +88,7 @@ export interface ThreadData {
   readonly memory: SharedArrayBuffer
   readonly sync: boolean
   readonly maintenance: MaintenanceSettings
+  readonly minFreeBytes: number
 }
 
 /** Between the main thread, as the one that started it, and the log thread. */
@@ -97,3 +98,5 @@ export type Report =
   | { readonly kind: 'failed'; readonly error: PlainError }
   /** Something is wrong that does not keep the log from going on. */
   | { readonly kind: 'warned'; readonly error: PlainError }
+  /** Null: there is room again. */
+  | { readonly kind: 'disk'; readonly problem: PlainError | null }

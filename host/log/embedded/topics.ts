@@ -100,6 +100,7 @@ export class Topics {
         throw topicMismatch(spec, existing)
       }
     }
+    if (made.size === 0) return { operations: [], done: () => {} }
     const wanted = [...made.values()].reduce((sum, spec) => sum + spec.partitions, 0)
     if (wanted > this.#freeSlots.length) {
       throw new HostError(

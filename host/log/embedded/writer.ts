@@ -40,7 +40,9 @@ export class EmbeddedWriter implements LogWriter {
       return { kind: 'committed', next }
     } catch (thrown) {
       const cause = thrown instanceof Error ? thrown : new Error(String(thrown))
-      return { kind: wasSent && !isRefusal(cause) ? 'unknown' : 'failed', cause }
+      // This writer's log takes nothing any more: to try again would be for ever.
+      const isOver = cause instanceof HostError && cause.code === 'LOG_FAILED'
+      return { kind: isOver || (wasSent && !isRefusal(cause)) ? 'unknown' : 'failed', cause }
     }
   }
 

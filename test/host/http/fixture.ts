@@ -83,6 +83,10 @@ export class FakeCatalog implements Catalog {
       },
     }))
   }
+  problem() {
+    return undefined
+  }
+
   states() {
     return new Map(this.fakes.map(({ name, state = 'running' }) => [name, state]))
   }
