@@ -22,7 +22,7 @@ export interface HostProcessOptions {
 export interface HostProcess extends AsyncDisposable {
   readonly url: string
   readonly pid: number
-  /** Its last lines. */
+  /** Its last thousand lines. */
   readonly said: readonly string[]
   /** Times of `performance.now()`. */
   readonly spawnedAt: number
@@ -53,14 +53,18 @@ export async function startHostProcess(options: HostProcessOptions): Promise<Hos
   const said: string[] = []
   const url = await new Promise<string>((resolve, reject) => {
     const read = (line: string) => {
-      if (said.push(line) > 100) said.shift()
+      if (said.push(line) > 1000) said.shift()
       const [found] = /http:\/\/127\.0\.0\.1:[1-9]\d*/.exec(line) ?? []
       if (found !== undefined) resolve(found)
     }
     createInterface({ input: host.stdout }).on('line', read)
     createInterface({ input: host.stderr }).on('line', read)
     void gone.then(([code]) =>
-      reject(new Error(`the host ended with code ${code} before it listened:\n${said.join('\n')}`)),
+      reject(
+        new Error(
+          `the host ended with code ${code} before it listened:\n${said.slice(-100).join('\n')}`,
+        ),
+      ),
     )
   })
   const signal = async (name: NodeJS.Signals) => {

@@ -1,7 +1,9 @@
 // The main thread's hold on a function's table: opened before any thread opens it, closed after, and known while it is closed.
 import { rename } from 'node:fs/promises'
 import { asHostError, HostError } from '../errors.js'
+import { inspectDatabase } from '../leveldb/inspect.js'
 import type { Logger } from '../logger.js'
+import { storeDamaged } from '../tables/damage.js'
 import type { Entry, TableStore } from '../tables/store.js'
 import { createTableView, type TableView } from '../tables/view.js'
 
@@ -117,7 +119,9 @@ export class LocalTable implements AsyncDisposable {
     const { path, openStore } = this.#options
     if (this.#damage === undefined) {
       try {
-        return await openStore(path)
+        const found = await inspectDatabase(path)
+        if (found === undefined) return await openStore(path)
+        throw storeDamaged(path, new Error(`${found.file}: ${found.problem}`))
       } catch (error) {
         if (asHostError(error).code !== 'STORE_DAMAGED') throw error
         this.#damage = error

@@ -3,6 +3,7 @@ import { resolve, sep } from 'node:path'
 import { ClassicLevel, type Iterator } from 'classic-level'
 import { HostError } from '../errors.js'
 import { Checked, unseal } from './checked.js'
+import { storeDamaged } from './damage.js'
 import { PartitionKeys, storeLayout } from './layout.js'
 import type {
   Change,
@@ -168,7 +169,7 @@ class LevelPartition implements PartitionStore {
       const meta: PartitionMeta = JSON.parse(stored.toString())
       if (meta.layout < storeLayout) return meta
     } catch (cause) {
-      throw damaged(cause, this.#path)
+      throw storeDamaged(this.#path, cause)
     }
     return mismatch(this.#path)
   }
@@ -287,7 +288,7 @@ function failure(thrown: unknown, path: string, done: 'opened' | 'read' | 'writt
     done !== 'written' &&
     /: (No such file or directory|File name too long)$/.test(message) &&
     !message.includes(`${sep}LOCK: `)
-  if (isCut || isGone || codes.has('LEVEL_CORRUPTION')) return damaged(thrown, path)
+  if (isCut || isGone || codes.has('LEVEL_CORRUPTION')) return storeDamaged(path, thrown)
   if (codes.has('LEVEL_LOCKED')) {
     return new HostError(
       'STORE_FAILED',
@@ -305,16 +306,8 @@ function failure(thrown: unknown, path: string, done: 'opened' | 'read' | 'writt
   )
 }
 
-function damaged(cause: unknown, path: string): HostError {
-  return new HostError(
-    'STORE_DAMAGED',
-    `the store ${path} is damaged: it is set aside, and the table is rebuilt from the log`,
-    { cause },
-  )
-}
-
 function mismatch(path: string): never {
-  throw damaged(new Error('a value does not have its checksum'), path)
+  throw storeDamaged(path, new Error('a value does not have its checksum'))
 }
 
 function closed(path: string, cause?: unknown): HostError {

@@ -4,7 +4,9 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import { HostError } from '../../errors.js'
+import type { Damage } from '../../leveldb/inspect.js'
 import { LAYOUT, layoutKey, unseal } from './layout.js'
+import { breakSeal, inspectLog, sealLog } from './soundness.js'
 
 export type Database = ClassicLevel<Buffer, Buffer>
 export type Snapshot = ReturnType<Database['snapshot']>
@@ -30,6 +32,10 @@ export async function openOwned(path: string): Promise<Database> {
   } catch (cause) {
     throw notWritable(path, cause)
   }
+  if (readOwner(path) === owner()) throw locked(path)
+  const found = isInUse(path) ? undefined : await inspectLog(path)
+  if (found !== undefined) throw harmed(path, found)
+  breakSeal(path)
   const database = await openHandle(path)
   let isOurs = false
   try {
@@ -38,14 +44,20 @@ export async function openOwned(path: string): Promise<Database> {
     await checkLayout(path, database)
     return database
   } catch (thrown) {
-    if (isOurs) await closeOwned(path, database)
+    if (isOurs) await closeOwned(path, database, false)
     else await database.close()
     throw isCorruption(thrown) ? damaged(path, thrown) : thrown
   }
 }
 
-export async function closeOwned(path: string, database: Database): Promise<void> {
+/** `isWhole`: no write has failed, so that what is missing in it later is damage. */
+export async function closeOwned(
+  path: string,
+  database: Database,
+  isWhole: boolean,
+): Promise<void> {
   await database.close()
+  if (isWhole) sealLog(path)
   if (readOwner(path) === owner()) rmSync(ownerFile(path), { force: true })
 }
 
@@ -73,6 +85,18 @@ function readOwner(path: string): string | undefined {
     return readFileSync(ownerFile(path), 'utf8')
   } catch {
     return undefined
+  }
+}
+
+/** By a process that lives: what it writes just now must not be called damage. Opening it tells. */
+function isInUse(path: string): boolean {
+  const pid = Number.parseInt(readOwner(path) ?? '', 10)
+  if (!(pid > 0) || pid === process.pid) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
 }
 
@@ -150,6 +174,15 @@ export const damaged = (path: string, cause: unknown): HostError =>
     `the log in ${path} is damaged: restore the folder from a copy, or move it away to begin anew`,
     { cause },
   )
+
+function harmed(path: string, { file, problem }: Damage): HostError {
+  return new HostError(
+    'LOG_DAMAGED',
+    `the log in ${path} is damaged: of ${file}, ${problem}; something other than the host has changed it, or the disk has. ` +
+      'Restore the folder from a copy, or move it away to begin anew',
+    { details: { file } },
+  )
+}
 
 function locked(path: string, cause?: unknown): HostError {
   const [pid] = readOwner(path)?.split(' ') ?? []

@@ -136,8 +136,11 @@ export const positionKey = (group: string, topic: number, partition: number): Bu
   Buffer.concat([Buffer.of(POSITION), Buffer.from(group), u32(topic), u32(partition)])
 export const groupOf = (key: Buffer): string => key.toString('utf8', 1, key.length - 8)
 
+const PLACE_BYTES = 9
+const ENTRY_KEY_BYTES = 17
+
 export function entryKey(topic: number, partition: number, base: number): Buffer {
-  const key = Buffer.allocUnsafe(17)
+  const key = Buffer.allocUnsafe(ENTRY_KEY_BYTES)
   key[0] = ENTRY
   key.writeUInt32BE(topic, 1)
   key.writeUInt32BE(partition, 5)
@@ -145,6 +148,17 @@ export function entryKey(topic: number, partition: number, base: number): Buffer
   return key
 }
 export const baseOf = (key: Buffer): number => readOffset(key, 9)
+
+/** Whether all three are whole keys of entries of one and the same partition. */
+export function isWithinPartition(...keys: readonly Buffer[]): boolean {
+  const [first] = keys
+  return keys.every(
+    (key) =>
+      key.length === ENTRY_KEY_BYTES &&
+      key[0] === ENTRY &&
+      first?.compare(key, 0, PLACE_BYTES, 0, PLACE_BYTES) === 0,
+  )
+}
 
 /** All entries of a topic lie from its first key to this one. */
 export const behindTopic = (topic: number): Buffer => entryKey(topic + 1, 0, 0)

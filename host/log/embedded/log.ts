@@ -65,7 +65,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
     leaderEpoch = await started(thread)
   } catch (thrown) {
     await exited
-    await closeOwned(path, database)
+    await closeOwned(path, database, false)
     throw thrown
   }
   let isOver = false
@@ -96,11 +96,12 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
     },
     database,
     async () => {
+      const isWhole = !isOver
       isOver = true
       const close: Control = { kind: 'close' }
       thread.postMessage(close)
       await exited
-      await closeOwned(path, database)
+      await closeOwned(path, database, isWhole)
     },
   )
 }
