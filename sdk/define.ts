@@ -94,6 +94,11 @@ export type Definition<
   /** When a record has failed for good: `halt` (the default) stops the function at it, `skip` goes on behind it. */
   readonly onError?: 'halt' | 'skip'
   readonly retry?: Retry
+  /**
+   * When records of an input are gone that were not handled yet, to retention for instance, or the input was made anew: `halt` (the
+   * default) stops the function, `continue` goes on with what is there, and says so in the log.
+   */
+  readonly onDataLoss?: 'halt' | 'continue'
   readonly tombstones?: T
   /**
    * How many records of a partition may be handled at once, each of another key; from 1 (the default) to 1,024. A key's records are
@@ -140,6 +145,7 @@ export interface ProcessorDefinition<
   readonly onLoop?: AnyHandler
   readonly onError?: 'halt' | 'skip'
   readonly retry?: Retry
+  readonly onDataLoss?: 'halt' | 'continue'
   readonly tombstones?: Tombstones
   readonly concurrency?: number
 }

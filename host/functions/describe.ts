@@ -27,10 +27,12 @@ const fields = [
   'onLoop',
   'onError',
   'retry',
+  'onDataLoss',
   'tombstones',
   'concurrency',
 ] as const satisfies (keyof ProcessorDefinition)[]
 const onErrors = ['halt', 'skip'] as const satisfies RunOptions['onError'][]
+const onDataLosses = ['halt', 'continue'] as const satisfies RunOptions['onDataLoss'][]
 const tombstones = ['ignore', 'process', 'decode'] as const satisfies RunOptions['tombstones'][]
 const kinds: readonly CodecKind[] = ['json', 'schema', 'string', 'int64']
 
@@ -97,6 +99,7 @@ function describe(
     options: {
       onError: oneOf('onError', given.onError, onErrors, report),
       retry: retryOf(given.retry, report),
+      onDataLoss: oneOf('onDataLoss', given.onDataLoss, onDataLosses, report),
       tombstones: oneOf('tombstones', given.tombstones, tombstones, report),
       concurrency: whole('concurrency', given.concurrency ?? 1, 1, 1_024, report),
     },

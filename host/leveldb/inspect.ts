@@ -34,8 +34,9 @@ export async function inspectDatabase(
     const left = names.find((name) => /\.(ldb|sst)$/.test(name) || name.startsWith('MANIFEST-'))
     return left === undefined ? undefined : { file: 'CURRENT', problem: 'it is gone' }
   }
-  // What does not name a manifest LevelDB refuses by itself, and says how.
-  if (!names.includes(current)) return undefined
+  if (!names.includes(current)) {
+    return { file: 'CURRENT', problem: `it names ${JSON.stringify(current)}, which is not there` }
+  }
   const edits = readJournal(await readFile(join(path, current)), crc)
   if (edits.damagedAt !== undefined) {
     return { file: current, problem: `its bytes from ${edits.damagedAt} on are damaged` }

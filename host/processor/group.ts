@@ -208,6 +208,8 @@ export class Group implements AsyncDisposable {
           tombstoneRetentionMs,
           wallTime: () => clock.wallTime(),
           signal: this.#abort.signal,
+          onDataLoss: this.#program.options.onDataLoss,
+          onSkipped: (what) => events.warned(`records are gone: ${what}`, { partition }),
           onWiped: (reason) =>
             events.warned(`the local table is rebuilt from the log: ${reason}`, { partition }),
           onProgress: () => {},
@@ -337,6 +339,14 @@ export class Group implements AsyncDisposable {
 
   async #readFailed(error: HostError, failures: number): Promise<void> {
     const { stream: topic, partition } = error
+    const isBehind = error.code === 'OFFSET_OUT_OF_RANGE' && partition !== undefined
+    if (isBehind && this.#program.options.onDataLoss === 'continue') {
+      const lost = this.#tasks.get(partition)
+      if (lost === undefined) return
+      this.#close(partition, lost)
+      void this.#openSoon(partition)
+      return
+    }
     if (!error.retryable) {
       // Left out until the partition is opened anew, which tells what is the matter.
       for (const [number, lost] of [...this.#tasks]) {

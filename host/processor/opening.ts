@@ -15,6 +15,9 @@ export interface OpeningOptions {
   readonly tombstoneRetentionMs: number
   readonly wallTime: () => number
   readonly signal: AbortSignal
+  readonly onDataLoss: 'halt' | 'continue'
+  /** Records of an input are gone, and it goes on with what is there. */
+  onSkipped(what: string): void
   onWiped(reason: string): void
   onProgress(applied: number, next: number, end: number): void
 }
@@ -43,7 +46,7 @@ export async function openPartition(options: OpeningOptions): Promise<OpenPartit
           )
     const inputs = edges.inputs.map(({ stream, topic }) => {
       const info = need(topics, topic, edges)
-      return openInput(edges, partition, stream, info, writer.positions, table?.found ?? null)
+      return openInput(options, stream, info, writer.positions, table?.found ?? null)
     })
     if (table === null) return { writer, table, inputs }
     const stored: StoredPosition[] = inputs.map(({ topic, position }) => ({
@@ -114,13 +117,13 @@ async function hasEntries(store: PartitionStore): Promise<boolean> {
 }
 
 function openInput(
-  edges: Edges,
-  partition: number,
+  options: OpeningOptions,
   stream: string,
   info: TopicInfo,
   committed: readonly Position[],
   found: FoundPositions | null,
 ): InputBuffer {
+  const { edges, partition, onDataLoss, onSkipped } = options
   const topic = info.name
   const at = info.partitions[partition]
   const context = { function: edges.function, stream, partition }
@@ -129,9 +132,14 @@ function openInput(
   }
   const stored = found?.stored.find((position) => position.topic === topic)
   if (stored !== undefined && stored.topicId !== '' && stored.topicId !== info.id) {
+    const what = `${topic} was deleted and made anew after ${edges.function} had read it to ${stored.offset}`
+    if (onDataLoss === 'continue') {
+      onSkipped(`${what}: it is read from its oldest record, ${at.oldest}`)
+      return new InputBuffer(topic, at.oldest, at.stableEnd)
+    }
     throw new HostError(
       'INPUT_LOST',
-      `${topic} was deleted and made anew after ${edges.function} had read it to ${stored.offset}: reset the function to count it from its start`,
+      `${what}: reset the function to count it from its start, or give it onDataLoss: 'continue'`,
       { ...context, offset: stored.offset },
     )
   }
@@ -150,9 +158,15 @@ function openInput(
     return new InputBuffer(topic, at.oldest, at.stableEnd)
   }
   if (position < at.oldest || position > at.stableEnd) {
+    const what = `${topic}, partition ${partition} has the offsets ${at.oldest} to ${at.stableEnd}, ${edges.function} is to go on at ${position}`
+    if (onDataLoss === 'continue') {
+      const next = position < at.oldest ? at.oldest : at.stableEnd
+      onSkipped(`${what}: it goes on at ${next}`)
+      return new InputBuffer(topic, next, at.stableEnd)
+    }
     throw new HostError(
       'INPUT_LOST',
-      `${topic}, partition ${partition} has the offsets ${at.oldest} to ${at.stableEnd}, ${edges.function} is to go on at ${position}: records are gone; reset the function to go on from what is there`,
+      `${what}: records are gone; reset the function to go on from what is there, or give it onDataLoss: 'continue'`,
       { ...context, offset: position },
     )
   }

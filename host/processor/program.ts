@@ -37,6 +37,7 @@ export interface Edges {
 export interface RunOptions {
   readonly onError: 'halt' | 'skip'
   readonly retry: { readonly attempts: number; readonly backoffMs: number }
+  readonly onDataLoss: 'halt' | 'continue'
   readonly tombstones: 'ignore' | 'process' | 'decode'
   /** Records of different keys of a partition that may be handled at once. */
   readonly concurrency: number

@@ -70,6 +70,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     options: {
       onError: 'halt',
       retry: { attempts: 3, backoffMs: 100 },
+      onDataLoss: 'halt',
       tombstones: 'ignore',
       concurrency: 1,
     },

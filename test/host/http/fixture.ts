@@ -78,6 +78,7 @@ export class FakeCatalog implements Catalog {
       options: {
         onError: 'halt',
         retry: { attempts: 1, backoffMs: 1 },
+        onDataLoss: 'halt',
         tombstones: 'ignore',
         concurrency: 1,
       },

@@ -495,6 +495,53 @@ t.test(
   },
 )
 
+t.test(
+  'records lost to retention halt, or are passed over when the function says so',
+  async (t) => {
+    for (const onDataLoss of ['halt', 'continue'] as const) {
+      const h = await harness({ definition: sum(), options: { ...options, onDataLoss } })
+      await h.start()
+      await h.emit('numbers', 'a', 1)
+      await h.settled()
+      await h.drain()
+      for (const n of [10, 100, 1000]) await h.emit('numbers', 'a', n)
+      const all = [0, 1, 2].flatMap((partition) =>
+        h.log.records('numbers', partition).map(({ offset }) => ({ partition, offset })),
+      )
+      const last = all.at(-1)
+      if (last === undefined) throw new Error('no record')
+      h.log.trim('numbers', last.partition, last.offset)
+      await h.start()
+      if (onDataLoss === 'halt') {
+        await until('it halts', () => h.halts.length > 0)
+        t.match(h.halts[0], { error: { code: 'INPUT_LOST', message: /onDataLoss: 'continue'/ } })
+        t.same(h.value('a'), { count: 1, sum: 1 })
+      } else {
+        await h.settled()
+        t.same(h.value('a'), { count: 2, sum: 1001 })
+        t.same(h.halts, [])
+        t.match(h.warnings.join(), /records are gone: .*it goes on at/)
+      }
+      await h.end()
+    }
+  },
+)
+
+t.test('an input made anew is read from its oldest record when the function says so', async (t) => {
+  const h = await harness({ definition: sum(), options: { ...options, onDataLoss: 'continue' } })
+  await h.start()
+  await h.emit('numbers', 'a', 1)
+  await h.settled()
+  await h.drain()
+  await h.log.remove(['numbers'])
+  await h.prepare()
+  await h.emit('numbers', 'a', 10)
+  await h.start()
+  await h.settled()
+  t.same(h.value('a'), { count: 2, sum: 11 })
+  t.match(h.warnings.join(), /deleted and made anew/)
+})
+
 /** The store as it is, but for what is given. */
 function changed(
   inner: TableStore,

@@ -34,6 +34,7 @@ export const edges: Edges = {
 export const options: RunOptions = {
   onError: 'halt',
   retry: { attempts: 3, backoffMs: 1 },
+  onDataLoss: 'halt',
   tombstones: 'ignore',
   concurrency: 1,
 }
