@@ -22,8 +22,6 @@ export interface HostProcessOptions {
 export interface HostProcess extends AsyncDisposable {
   readonly url: string
   readonly pid: number
-  /** Its last thousand lines. */
-  readonly said: readonly string[]
   /** Times of `performance.now()`. */
   readonly spawnedAt: number
   readonly listeningAt: number
@@ -75,7 +73,6 @@ export async function startHostProcess(options: HostProcessOptions): Promise<Hos
   return {
     url,
     pid,
-    said,
     spawnedAt,
     listeningAt: performance.now(),
     gone,
