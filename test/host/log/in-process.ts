@@ -3,6 +3,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { EmbeddedLog } from '#host/log/embedded/client.js'
 import { compact } from '#host/log/embedded/compaction.js'
 import { closeOwned, type Database, openOwned } from '#host/log/embedded/database.js'
+import { DiskSpace } from '#host/log/embedded/disk-space.js'
 import { LogService } from '#host/log/embedded/log-service.js'
 import {
   defaultMaintenance,
@@ -63,8 +64,9 @@ export async function openInProcess(options: InProcessOptions): Promise<InProces
     warned: (problem: unknown) => problems.push(problem),
   }
   const maintenance = { ...defaultMaintenance, ...options.maintenance }
+  const disk = new DiskSpace({ path, minFreeBytes: 0, changed: () => {} })
   const service = new LogService(
-    { database, topics, positions, ends, sync, maintenance, now },
+    { database, topics, positions, ends, sync, disk, maintenance, now },
     events,
   )
   if (options.maintenance !== undefined) service.start()
@@ -76,7 +78,7 @@ export async function openInProcess(options: InProcessOptions): Promise<InProces
     if (ends.state() === 'open') await service.close()
     ends.end('closed')
     service.hangUp()
-    await closeOwned(path, owned)
+    await closeOwned(path, owned, false)
   })
   const { upkeep } = service
   const partitionOf = (topic: string, partition: number): Partition => {
