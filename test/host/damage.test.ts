@@ -218,27 +218,26 @@ t.test('a data folder that is not as it was left', { timeout: 600_000 }, async (
     t.notMatch(await serves(t, at, days.first.table, 'as of that day'), /rebuilt/)
   })
 
-  for (const [title, log] of [
-    ['no log', undefined],
-    ['the log of another host', 'other'],
-  ] as const) {
-    await t.test(`tables, and ${title}: halted, never counted on as if nothing were`, async (t) => {
-      t.testdir()
-      const at = root(t, { tables: 'second' })
-      if (log !== undefined) {
-        const other = await host(join(t.testdirName, 'other'))
-        await emit(other, 9)
-        await tableOf(other)
-        await other.stop()
-        cpSync(join(dataOf(other.root), 'log'), join(dataOf(at), 'log'), { recursive: true })
-      }
-      const running = await host(at)
-      const { error } = await running.untilStatus('counter', 'halted')
-      t.match(error, { code: 'INPUT_LOST', message: /deleted and made anew/ })
-      t.not((await running.get('/views/counter/key-1')).status, 200, 'the old table is not served')
-      await running.stop()
-    })
-  }
+  await t.test('tables, and no log: begins anew, and says so', async (t) => {
+    t.testdir()
+    const said = await serves(t, root(t, { tables: 'second' }), new Map(), 'nothing is left')
+    t.match(said, /rebuilt from the log: .*deleted and made anew/)
+  })
+
+  await t.test('tables, and the log of another host: halted, never counted on', async (t) => {
+    t.testdir()
+    const at = root(t, { tables: 'second' })
+    const other = await host(join(t.testdirName, 'other'))
+    await emit(other, 9)
+    await tableOf(other)
+    await other.stop()
+    cpSync(join(dataOf(other.root), 'log'), join(dataOf(at), 'log'), { recursive: true })
+    const running = await host(at)
+    const { error } = await running.untilStatus('counter', 'halted')
+    t.match(error, { code: 'INPUT_LOST', message: /deleted and made anew/ })
+    t.not((await running.get('/views/counter/key-1')).status, 200, 'the old table is not served')
+    await running.stop()
+  })
 
   await t.test("somebody else's files", async (t) => {
     t.testdir()
