@@ -162,7 +162,10 @@ async function failed(request: BundleRequest, messages: readonly Message[]): Pro
     if (missing === undefined || location === null) continue
     const path = resolve(request.root, dirname(location.file), missing)
     inputs.add(path)
-    if (extname(path) === '') for (const extension of extensions) inputs.add(path + extension)
+    const extension = extname(path)
+    if (extension === '') for (const possible of extensions) inputs.add(path + possible)
+    // TypeScript's files are imported by the names that they are compiled to.
+    if (/^\.[cm]?js$/.test(extension)) inputs.add(path.replace(/js$/, 'ts'))
   }
   return { problems, inputs: [...inputs] }
 }

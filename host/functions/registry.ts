@@ -301,7 +301,11 @@ export class Registry implements AsyncDisposable, Operator {
     } catch (error) {
       if (this.#isStopped) return
       const failure = asHostError(error, 'LOAD_FAILED')
-      if (file !== undefined) this.#watch?.setInputs(file, inputsOf(failure) ?? [file])
+      if (file !== undefined) {
+        // With those of the running version: one that is gone may come back.
+        const before = entry.cell?.bundle.inputs ?? []
+        this.#watch?.setInputs(file, [...(inputsOf(failure) ?? [file]), ...before])
+      }
       const isKnown = failure.retryable && entry.error?.code === failure.code
       entry.error = showError(toPlainError(failure), bundle)
       const isRunning = entry.cell !== undefined && entry.cell.state !== 'stopped'

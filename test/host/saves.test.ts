@@ -1,36 +1,11 @@
 // Saves as editors and people make them: many at once, in pieces, renamed, deleted, made anew, and those of a dependency.
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
-import { type HostUnderTest, testHost } from '../support/host.js'
+import { testHost } from '../support/host.js'
+import { click, count, untilStep, write } from '../support/stepper.js'
 import { until } from '../support/until.js'
-
-/** Counts by key in steps; the last step is in the value. */
-const count = (step: number | string = 1, head = '') => `
-import { defineProcessor, json } from 'millrace'
-${head}
-export default defineProcessor({
-  inputs: { clicks: json<string>() },
-  table: json<{ count: number; step: number }>(),
-  on: {
-    clicks(ctx) {
-      ctx.set({ count: (ctx.get()?.count ?? 0) + ${step}, step: ${step} })
-    },
-  },
-})`
-
-const click = async (host: HostUnderTest, table = 'counter') =>
-  Object(await host.view(table, 'ada', await host.emit('clicks', 'ada', 'x')))
-
-/** Clicks until the step that counts is the one. */
-const untilStep = (host: HostUnderTest, step: number, table = 'counter') =>
-  until(`${table} counts in steps of ${step}`, async () => (await click(host, table)).step === step)
-
-const write = (host: HostUnderTest, name: string, text: string) => {
-  mkdirSync(dirname(join(host.root, name)), { recursive: true })
-  writeFileSync(join(host.root, name), text)
-}
 
 t.test('of many saves within a few milliseconds the last one stays', async (t) => {
   const host = await testHost(t, { functions: { 'counter.ts': count() } })
