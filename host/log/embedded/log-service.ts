@@ -47,7 +47,8 @@ export class LogService {
   constructor(parts: LogParts, events: LogEvents) {
     const { database, topics, positions, ends, sync, maintenance, now } = parts
     const failed = (cause: unknown): void => {
-      this.upkeep.stop()
+      // Its timer would keep the thread alive, whose end is waited for before the log is opened anew.
+      void this.#maintenance.stop()
       events.failed(cause)
     }
     this.#parts = parts
