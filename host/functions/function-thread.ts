@@ -45,6 +45,8 @@ export async function runFunctionThread(
   }
 }
 
+const longestRefreshMs = 60 * 60 * 1000
+
 class FunctionThread {
   readonly #port: MessagePort
   readonly #start: WorkerStart
@@ -76,6 +78,8 @@ class FunctionThread {
       maxRecordBytes: settings.maxRecordBytes,
       attemptGraceMs: settings.attemptGraceMs,
       tombstoneRetentionMs: settings.tombstoneRetentionMs,
+      // Well within the tenth that recovery leaves for clocks that differ.
+      refreshMs: Math.min(settings.tombstoneRetentionMs / 20, longestRefreshMs),
       clock: systemClock,
       events: {
         recovering: (partition) => this.#say({ kind: 'recovering', partition }),

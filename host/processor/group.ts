@@ -46,6 +46,8 @@ export interface GroupOptions {
   /** How long an attempt may go on when a record boundary is asked for; then it is given up. */
   readonly attemptGraceMs: number
   readonly tombstoneRetentionMs: number
+  /** How often it is noted that an idle table is at the changelog's end; null: at the end of the group only. */
+  readonly refreshMs: number | null
   readonly clock: Clock
   readonly events: GroupEvents
 }
@@ -76,6 +78,7 @@ export class Group implements AsyncDisposable {
   #halted: Promise<void> | undefined
   #isPaused = false
   #isStopped = false
+  #callOffRefresh: () => void = () => {}
 
   constructor(options: GroupOptions) {
     this.#options = options
@@ -106,6 +109,7 @@ export class Group implements AsyncDisposable {
   /** Resolves when each partition runs, or has halted the function. */
   async start(partitions: readonly number[]): Promise<void> {
     this.#feed.start()
+    this.#refreshLater()
     await Promise.all(partitions.map((partition) => this.#openSoon(partition)))
   }
 
@@ -135,17 +139,32 @@ export class Group implements AsyncDisposable {
   /** Flushes what was done, then ends. */
   async drain(): Promise<void> {
     await this.#holdAll()
+    await this.#refresh(0)
     await this[Symbol.asyncDispose]()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isStopped) return
     this.#isStopped = true
+    this.#callOffRefresh()
     this.#abort.abort(new HostError('STOPPING', 'the function is stopping'))
     await this.#feed[Symbol.asyncDispose]()
     await Promise.all([...this.#opening.values(), ...this.#closing.values()])
     await Promise.all([...this.#tasks.values()].map((entry) => closeTask(entry)))
     this.#tasks.clear()
+  }
+
+  #refreshLater(): void {
+    const { refreshMs, clock } = this.#options
+    if (refreshMs === null) return
+    this.#callOffRefresh = clock.after(refreshMs, () => {
+      void this.#refresh(refreshMs)
+      this.#refreshLater()
+    })
+  }
+
+  async #refresh(olderThanMs: number): Promise<void> {
+    await Promise.all([...this.#tasks.values()].map(({ task }) => task.refresh(olderThanMs)))
   }
 
   async #holdAll(): Promise<void> {

@@ -169,6 +169,18 @@ export class Task {
     this.#handling.program = program
   }
 
+  /**
+   * Notes in the store that it is at the changelog's end, should that have been noted longer ago: recovery takes a store that was
+   * away for too long for one that may have missed deletions. By a commit, which tells whether this task still owns the partition.
+   */
+  async refresh(olderThanMs: number): Promise<void> {
+    const { table, clock } = this.#options
+    if (table === null || this.#isClosed || this.#isDirty || this.#flushing !== undefined) return
+    if (clock.wallTime() - table.meta.appliedAt < olderThanMs) return
+    this.#isDirty = true
+    await this.#flush()
+  }
+
   /** Ends at once: what is not flushed is dropped. Resolves when the last write has settled. */
   async close(): Promise<void> {
     this.#end()

@@ -118,6 +118,8 @@ export class HostedFunction implements FunctionStatus {
       cacheBytes,
       maxRecordBytes,
       tombstoneRetentionMs,
+      // It would be one more thing that time moves.
+      refreshMs: null,
       // A handler takes real time, which this clock knows nothing of: see `#comesToBoundary`.
       attemptGraceMs: Number.POSITIVE_INFINITY,
       clock: this.#pace.clock,

@@ -765,3 +765,37 @@ t.test('flush.maxBytes bounds what waits, for handlers that await too', async (t
     await h.end()
   }
 })
+
+t.test(
+  'an idle table is noted to be at the end of its changelog, and so is one that stops',
+  async (t) => {
+    const h = await harness({ definition: sum(), refreshMs: 2 })
+    const applied = () =>
+      Array.from({ length: partitions }, (_, n) => h.store.partition(n).meta()?.appliedAt ?? 0)
+    await h.start()
+    await h.emit('numbers', 'a', 1)
+    await h.settled()
+    const once = applied()
+    await until('all are noted anew', () => applied().every((at, n) => at > (once[n] ?? 0)))
+    t.same(h.value('a'), { count: 1, sum: 1 })
+    await h.end()
+
+    const still = await harness({ definition: sum() })
+    await still.start()
+    const before = still.store.partition(0).meta()?.appliedAt ?? 0
+    await until('time passes', () => Date.now() > before)
+    await still.drain()
+    t.ok((still.store.partition(0).meta()?.appliedAt ?? 0) > before)
+  },
+)
+
+t.test('an idle task that another owner has fenced notices when it would note that', async (t) => {
+  const h = await harness({ definition: sum(), refreshMs: 2 })
+  await h.start()
+  for (let partition = 0; partition < partitions; partition += 1) {
+    await h.log.openWriter('sum', partition)
+  }
+  const fenced = () => h.states.filter((state) => state.startsWith('fenced'))
+  await until('all are fenced', () => fenced().length === partitions)
+  t.equal(new Set(fenced()).size, partitions)
+})

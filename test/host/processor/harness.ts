@@ -48,6 +48,7 @@ export interface HarnessOptions {
   readonly flush?: Partial<FlushLimits>
   readonly attemptGraceMs?: number
   readonly maxRecordBytes?: number
+  readonly refreshMs?: number
   readonly clock?: Clock
 }
 
@@ -117,6 +118,7 @@ export class Harness {
       maxRecordBytes: this.#options.maxRecordBytes ?? 1 << 20,
       attemptGraceMs: this.#options.attemptGraceMs ?? 5_000,
       tombstoneRetentionMs: 3_600_000,
+      refreshMs: this.#options.refreshMs ?? null,
       clock: this.#options.clock ?? systemClock,
       events: {
         recovering: (partition) => this.states.push(`recovering ${partition}`),
