@@ -80,7 +80,9 @@ async function reasonToWipe(
   }
   // A tenth less, for clocks that differ.
   const age = options.wallTime() - found.appliedAt
-  if (next < info.stableEnd && age > options.tombstoneRetentionMs * 0.9) {
+  // A clock that was set back tells nothing.
+  const isUnknown = age < options.tombstoneRetentionMs * -0.1
+  if (next < info.stableEnd && (isUnknown || age > options.tombstoneRetentionMs * 0.9)) {
     return `it was away for ${Math.round(age / 3_600_000)} h, and deletions may be gone from ${changelog.name}`
   }
   return undefined

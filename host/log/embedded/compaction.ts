@@ -23,6 +23,8 @@ export interface CompactionSettings {
 /** Entries and bytes that are gone through between two pauses. */
 const SLICE = 1024
 const SLICE_BYTES = 1024 * 1024
+/** Of entries that are held to be written as one: few of their bytes may be kept. */
+const HELD_BYTES = 4 * 1024 * 1024
 /** What a map takes for a key, besides its bytes. */
 const KEY_OVERHEAD = 100
 const MOST_SPAN = 0xffff_ffff
@@ -161,6 +163,7 @@ class Pass {
   #parts: Part[] = []
   #partsBytes = 0
   #partsSpan = 0
+  #heldBytes = 0
   #time = 0
   bytes = 0
   tombstoneAt = 0
@@ -188,12 +191,17 @@ class Pass {
       this.tombstoneAt = this.tombstoneAt === 0 ? foundAt : Math.min(this.tombstoneAt, foundAt)
     }
     if (cursor.isDamaged) throw damaged(this.#partition, base)
-    if (this.#partsBytes + bytes > ENTRY_BYTES || this.#partsSpan + head.span > MOST_SPAN) {
+    if (
+      this.#partsBytes + bytes > ENTRY_BYTES ||
+      this.#heldBytes + entry.length > HELD_BYTES ||
+      this.#partsSpan + head.span > MOST_SPAN
+    ) {
       await this.finish()
     }
     this.#parts.push({ key, entry, base, head, bytes, isChanged })
     this.#partsBytes += bytes
     this.#partsSpan += head.span
+    this.#heldBytes += entry.length
   }
 
   async finish(): Promise<void> {
@@ -202,6 +210,7 @@ class Pass {
     this.#parts = []
     this.#partsBytes = 0
     this.#partsSpan = 0
+    this.#heldBytes = 0
     if (others.length === 0 && !first.isChanged) {
       this.bytes += first.entry.length
       return

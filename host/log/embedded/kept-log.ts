@@ -102,8 +102,11 @@ export class KeptLog implements Log {
     return this.#log().ensure(specs)
   }
 
-  async remove(names: readonly string[]): Promise<void> {
-    return this.#log().remove(names)
+  async remove(
+    names: readonly string[],
+    options?: { readonly groups?: readonly string[] },
+  ): Promise<void> {
+    return this.#log().remove(names, options)
   }
 
   async committed(group: string): Promise<readonly Position[]> {

@@ -45,7 +45,7 @@ export class LogService {
   #answers = new Map<MessagePort, Answered[]>()
 
   constructor(parts: LogParts, events: LogEvents) {
-    const { database, topics, positions, ends, sync, maintenance, now } = parts
+    const { database, topics, positions, ends, sync, disk, maintenance, now } = parts
     const failed = (cause: unknown): void => {
       // Its timer would keep the thread alive, whose end is waited for before the log is opened anew.
       void this.#maintenance.stop()
@@ -55,7 +55,9 @@ export class LogService {
     this.#failed = failed
     const written = (partition: Partition): void => this.#maintenance.written(partition)
     this.#sequencer = new Sequencer(database, topics, positions, ends, sync, failed, written, now)
-    this.upkeep = new Upkeep({ database, topics, ends, sequencer: this.#sequencer, now })
+    const isFull = (): boolean => disk.refuse(0) !== undefined
+    const sequencer = this.#sequencer
+    this.upkeep = new Upkeep({ database, topics, ends, sequencer, now, isFull })
     this.#maintenance = new Maintenance(this.upkeep, topics, maintenance, {
       failed,
       warned: (problem) => events.warned(problem),

@@ -4,6 +4,7 @@ import { asHostError, HostError, toPlainError } from '../../errors.js'
 import { type Database, damaged, isCorruption } from './database.js'
 import { DiskSpace } from './disk-space.js'
 import { LogService } from './log-service.js'
+import { defaultMaintenance } from './maintenance-settings.js'
 import type { Control, Report, ThreadData } from './messages.js'
 import { Positions } from './positions.js'
 import { SharedEnds } from './shared-ends.js'
@@ -47,7 +48,16 @@ export async function runLogThread(
     changed: (problem) => report({ kind: 'disk', problem: problem ? toPlainError(problem) : null }),
   })
   const service = new LogService(
-    { database, topics, positions, ends, sync, disk, maintenance, now: Date.now },
+    {
+      database,
+      topics,
+      positions,
+      ends,
+      sync,
+      disk,
+      maintenance: maintenance ?? defaultMaintenance,
+      now: Date.now,
+    },
     {
       failed: (cause) => {
         report({ kind: 'failed', error: toPlainError(asHostError(cause, 'LOG_FAILED')) })
@@ -64,7 +74,7 @@ export async function runLogThread(
   await service.finishRemovals()
   service.serve(port)
   report({ kind: 'ready', leaderEpoch: topics.leaderEpoch })
-  service.start()
+  if (maintenance !== null) service.start()
 }
 
 async function load(

@@ -24,7 +24,7 @@ export interface EmbeddedLogOptions {
   /** The module that the log thread runs: composes `runLogThread`. Default: as the host ships. */
   readonly threadEntry?: URL
   /** What is not given is as `defaultMaintenance` says. */
-  readonly maintenance?: Partial<MaintenanceSettings>
+  readonly maintenance?: Partial<MaintenanceSettings> | null
   /** Something is wrong that does not keep the log from going on. */
   readonly onWarning?: (error: HostError) => void
   /** Of its disk, kept free: with less, appends and commits are refused with DISK_FULL. Default 0: not looked at. */
@@ -49,7 +49,8 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
     path,
     memory: ends.memory,
     sync: options.sync ?? false,
-    maintenance: { ...defaultMaintenance, ...options.maintenance },
+    maintenance:
+      options.maintenance === null ? null : { ...defaultMaintenance, ...options.maintenance },
     minFreeBytes: options.minFreeBytes ?? 0,
     port: port2,
   }

@@ -92,7 +92,8 @@ export class Maintenance {
       const [partition] = this.#due
       if (partition !== undefined) {
         this.#due.delete(partition)
-        await this.#maintain(partition)
+        // Marked by a write during the pass before, perhaps, which took that along.
+        if (this.#isDirty(partition) || this.#hasExpired(partition)) await this.#maintain(partition)
       } else if (this.#isSweepDue) {
         this.#isSweepDue = false
         await this.#sweep()
@@ -137,6 +138,8 @@ export class Maintenance {
   }
 
   async #compact(partition: Partition): Promise<number> {
+    // It writes before it deletes; the next look finds it still due.
+    if (this.#upkeep.isFull()) return 0
     const { tombstoneRetentionMs, compaction } = this.#settings
     const before = partition.cleaned
     this.#compactedAt.set(partition, this.#upkeep.now())
@@ -145,8 +148,8 @@ export class Maintenance {
       keyBytes: compaction.keyBytes,
     })
     const { cleaned } = partition
-    // What did not fit into memory.
-    if (cleaned !== before && this.#isDirty(partition)) this.#due.add(partition)
+    // What did not fit into memory. The last entry stays as it is, however large: it makes nothing due.
+    if (cleaned.end > before.end && this.#isDirty(partition)) this.#due.add(partition)
     return before.bytes + (cleaned.behind - before.behind) - cleaned.bytes
   }
 

@@ -87,7 +87,8 @@ export interface ThreadData {
   readonly path: string
   readonly memory: SharedArrayBuffer
   readonly sync: boolean
-  readonly maintenance: MaintenanceSettings
+  /** Null: nothing expires, and nothing is compacted. */
+  readonly maintenance: MaintenanceSettings | null
   readonly minFreeBytes: number
 }
 

@@ -12,20 +12,24 @@ export interface UpkeepParts {
   readonly sequencer: Sequencer
   /** Milliseconds since 1970. */
   readonly now: () => number
+  /** The disk has no room for more than what deletes. */
+  readonly isFull: () => boolean
 }
 
 export class Upkeep {
   readonly database: Database
   readonly ends: SharedEnds
   readonly now: () => number
+  readonly isFull: () => boolean
   readonly #topics: Topics
   readonly #sequencer: Sequencer
   #stopping = false
 
-  constructor({ database, topics, ends, sequencer, now }: UpkeepParts) {
+  constructor({ database, topics, ends, sequencer, now, isFull }: UpkeepParts) {
     this.database = database
     this.ends = ends
     this.now = now
+    this.isFull = isFull
     this.#topics = topics
     this.#sequencer = sequencer
   }

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import type { Log, LogRecord, RecordToAppend } from '#host/log/log.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import { recover } from '#host/tables/recovery.js'
+import { until } from '../../support/until.js'
 import { from, logConformance, record, values } from './conformance.js'
 import {
   type InProcessLog,
@@ -439,3 +440,41 @@ for (let seed = 1; seed <= 4; seed++) {
     t.ok(wiped > 0 && kept > 0, `away for long ${wiped} times, for less ${kept} times`)
   })
 }
+
+void t.test('a last entry that is large keeps nothing else from being maintained', async (t) => {
+  const { log } = await open(t, {
+    path: t.testdir(),
+    maintenance: {
+      intervalMs: 5,
+      retentionMs: 1,
+      compaction: { minBytes: 1_000, dirtyRatio: 0.5, keyBytes: 1_000_000 },
+    },
+  })
+  await log.ensure([table, { name: 'clicks', kind: 'stream', partitions: 1 }])
+  await log.append([set('a', 'x'.repeat(5_000))])
+  await log.append([record('clicks', 0, 'old', { timestamp: 1 })])
+  const oldest = async () => (await log.describe(['clicks'])).get('clicks')?.partitions[0]?.oldest
+  await until('the stream expires', async () => (await oldest()) === 1)
+  t.equal(await oldest(), 1)
+})
+
+void t.test('a pass holds a bounded part of what it drops', async (t) => {
+  let writes = 0
+  const { log, compact } = await open(t, {
+    path: t.testdir(),
+    wrap: (database) =>
+      watched(database, (method) => {
+        writes += Number(method === 'batch')
+      }),
+  })
+  await log.ensure([table])
+  for (let n = 0; n < 60; n += 1) {
+    await log.append(
+      Array.from({ length: 200 }, (_, i) => set(`k${i % 10}`, `${n}`.padEnd(1_000, 'x'))),
+    )
+  }
+  const before = writes
+  await compact('counts', 0)
+  t.ok(writes - before > 3, `12 MB were rewritten in ${writes - before} writes`)
+  t.equal((await readAll(log)).length, 210, 'the last of each key, and the last entry')
+})
