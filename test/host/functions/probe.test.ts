@@ -61,6 +61,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
       retry: { attempts: 1, backoffMs: 100 },
       tombstones: 'decode',
       concurrency: 4,
+      onDataLoss: 'halt',
     },
   })
   t.match(describe(define({ inputs, on })), {
