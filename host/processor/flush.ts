@@ -25,12 +25,17 @@ export interface Frozen {
 }
 
 /**
- * `stored`: log and store hold it. `abandoned`: the task was closed meanwhile. `unknown`: the log may or may not hold it; `detached`:
+ * `stored`: log and store hold it. `skipped`: it was not to be tried again. `abandoned`: the task was closed meanwhile. `unknown`: the log may or may not hold it; `detached`:
  * the log holds it, the store refuses it. After these two the partition has to be opened anew. `refused`: the log will never take it.
  */
 export type FlushResult =
-  | { readonly kind: 'stored' | 'fenced' | 'abandoned' }
+  | { readonly kind: 'stored' | 'skipped' | 'fenced' | 'abandoned' }
   | { readonly kind: 'unknown' | 'detached' | 'refused'; readonly cause: unknown }
+
+export interface FlushKind {
+  /** Nothing was done since the flush before: it is given up at the first refusal. */
+  readonly isOptional?: boolean
+}
 
 export interface FlushOptions {
   readonly partition: number
@@ -62,7 +67,7 @@ export class Flusher {
     this.#pause.end()
   }
 
-  async flush(frozen: Frozen): Promise<FlushResult> {
+  async flush(frozen: Frozen, { isOptional = false }: FlushKind = {}): Promise<FlushResult> {
     const { writer, table } = this.#options
     const changes = toChanges(frozen.changes)
     const commit: Commit = {
@@ -76,8 +81,9 @@ export class Flusher {
       if (outcome.kind === 'committed') {
         return table === null
           ? { kind: 'stored' }
-          : await this.#store(table, frozen, changes, outcome.next)
+          : await this.#store(table, frozen, { changes, next: outcome.next, isOptional })
       }
+      if (isOptional) return { kind: 'skipped' }
       const { cause } = outcome
       if (cause instanceof HostError && !cause.retryable) return { kind: 'refused', cause }
       this.#options.onRetry('commit', cause, attempt)
@@ -88,8 +94,15 @@ export class Flusher {
   async #store(
     table: TablePartition,
     frozen: Frozen,
-    changes: readonly Change[],
-    next: ReadonlyMap<string, number>,
+    {
+      changes,
+      next,
+      isOptional,
+    }: {
+      readonly changes: readonly Change[]
+      readonly next: ReadonlyMap<string, number>
+      readonly isOptional: boolean
+    },
   ): Promise<FlushResult> {
     const { partition, clock } = this.#options
     const known = new Map(table.meta.inputs.map((input) => [input.topic, input]))
@@ -115,6 +128,7 @@ export class Flusher {
         // A store that has failed takes nothing until it is opened anew.
         const hasFailed = cause instanceof HostError && cause.code === 'STORE_FAILED'
         if (hasFailed || attempt >= maxStoreAttempts) return { kind: 'detached', cause }
+        if (isOptional) return { kind: 'skipped' }
         this.#options.onRetry('store', cause, attempt)
       }
       if (!(await this.#mayRetry(attempt))) return { kind: 'abandoned' }

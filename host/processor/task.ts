@@ -3,7 +3,7 @@ import type { Batch, LogWriter, RecordToAppend } from '../log/log.js'
 import { turn } from '../turn.js'
 import type { Clock } from './clock.js'
 import { Attempt, type UserLog } from './context.js'
-import { Flusher, type FlushResult, type TablePartition } from './flush.js'
+import { Flusher, type FlushKind, type FlushResult, type TablePartition } from './flush.js'
 import { Handling } from './handling.js'
 import type { InputBuffer } from './input.js'
 import { type Held, Overlay } from './overlay.js'
@@ -50,7 +50,7 @@ export interface TaskOptions {
 }
 
 /** `broken`: the task itself has failed, which is a defect. */
-export type Loss = Exclude<FlushResult['kind'], 'stored'> | 'broken'
+export type Loss = Exclude<FlushResult['kind'], 'stored' | 'skipped'> | 'broken'
 
 type Step = 'drained' | 'starved' | 'full' | 'yield' | Promise<void>
 
@@ -172,13 +172,13 @@ export class Task {
   /**
    * Notes in the store that it is at the changelog's end, should that have been noted longer ago: recovery takes a store that was
    * away for too long for one that may have missed deletions. By a commit, which tells whether this task still owns the partition.
+   * Tried once: a log that takes nothing must not keep a task that has nothing to flush from its end.
    */
   async refresh(olderThanMs: number): Promise<void> {
     const { table, clock } = this.#options
     if (table === null || this.#isClosed || this.#isDirty || this.#flushing !== undefined) return
     if (clock.wallTime() - table.meta.appliedAt < olderThanMs) return
-    this.#isDirty = true
-    await this.#flush()
+    await this.#flush({ isOptional: true })
   }
 
   /** Ends at once: what is not flushed is dropped. Resolves when the last write has settled. */
@@ -278,8 +278,8 @@ export class Task {
   }
 
   /** Never rejects. Joins the flush in flight, if there is one. */
-  #flush(): Promise<void> {
-    this.#flushing ??= this.#flushOnce().finally(() => {
+  #flush(how?: FlushKind): Promise<void> {
+    this.#flushing ??= this.#flushOnce(how).finally(() => {
       this.#flushing = undefined
       const isDue = this.#isFlushDue
       this.#isFlushDue = false
@@ -289,7 +289,7 @@ export class Task {
     return this.#flushing
   }
 
-  async #flushOnce(): Promise<void> {
+  async #flushOnce(how?: FlushKind): Promise<void> {
     this.#callOffTimers()
     const positions = this.#handling.positions()
     const records = this.#records
@@ -305,8 +305,8 @@ export class Task {
     this.#outputs = []
     this.#outputBytes = 0
     this.#isDirty = false
-    const result = await this.#flusher.flush(frozen)
-    if (result.kind === 'stored') {
+    const result = await this.#flusher.flush(frozen, how)
+    if (result.kind === 'stored' || result.kind === 'skipped') {
       this.#overlay.settled()
       this.#options.publish(positions, records)
       return

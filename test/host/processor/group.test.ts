@@ -789,6 +789,48 @@ t.test(
   },
 )
 
+t.test('a log that takes nothing does not keep an idle function from its end', async (t) => {
+  const faults: { failed?: number } = {}
+  const h = await harness({ definition: sum(), faults })
+  await h.start()
+  await h.emit('numbers', 'a', 1)
+  await h.settled()
+  faults.failed = 1
+  await h.drain()
+  t.same(h.halts, [])
+  t.same(h.warnings, [], 'and nothing was tried again')
+  faults.failed = 0
+  await h.start()
+  await h.emit('numbers', 'a', 2)
+  await h.settled()
+  t.same(h.value('a'), { count: 2, sum: 3 })
+})
+
+t.test('a refresh that is refused leaves the task sound', async (t) => {
+  const faults: { failed?: number } = {}
+  const h = await harness({ definition: sum(), faults, refreshMs: 2 })
+  const commits = h.log.openWriter.bind(h.log)
+  let refused = 0
+  h.log.openWriter = async (...of) => {
+    const writer = await commits(...of)
+    const commit = writer.commit.bind(writer)
+    writer.commit = async (given) => {
+      const outcome = await commit(given)
+      if (outcome.kind === 'failed') refused += 1
+      return outcome
+    }
+    return writer
+  }
+  await h.start()
+  faults.failed = 1
+  await until('some were refused', () => refused >= partitions)
+  faults.failed = 0
+  await h.emit('numbers', 'a', 1)
+  await h.settled()
+  t.same(h.value('a'), { count: 1, sum: 1 })
+  t.same(h.halts, [])
+})
+
 t.test('an idle task that another owner has fenced notices when it would note that', async (t) => {
   const h = await harness({ definition: sum(), refreshMs: 2 })
   await h.start()
