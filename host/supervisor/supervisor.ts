@@ -127,6 +127,11 @@ class Supervisor {
         setTimeout(() => resolve({ code, signal }), channelMs).unref()
       })
       host.on('error', (error) => {
+        // A signal that could not be sent, for instance: it runs on, and another beside it would be one too many.
+        if (host.pid !== undefined) {
+          this.#options.logger.error('the host could not be reached', { error })
+          return
+        }
         this.#options.logger.error('the host could not be started', { error })
         resolve({ code: null, signal: null })
       })
