@@ -63,6 +63,8 @@ export class Cell implements AsyncDisposable {
   #isHalted = false
   #isPaused: boolean
   #quarantined: HostError | undefined
+  /** This version would end at its start: no other is tried until a save, or a person, says so. */
+  #isGivenUp = false
   #isSuspended = false
   #error: ShownError | null = null
   /** Passes by itself: shown until everything runs. */
@@ -102,6 +104,7 @@ export class Cell implements AsyncDisposable {
       table: this.#table,
       drainMs,
       logger,
+      mayStart: () => this.#assigned.length > 0 && !this.#isHeld,
       start: () => this.#start(),
       hear: (message) => this.#hear(message),
       failed: (what, error, pauseMs) => this.#failed(what, error, pauseMs),
@@ -187,6 +190,11 @@ export class Cell implements AsyncDisposable {
     }
   }
 
+  /** It is known, and not run. */
+  get #isHeld(): boolean {
+    return this.#quarantined !== undefined || this.#isGivenUp
+  }
+
   #isRecovering(): boolean {
     return [...this.#partitions.values()].includes('recovering')
   }
@@ -212,7 +220,7 @@ export class Cell implements AsyncDisposable {
   async reclaimLog(): Promise<void> {
     this.#isSuspended = false
     this.#trouble = null
-    await this.#thread.resume(this.#assigned.length > 0 && this.#quarantined === undefined)
+    await this.#thread.resume(this.#assigned.length > 0)
     this.progress.notify()
   }
 
@@ -284,10 +292,10 @@ export class Cell implements AsyncDisposable {
 
   /** Ends the thread, whatever it is at, and starts it anew from what is flushed. */
   async restart(): Promise<void> {
-    // One that has not joined yet is being tried already.
-    if (this.#phase !== 'active') return
     this.#error = null
     this.#quarantined = undefined
+    // One that has not joined yet is being tried already.
+    if (this.#phase !== 'active') return
     await this.#thread.end()
     await this.#launch()
   }
@@ -338,9 +346,12 @@ export class Cell implements AsyncDisposable {
   }
 
   async #launch(): Promise<void> {
+    this.#isGivenUp = false
     if (this.#assigned.length === 0) return
     if (this.#quarantined !== undefined) {
       this.#isHalted = true
+      // It has joined: what kept it from that has passed.
+      this.#trouble = null
       this.#error = showError(toPlainError(this.#quarantined), undefined)
       this.#options.logger.error(`quarantined: ${this.#quarantined.message}`)
       this.progress.notify()
@@ -369,6 +380,11 @@ export class Cell implements AsyncDisposable {
   }
 
   #failed(what: string, error: HostError, pauseMs: number): void {
+    if (this.#isHeld && this.#phase === 'active') {
+      // Its table alone: why it does not run stays shown.
+      this.#options.logger.error(`${what}: tried again in ${pauseMs} ms\n${error.message}`)
+      return
+    }
     for (const partition of this.#assigned) this.#partitions.set(partition, 'recovering')
     const shown = showError(toPlainError(error), this.#bundle)
     // A thread that died may do so again; the rest has passed when everything runs.
@@ -443,6 +459,7 @@ export class Cell implements AsyncDisposable {
     else {
       // The bundle's own fault: the same again would end the same.
       void this.#thread.end()
+      this.#isGivenUp = true
       this.#isHalted = true
       this.#error = showError(error, this.#bundle)
       this.#options.logger.error(

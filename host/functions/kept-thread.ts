@@ -10,6 +10,8 @@ export interface KeptThreadOptions {
   readonly table: LocalTable | undefined
   readonly drainMs: number
   readonly logger: Logger
+  /** False: its table is opened for who reads it, and no thread is started. */
+  mayStart(): boolean
   /** Asked at each start. */
   start(): Pick<ThreadOptions, 'entry' | 'start' | 'log'>
   hear: ThreadOptions['onMessage']
@@ -56,16 +58,19 @@ export class KeptThread implements AsyncDisposable {
     if (this.#isSuspended) return
     const turn = this.#next()
     this.#triedAt = Date.now()
+    let what = 'the table cannot be opened'
     try {
+      if (this.#worker !== undefined) void this.#retire()
       await this.#ending
       if (turn !== this.#turn) return
       // Before the worker: who opens a shared store first has to close it last.
       await this.#options.table?.open()
+      if (turn !== this.#turn || !this.#options.mayStart()) return
+      what = 'its thread cannot be started'
+      this.#spawn()
     } catch (error) {
-      if (turn === this.#turn) this.retry('the table cannot be opened', asHostError(error))
-      return
+      if (turn === this.#turn) this.retry(what, asHostError(error))
     }
-    if (turn === this.#turn) this.#spawn()
   }
 
   /** `absent`: there was none. After all but `done` there is none. Rejects with what the thread refuses to do. */
@@ -111,7 +116,8 @@ export class KeptThread implements AsyncDisposable {
     if (this.#isDisposed) return
     const damage = error.code === 'STORE_DAMAGED' ? error : undefined
     void this.#retire(() => this.#options.table?.close(damage))
-    this.retry('its table has to be opened anew', error)
+    // What waits to be tried again may be more than a launch, and opens the table, too.
+    this.retry('its table has to be opened anew', error, this.#retry?.again)
   }
 
   /** After a growing pause. The thread, if there still is one, is ended. */

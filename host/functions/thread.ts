@@ -99,16 +99,20 @@ export class FunctionWorker implements AsyncDisposable {
       this.#isExpected = true
       void this.#worker.terminate()
     }, withinMs)
-    try {
-      await this.ask(request)
-      return 'done'
-    } catch (error) {
-      if (!this.#hasExited) throw error
+    const refused = await this.ask(request).then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    )
+    clearTimeout(timer)
+    // First: an answer that crossed the time-out comes from a thread that is being ended all the same.
+    if (isLate) {
       await this.#exited
-      return isLate ? 'late' : 'died'
-    } finally {
-      clearTimeout(timer)
+      return 'late'
     }
+    if (refused === undefined) return 'done'
+    if (!this.#hasExited) throw refused.error
+    await this.#exited
+    return 'died'
   }
 
   /** Flushes and ends; ended from outside if that takes longer than `drainMs`. */
