@@ -74,6 +74,8 @@ export class Group implements AsyncDisposable {
   readonly #abort = new AbortController()
   #program: Program
   #holds = 0
+  /** Call off giving up what has not come to its end. */
+  readonly #graces = new Set<() => void>()
   /** Settles when everything is held; undefined: not halted. */
   #halted: Promise<void> | undefined
   #isPaused = false
@@ -175,12 +177,19 @@ export class Group implements AsyncDisposable {
     const callOff = this.#options.clock.after(this.#options.attemptGraceMs, () => {
       for (const task of tasks) task.abandon()
     })
+    this.#graces.add(callOff)
     await held
+    this.#graces.delete(callOff)
     callOff()
   }
 
   #releaseAll(): void {
     this.#holds -= 1
+    if (this.#holds === 0) {
+      // Who still waits for what is released waits for nothing: what runs may go on.
+      for (const callOff of this.#graces) callOff()
+      this.#graces.clear()
+    }
     for (const { task } of this.#tasks.values()) task.release()
   }
 

@@ -49,7 +49,9 @@ export class Handling {
   readonly #inFlight: InFlight
   /** Of the record that is handled while none is in flight. */
   readonly #alone: Run = { attempts: 1, giveUp: undefined }
-  readonly #readPause: Pause
+  readonly #pause: Pause
+  /** Before the table is read again. */
+  #readPause: Promise<unknown> | undefined
   #failedReads = 0
   #isHeld = false
   #isClosed = false
@@ -59,7 +61,7 @@ export class Handling {
     this.#options = options
     this.#inputs = inputs
     this.#inFlight = new InFlight(inputs.length)
-    this.#readPause = new Pause(clock)
+    this.#pause = new Pause(clock)
     this.#runner = new Runner({
       partition,
       program,
@@ -137,11 +139,12 @@ export class Handling {
   hold(): void {
     this.#isHeld = true
     this.#runner.interrupt()
-    this.#readPause.end()
+    this.#pause.end()
   }
 
   release(): void {
     this.#isHeld = false
+    this.#runner.release()
   }
 
   /** Gives up what runs or waits for acknowledgements; these records are handled anew. */
@@ -155,7 +158,8 @@ export class Handling {
   close(): void {
     this.#isClosed = true
     this.#runner.abandon()
-    this.#readPause.end()
+    this.#pause.end()
+    this.#inFlight.abortDeferred()
   }
 
   /** Of a record that was handled alone. */
@@ -168,6 +172,7 @@ export class Handling {
     if (this.#isClosed || outcome === 'again') return undefined
     if (outcome instanceof Attempt && !isComplete(outcome)) {
       const entry = this.#enter(input, source, record)
+      entry.attempts = this.#alone.attempts
       this.#inFlight.take()
       this.#settle(entry, outcome)
     } else if (outcome instanceof Attempt || outcome === 'ignored') {
@@ -193,15 +198,16 @@ export class Handling {
   }
 
   #begin(entry: Entry): void {
-    entry.attempts = 1
     const { turn } = entry
     const outcome = this.#runner.run(entry.source, entry.record, entry.key, entry)
-    if (outcome instanceof Promise) this.#follow(entry, outcome)
-    else if (entry.turn === turn) this.#settle(entry, outcome)
+    if (outcome instanceof Promise) {
+      // An acknowledgement from within the handler has given it up meanwhile.
+      if (entry.turn !== turn) entry.giveUp?.()
+      this.#follow(entry, outcome, turn)
+    } else if (entry.turn === turn) this.#settle(entry, outcome)
   }
 
-  #follow(entry: Entry, outcome: Promise<RunOutcome>): void {
-    const { turn } = entry
+  #follow(entry: Entry, outcome: Promise<RunOutcome>, turn = entry.turn): void {
     outcome
       .then((settled) => {
         if (this.#isClosed || entry.turn !== turn) return
@@ -218,7 +224,7 @@ export class Handling {
       inFlight.handled(entry, outcome, isComplete(outcome))
       if (!isComplete(outcome)) this.#await(entry, outcome)
     } else if (outcome === 'ignored') inFlight.handled(entry, undefined, true)
-    else if (outcome === 'again') inFlight.putBack(entry)
+    else if (outcome === 'again') this.#putBack(entry, 1)
     else if ('unreadable' in outcome) {
       const pause = this.#unreadable(outcome.unreadable)
       this.#follow(
@@ -229,7 +235,7 @@ export class Handling {
       this.#options.skipped(outcome)
       inFlight.handled(entry, undefined, true)
     } else {
-      inFlight.putBack(entry)
+      this.#putBack(entry, 1)
       this.#options.halted(outcome)
     }
     this.#retire()
@@ -255,10 +261,30 @@ export class Handling {
 
   #refused(entry: Entry, attempt: Attempt, error: unknown): void {
     // What its key has done since rests on what it had set.
+    const { source, record, attempts } = entry
     this.#inFlight.rewind(entry)
-    if (this.#isHeld) return
     this.#inFlight.start(entry)
-    this.#follow(entry, this.#runner.failed(entry.source, entry.record, attempt, error, entry))
+    const pauseMs = this.#runner.next(source, record, attempt, error, attempts)
+    if (typeof pauseMs !== 'number') this.#settle(entry, pauseMs)
+    else if (this.#isHeld) this.#putBack(entry, attempts + 1)
+    else void this.#tryLater(entry, pauseMs, attempts + 1)
+  }
+
+  /** Then it waits for its turn as any other: no more run at once than may. */
+  async #tryLater(entry: Entry, pauseMs: number, attempts: number): Promise<void> {
+    const { turn } = entry
+    await this.#pause.wait(pauseMs, (end) => {
+      entry.giveUp = end
+    })
+    if (this.#isClosed || entry.turn !== turn) return
+    entry.giveUp = undefined
+    this.#putBack(entry, attempts)
+    this.#options.wake()
+  }
+
+  #putBack(entry: Entry, attempts: number): void {
+    entry.attempts = attempts
+    this.#inFlight.putBack(entry)
   }
 
   #retire(): void {
@@ -280,6 +306,11 @@ export class Handling {
 
   /** No fault of the record's: it is taken up again after a while, and after a few tries the table is opened anew. */
   async #unreadable(cause: unknown): Promise<void> {
+    // Several keys at once find the same: it is one failure.
+    if (this.#readPause !== undefined) {
+      await this.#readPause
+      return
+    }
     this.#failedReads += 1
     if (this.#failedReads > maxFailedReads) {
       this.#options.lost('detached', cause)
@@ -287,7 +318,10 @@ export class Handling {
     }
     this.#options.unread(cause, this.#failedReads)
     if (this.#isHeld) return
-    await this.#readPause.wait(backoffMs(this.#failedReads, 10, 1_000))
+    this.#readPause = this.#pause.wait(backoffMs(this.#failedReads, 10, 1_000)).finally(() => {
+      this.#readPause = undefined
+    })
+    await this.#readPause
   }
 
   #read(key: string): Held {

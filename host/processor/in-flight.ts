@@ -88,7 +88,7 @@ export class InFlight {
   }
 
   add(of: Pick<Entry, 'source' | 'record' | 'key' | 'before' | 'after'>): Entry {
-    const recordBytes = of.key.length + of.record.valueBytes
+    const recordBytes = bytesOf(of.key, of.record)
     this.#bytes += recordBytes
     let lane = this.#lanes.get(of.key)
     if (lane === undefined) {
@@ -174,13 +174,17 @@ export class InFlight {
     const { lane } = entry
     const from = lane.entries.indexOf(entry)
     for (const behind of lane.entries.slice(from)) {
-      if (behind.state === 'handled') this.#deferred -= 1
+      if (behind.state === 'handled') {
+        this.#deferred -= 1
+        if (behind.attempt !== undefined) Attempt.abort(behind.attempt)
+      }
       if (behind.state === 'running') {
         this.#stop(behind)
         behind.giveUp?.()
       }
       this.#forget(behind)
       behind.turn += 1
+      behind.attempts = 1
       behind.state = 'waiting'
     }
     lane.next = Math.min(lane.next, from)
@@ -193,6 +197,13 @@ export class InFlight {
     for (const lane of this.#lanes.values()) {
       const first = lane.entries.find(({ state }) => state === 'handled')
       if (first !== undefined) this.rewind(first)
+    }
+  }
+
+  /** Tells user code that still is at it that nobody waits any more. */
+  abortDeferred(): void {
+    for (const { state, attempt } of this.#entries) {
+      if (state === 'handled' && attempt !== undefined) Attempt.abort(attempt)
     }
   }
 
@@ -229,6 +240,14 @@ export class InFlight {
     entry.effectBytes = 0
     entry.attempt = undefined
   }
+}
+
+const overheadBytes = 128
+
+function bytesOf(key: string, { valueBytes, headers }: LogRecord): number {
+  let bytes = overheadBytes + key.length + valueBytes
+  for (const [name, content] of headers) bytes += name.length + content.length
+  return bytes
 }
 
 function newest(entries: readonly Entry[]): Held | undefined {

@@ -55,7 +55,8 @@ export class Runner implements AttemptHost {
   readonly #options: RunnerOptions
   readonly #pause: Pause
   /** Those whose handler has returned a promise. */
-  readonly #awaited = new Set<Run>()
+  readonly #awaited = new Set<() => void>()
+  #isInterrupted = false
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -96,19 +97,24 @@ export class Runner implements AttemptHost {
       const returned = handler(attempt, value)
       if (isThenable(returned)) return this.#await(source, record, attempt, returned, run)
     } catch (error) {
-      return this.failed(source, record, attempt, error, run)
+      return this.#failed(source, record, attempt, error, run)
     }
     return this.#succeeded(source, record, attempt, run)
   }
 
-  /** Ends the pauses between attempts: the outcome is `again`. */
+  /** Ends the pauses between attempts, and begins none until `release`: the outcome is `again`. */
   interrupt(): void {
+    this.#isInterrupted = true
     this.#pause.end()
+  }
+
+  release(): void {
+    this.#isInterrupted = false
   }
 
   /** Gives the running attempts up as well. */
   abandon(): void {
-    for (const run of [...this.#awaited]) run.giveUp?.()
+    for (const giveUp of [...this.#awaited]) giveUp()
     this.interrupt()
   }
 
@@ -120,9 +126,11 @@ export class Runner implements AttemptHost {
     run: Run,
   ): Promise<RunOutcome> {
     // No Promise.race with a promise that outlives the record: each race would leave a reaction behind.
+    let giveUp = (): void => {}
     const ended = await new Promise<'done' | 'abandoned' | { error: unknown }>((resolve) => {
-      run.giveUp = () => resolve('abandoned')
-      this.#awaited.add(run)
+      giveUp = () => resolve('abandoned')
+      run.giveUp = giveUp
+      this.#awaited.add(giveUp)
       const failed = (error: unknown) => resolve({ error })
       try {
         returned.then(() => resolve('done'), failed)
@@ -130,16 +138,33 @@ export class Runner implements AttemptHost {
         failed(error)
       }
     })
-    run.giveUp = undefined
-    this.#awaited.delete(run)
+    if (run.giveUp === giveUp) run.giveUp = undefined
+    this.#awaited.delete(giveUp)
     if (ended === 'done') return await this.#succeeded(source, record, attempt, run)
-    if (ended !== 'abandoned') return await this.failed(source, record, attempt, ended.error, run)
+    if (ended !== 'abandoned') return await this.#failed(source, record, attempt, ended.error, run)
     Attempt.abort(attempt)
     return 'again'
   }
 
-  /** What becomes of a record whose attempt has failed, be it after its handler had returned. Never rejects. */
-  async failed(
+  /** What becomes of a record whose attempt has failed, be it after its handler had returned: the pause before the next one, or the end. */
+  next(
+    source: number,
+    record: LogRecord,
+    attempt: Attempt,
+    error: unknown,
+    attempts: number,
+  ): number | Unreadable | RecordFailure {
+    const unreadable = Attempt.unreadable(attempt)
+    if (unreadable !== undefined) return { unreadable }
+    const { retry } = this.program.options
+    if (!isFinal(error) && attempts < retry.attempts) {
+      return backoffMs(attempts - 1, retry.backoffMs, maxBackoffMs)
+    }
+    const stream = this.program.sources[source]?.stream ?? ''
+    return this.#failure(stream, record, attempt.key, error, attempts)
+  }
+
+  async #failed(
     source: number,
     record: LogRecord,
     attempt: Attempt,
@@ -147,18 +172,15 @@ export class Runner implements AttemptHost {
     run: Run,
   ): Promise<RunOutcome> {
     Attempt.end(attempt)
-    const unreadable = Attempt.unreadable(attempt)
-    if (unreadable !== undefined) return { unreadable }
-    const { retry } = this.program.options
-    if (isFinal(error) || run.attempts >= retry.attempts) {
-      const stream = this.program.sources[source]?.stream ?? ''
-      return this.#failure(stream, record, attempt.key, error, run.attempts)
-    }
-    const pauseMs = backoffMs(run.attempts - 1, retry.backoffMs, maxBackoffMs)
+    const pauseMs = this.next(source, record, attempt, error, run.attempts)
+    if (typeof pauseMs !== 'number') return pauseMs
+    if (this.#isInterrupted) return 'again'
+    let giveUp: (() => void) | undefined
     const isOver = await this.#pause.wait(pauseMs, (end) => {
+      giveUp = end
       run.giveUp = end
     })
-    run.giveUp = undefined
+    if (run.giveUp === giveUp) run.giveUp = undefined
     if (!isOver) return 'again'
     run.attempts += 1
     return await this.run(source, record, attempt.key, run)
@@ -172,7 +194,7 @@ export class Runner implements AttemptHost {
   ): RunOutcome | Promise<RunOutcome> {
     Attempt.end(attempt)
     const failure = Attempt.deferral(attempt)?.failure
-    if (failure !== undefined) return this.failed(source, record, attempt, failure.error, run)
+    if (failure !== undefined) return this.#failed(source, record, attempt, failure.error, run)
     // Caught by the handler, and taken for an absent key perhaps: it does not count all the same.
     const unreadable = Attempt.unreadable(attempt)
     return unreadable === undefined ? attempt : { unreadable }

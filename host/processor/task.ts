@@ -153,6 +153,8 @@ export class Task {
   release(): void {
     this.#holds -= 1
     if (this.#holds === 0) {
+      // Released before it had come to rest: who waited for that need not.
+      this.#settle()
       this.#isSettled = false
       this.#handling.release()
     }
@@ -230,7 +232,11 @@ export class Task {
       const step = this.#handling.advance(aheadBytes < flush.maxBytes)
       if (step !== undefined) return step
       if (this.#holds > 0 || this.#isClosed) return 'yield'
-      if (now - this.#dirtySince >= this.#intervalMs && this.#flushing === undefined) {
+      if (
+        this.#isDirty &&
+        now - this.#dirtySince >= this.#intervalMs &&
+        this.#flushing === undefined
+      ) {
         this.#intervalMs = Math.min(this.#intervalMs * 2, flush.maxIntervalMs)
         this.#startFlush()
       }
