@@ -1,4 +1,5 @@
 // The names that a function's own name gives: its group in the log, and the topics of its table and its loop.
+import { join } from 'node:path'
 
 export interface OwnNames {
   readonly group: string
@@ -11,3 +12,6 @@ export function ownNames(name: string, namespace: string, revision?: string): Ow
   const own = namespace + name + (revision === undefined ? '' : `.${revision}`)
   return { group: own, table: `${own}-table`, loop: `${own}-loop` }
 }
+
+/** The folder of a function's store, within that of all stores. Each revision has a group, and so a table, of its own. */
+export const storePathOf = (tables: string, group: string): string => join(tables, group)

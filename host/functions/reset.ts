@@ -1,8 +1,7 @@
 // Forgets all that a function has made of its inputs, so that it begins anew from their oldest records. The host must not run.
 import { rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Log } from '../log/log.js'
-import { ownNames } from './names.js'
+import { ownNames, storePathOf } from './names.js'
 
 export interface ResetOptions {
   readonly log: Log
@@ -41,7 +40,7 @@ export async function remainsOf({
       records: topic.partitions.reduce((sum, { oldest, stableEnd }) => sum + stableEnd - oldest, 0),
     })),
     positions: (await log.committed(group)).length,
-    hasStore: (await exists(join(tables, name))) || (await exists(asideOf(tables, name))),
+    hasStore: (await exists(storePathOf(tables, group))) || (await exists(asideOf(tables, group))),
   }
 }
 
@@ -52,8 +51,8 @@ export async function remainsOf({
 export function resetSteps(options: ResetOptions, remains: Remains): (() => Promise<void>)[] {
   const { log, tables, name, namespace, revision } = options
   const { group } = ownNames(name, namespace, revision)
-  const store = join(tables, name)
-  const aside = asideOf(tables, name)
+  const store = storePathOf(tables, group)
+  const aside = asideOf(tables, group)
   const drop = () => rm(aside, { recursive: true, force: true })
   return [
     drop,
@@ -70,8 +69,8 @@ export function resetSteps(options: ResetOptions, remains: Remains): (() => Prom
   ]
 }
 
-/** No function can have this name. */
-const asideOf = (tables: string, name: string): string => join(tables, `${name}.reset`)
+/** `~` is in no group's name. */
+const asideOf = (tables: string, group: string): string => storePathOf(tables, `${group}.reset~`)
 
 const exists = (path: string): Promise<boolean> =>
   stat(path).then(

@@ -1,5 +1,5 @@
 // `reset`: the function begins anew, wholly or not at all, wherever it is interrupted.
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { remainsOf, resetSteps } from '#host/functions/reset.js'
@@ -84,6 +84,7 @@ t.test(
     host.save('sum.ts', revised)
     const done = await reset(t, host, 'sum', '--yes', '--json')
     t.match(done, { code: 0, out: /"topics":\["sum\.2-table","sum\.2-loop"\]/ })
+    t.same(readdirSync(join(host.root, '.millrace/tables')), [], 'its store is gone, too')
   },
 )
 
@@ -109,7 +110,7 @@ for (const [done, expected] of [
       }
       t.same(await totals(host), expected)
       t.match(await reset(t, host, 'sum', '--yes'), { code: 0 })
-      t.notOk(existsSync(join(tables, 'sum.reset')))
+      t.notOk(existsSync(join(tables, 'sum.reset~')))
       t.same(await totals(host), anew)
     },
   )
