@@ -1,6 +1,6 @@
 // The catalog of the functions that the registry runs, as they are at the moment of asking.
 import { type HostError, toPlainError } from '../errors.js'
-import type { Log } from '../log/log.js'
+import type { Log, TopicInfo } from '../log/log.js'
 import type {
   Catalog,
   CodecRef,
@@ -205,7 +205,13 @@ export class LiveCatalog implements Catalog, Disposable {
   }
 
   async #partitions(cell: Cell): Promise<PartitionStatus[]> {
-    const topics = await this.#log.describe(cell.edges.inputs.map(({ topic }) => topic))
+    const inputs = cell.edges.inputs.map(({ topic }) => topic)
+    const before = this.#problem()
+    // Closed for a while, and said to be: where each input ends is not known, and the rest is.
+    const topics = await this.#log.describe(inputs).catch((error: unknown) => {
+      if (before === undefined && this.#problem() === undefined) throw error
+      return new Map<string, TopicInfo>()
+    })
     const numbers = Array.from({ length: cell.edges.partitions }, (_, partition) => partition)
     return numbers.flatMap((partition) => {
       const state = cell.partitionState(partition)

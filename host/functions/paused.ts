@@ -31,18 +31,26 @@ export class PausedFunctions {
     return this.#names.has(name)
   }
 
-  /** Resolves when it is written. */
+  /** Resolves when it is written; if that fails, nothing has changed. */
   async set(name: string, isPaused: boolean): Promise<void> {
-    const done = this.#turn.then(() => this.#set(name, isPaused))
-    this.#turn = done.catch(() => {})
-    await done
+    await this.#inTurn(async () => {
+      if (this.#names.has(name) === isPaused) return
+      await this.#save(changed(this.#names, name, isPaused))
+      // One may have been forgotten meanwhile.
+      this.#names = changed(this.#names, name, isPaused)
+    })
   }
 
-  async #set(name: string, isPaused: boolean): Promise<void> {
-    if (this.#names.has(name) === isPaused) return
-    const names = new Set(this.#names)
-    if (isPaused) names.add(name)
-    else names.delete(name)
+  /** Holds at once, and after a restart as soon as `write` has succeeded. */
+  forget(name: string): void {
+    this.#names = changed(this.#names, name, false)
+  }
+
+  async write(): Promise<void> {
+    await this.#inTurn(() => this.#save(this.#names))
+  }
+
+  async #save(names: ReadonlySet<string>): Promise<void> {
     try {
       // Under another name first: the file is whole at any time.
       await writeFile(`${this.#file}.new`, `${JSON.stringify([...names])}\n`)
@@ -50,10 +58,22 @@ export class PausedFunctions {
     } catch (cause) {
       throw new HostError(
         'DATA_NOT_WRITABLE',
-        `${this.#file} cannot be written: ${asHostError(cause).message}; nothing has changed`,
+        `${this.#file} cannot be written: ${asHostError(cause).message}; it is as it was`,
         { cause },
       )
     }
-    this.#names = names
   }
+
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => {})
+    await done
+  }
+}
+
+function changed(names: ReadonlySet<string>, name: string, isPaused: boolean): ReadonlySet<string> {
+  const made = new Set(names)
+  if (isPaused) made.add(name)
+  else made.delete(name)
+  return made
 }

@@ -13,6 +13,7 @@ import { Cell, type CellOptions, describe } from './cell.js'
 import type { Bundle, FunctionDescription } from './description.js'
 import { showError } from './failure.js'
 import type { WorkerSettings } from './messages.js'
+import { storePathOf } from './names.js'
 import type { Operation, Operator } from './operation.js'
 import { PausedFunctions } from './paused.js'
 import { type FunctionPorts, levelPorts } from './ports.js'
@@ -150,9 +151,10 @@ export class Registry implements AsyncDisposable, Operator {
       if (operation !== 'restart') await this.#paused.set(name, operation === 'pause')
       if (operation !== 'pause') this.#quarantine.release(name)
       const cell = entry.cell?.state === 'stopped' ? undefined : entry.cell
-      if (cell !== undefined) await cell[operation]()
-      // Nothing runs, since its file was refused: it may be taken by now.
-      else if (operation !== 'pause') await this.#update(name)
+      await cell?.[operation]()
+      // The file was refused, for nothing runs or for what it has done to the host: it may be taken by now.
+      const isRefused = cell === undefined || entry.error?.code === 'QUARANTINED'
+      if (isRefused && operation !== 'pause') await this.#update(name)
       this.#options.logger.info(`${operation}, by a person`, { function: name })
       return true
     })
@@ -322,12 +324,17 @@ export class Registry implements AsyncDisposable, Operator {
 
   /** No fault of the file's: a log that takes nothing for a while, for instance. */
   #updateLater(name: string): void {
-    clearTimeout(this.#retries.get(name))
+    this.#later(name, () => this.#inTurn(name, () => this.#update(name)))
+  }
+
+  /** One per name or file: the one before is called off. */
+  #later(what: string, work: () => Promise<void>): void {
+    clearTimeout(this.#retries.get(what))
     const timer = setTimeout(() => {
-      this.#retries.delete(name)
-      if (!this.#isStopped) void this.#inTurn(name, () => this.#update(name))
+      this.#retries.delete(what)
+      if (!this.#isStopped) void work()
     }, retryMs)
-    this.#retries.set(name, timer)
+    this.#retries.set(what, timer)
   }
 
   async #run(entry: Entry, bundle: Bundle, logger: Logger): Promise<void> {
@@ -339,6 +346,9 @@ export class Registry implements AsyncDisposable, Operator {
       running.remap(bundle)
       return
     }
+    const quarantined = this.#quarantine.reason(bundle.name, bundle.version)
+    // Saved again by way of another version: that one is sound, and goes on.
+    if (running !== undefined && quarantined !== undefined) throw quarantined.error
     const { log, namespace, partitions } = this.#options
     const stored = running && (await this.#stored(running, logger))
     const description = await this.#describe(bundle, { namespace, stored })
@@ -442,8 +452,7 @@ export class Registry implements AsyncDisposable, Operator {
   #cell(of: Pick<CellOptions, 'bundle' | 'description' | 'edges' | 'logger' | 'counted'>): Cell {
     const { log, tables, settings, ports = levelPorts, drainMs, instance } = this.#options
     const { name, version } = of.bundle
-    // Each revision has a table of its own.
-    const storePath = join(tables, of.description.group)
+    const storePath = storePathOf(tables, of.description.group)
     const isPaused = this.#paused.has(name)
     const quarantined = this.#quarantine.reason(name, version)?.error
     // At once: the first record may be the last that is heard of this host.
@@ -462,7 +471,20 @@ export class Registry implements AsyncDisposable, Operator {
     this.#entries.delete(entry.name)
     await cell?.[Symbol.asyncDispose]()
     // Another function that comes under this name some day has not been paused by anybody.
-    await this.#paused.set(entry.name, false)
+    if (!this.#paused.has(entry.name)) return
+    this.#paused.forget(entry.name)
+    await this.#writePaused()
+  }
+
+  /** Never rejects: what cannot be written is tried again. */
+  async #writePaused(isAgain = false): Promise<void> {
+    const { paused, logger } = this.#options
+    try {
+      await this.#paused.write()
+    } catch (error) {
+      if (!isAgain) logger.warn(`tried again until it is written: ${asHostError(error).message}`)
+      this.#later(paused, () => this.#writePaused(true))
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import { openEmbeddedLog } from '#host/log/embedded/log.js'
 import { createLogger } from '#host/logger.js'
 import { type HostUnderTest, testHost } from '../../support/host.js'
 import { until } from '../../support/until.js'
-import { createProject } from './project.js'
+import { createProject, projectLog, registryOptions } from './project.js'
 
 /** Counts by key, as often as `step`; runs `handle` before, `load` when it is loaded. */
 const count = ({ step = 1, handle = '', load = '' } = {}) => `
@@ -261,40 +261,13 @@ t.test(
     const lines: string[] = []
     const stream = { write: (text: string) => void lines.push(text) }
     const logger = createLogger({ level: 'debug', format: 'json', stream })
-    await using log = await openEmbeddedLog({
-      path: project.path('log'),
-      sync: false,
-      maxQueuedBytes: 1_000_000,
-      maxRecordBytes: 1_000_000,
-      onFailure: (error) => t.error(error),
-    })
+    await using log = await projectLog(t, project)
     const join = log.join.bind(log)
     log.join = async (options) => {
       if (!options.topics.includes('taps')) return await join(options)
       throw new HostError('TOPIC_MISMATCH', 'the log refuses the group')
     }
-    await using registry = new Registry({
-      log,
-      logger,
-      root: project.root,
-      folder: project.path('functions'),
-      tables: project.path('tables'),
-      paused: project.path('paused.json'),
-      supervision: { quarantined: [], suspected: [], vitals: () => {}, released: () => {} },
-      namespace: '',
-      partitions: 2,
-      settings: {
-        flush: { intervalMs: 1, maxIntervalMs: 10, maxBytes: 1_000_000, maxUnfinished: 1_000 },
-        cacheBytes: 1_000_000,
-        maxRecordBytes: 1_000_000,
-        attemptGraceMs: 100,
-        tombstoneRetentionMs: 1_000_000,
-      },
-      drainMs: 200,
-      loadMs: 10_000,
-      sample: { maxValues: 100, maxBytes: 100_000 },
-      instance: 'test',
-    })
+    await using registry = new Registry(registryOptions({ project, log, logger }))
     using catalog = new LiveCatalog(registry, log)
     await project.write('functions/counter.ts', count())
     await registry.start({ watch: true })

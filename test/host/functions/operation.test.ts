@@ -1,5 +1,5 @@
 // pause, resume, restart: what a person may have a function do, and what becomes of it over swaps, threads and hosts.
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { type HostUnderTest, testHost } from '../../support/host.js'
@@ -110,6 +110,20 @@ t.test('a function that was deleted while paused is not paused when it comes bac
   await until('it is gone', async () => (await host.status('counter')) === undefined)
   host.save('counter.ts', counter())
   await host.untilStatus('counter', 'running')
+})
+
+t.test('that one was deleted while paused is written as soon as it can be', async (t) => {
+  const { host } = await start(t, { 'counter.ts': counter() })
+  await operate(host, 'pause')
+  const paused = join(host.root, '.millrace/paused.json')
+  // The file that is renamed to it cannot be written.
+  mkdirSync(`${paused}.new`)
+  host.remove('counter.ts')
+  await until('that is told', () => /paused\.json cannot be written/.test(host.lines.join('')))
+  host.save('counter.ts', counter())
+  await host.untilStatus('counter', 'running')
+  rmSync(`${paused}.new`, { recursive: true })
+  await until('it is written', () => readFileSync(paused, 'utf8') === '[]\n')
 })
 
 t.test('a halted function that is resumed goes on at that record', async (t) => {

@@ -5,6 +5,9 @@ import type { Test } from 'tap'
 import { HostError } from '#host/errors.js'
 import { bundleFunction, functionName } from '#host/functions/bundle.js'
 import type { Bundle } from '#host/functions/description.js'
+import type { RegistryOptions } from '#host/functions/registry.js'
+import { openEmbeddedLog } from '#host/log/embedded/log.js'
+import type { Log } from '#host/log/log.js'
 
 export interface Project {
   readonly root: string
@@ -30,6 +33,42 @@ export function createProject(t: Test): Project {
   }
   return { root, path, write, bundle }
 }
+
+/** In the project's folder; to be closed by the caller, after what uses it. */
+export const projectLog = (t: Test, project: Project): Promise<Log> =>
+  openEmbeddedLog({
+    path: project.path('log'),
+    sync: false,
+    maxQueuedBytes: 1_000_000,
+    maxRecordBytes: 1_000_000,
+    onFailure: (error) => t.error(error),
+  })
+
+/** What a registry of the project's functions needs. */
+export const registryOptions = ({
+  project,
+  ...more
+}: { project: Project } & Pick<RegistryOptions, 'log' | 'logger'>): RegistryOptions => ({
+  ...more,
+  root: project.root,
+  folder: project.path('functions'),
+  tables: project.path('tables'),
+  paused: project.path('paused.json'),
+  supervision: { quarantined: [], suspected: [], vitals: () => {}, released: () => {} },
+  namespace: '',
+  partitions: 2,
+  settings: {
+    flush: { intervalMs: 1, maxIntervalMs: 10, maxBytes: 1_000_000, maxUnfinished: 1_000 },
+    cacheBytes: 1_000_000,
+    maxRecordBytes: 1_000_000,
+    attemptGraceMs: 100,
+    tombstoneRetentionMs: 1_000_000,
+  },
+  drainMs: 200,
+  loadMs: 10_000,
+  sample: { maxValues: 100, maxBytes: 100_000 },
+  instance: 'test',
+})
 
 /** The HostError that `work` rejects with; fails if it rejects with another, or not at all. */
 export async function rejection(work: () => Promise<unknown>): Promise<HostError> {

@@ -1,0 +1,84 @@
+// All functions of a host, when one of them has killed it before, or the log is closed for a while.
+import t, { type Test } from 'tap'
+import { HostError } from '#host/errors.js'
+import { LiveCatalog } from '#host/functions/live-catalog.js'
+import { Registry } from '#host/functions/registry.js'
+import { createLogger } from '#host/logger.js'
+import { until } from '../../support/until.js'
+import { createProject, projectLog, registryOptions } from './project.js'
+
+const counter = (step: number) => `
+import { defineProcessor, json } from 'millrace'
+export default defineProcessor({
+  inputs: { clicks: json() },
+  table: json<number>(),
+  on: { clicks(ctx) { ctx.set((ctx.get() ?? 0) + ${step}) } },
+})`
+
+/** A registry with the function `counter`, whose first version is quarantined or not. */
+async function started(t: Test, { isQuarantined }: { readonly isQuarantined: boolean }) {
+  const project = createProject(t)
+  const { version } = await project.bundle('counter.ts', counter(1))
+  const log = await projectLog(t, project)
+  const released: string[] = []
+  const quarantined = { name: 'counter', version, deaths: 3, isAtLoad: false }
+  const registry = new Registry({
+    ...registryOptions({ project, log, logger: createLogger({ level: 'silent', format: 'json' }) }),
+    supervision: {
+      quarantined: isQuarantined ? [quarantined] : [],
+      suspected: [],
+      vitals: () => {},
+      released: (name) => void released.push(name),
+    },
+  })
+  t.teardown(async () => {
+    await registry[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+  let problem: HostError | undefined
+  const catalog = new LiveCatalog(registry, log, () => problem)
+  t.teardown(() => catalog[Symbol.dispose]())
+  await registry.start({ watch: false })
+  const is = (state: string) =>
+    until(`it is ${state}`, async () => {
+      const status = await catalog.function('counter')
+      return status?.state === state ? status : undefined
+    })
+  const save = async (step: number) => {
+    await project.write('functions/counter.ts', counter(step))
+    await registry.reload()
+  }
+  const setProblem = (error: HostError) => {
+    problem = error
+  }
+  return { registry, log, catalog, version, released, is, save, setProblem }
+}
+
+t.test('a quarantined version that is saved again over another one is refused', async (t) => {
+  const { registry, catalog, version, released, is, save } = await started(t, {
+    isQuarantined: true,
+  })
+  t.match(await is('halted'), { version, error: { code: 'QUARANTINED' } })
+  await save(2)
+  const sound = await is('running')
+  t.match(sound, { error: null })
+  await save(1)
+  t.match(await catalog.function('counter'), {
+    state: 'running',
+    version: sound.version,
+    error: { code: 'QUARANTINED' },
+  })
+  await registry.operate('counter', 'restart')
+  t.match(await catalog.function('counter'), { version, error: null }, 'until a person says so')
+  t.same(released, ['counter'])
+})
+
+t.test('while the log is closed, functions are shown as far as they are known', async (t) => {
+  const { log, catalog, is, setProblem } = await started(t, { isQuarantined: false })
+  await is('running')
+  const error = new HostError('DISK_FULL', 'no room')
+  log.describe = () => Promise.reject(error)
+  await t.rejects(catalog.functions(), { code: 'DISK_FULL' }, 'no other failure is hidden')
+  setProblem(error)
+  t.match(await catalog.functions(), [{ name: 'counter', lag: 0, error: { code: 'DISK_FULL' } }])
+})
