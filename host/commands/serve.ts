@@ -120,14 +120,16 @@ async function run(
     logger.error('the supervisor is gone: the host ends')
     limit(config.limits.stopMs, 1)
   })
-  // Loaded here: help, version and a wrong configuration have no need of the host.
-  const { startHost } = await import('../host.js')
   const toStop = new AbortController()
   const stopped = Promise.race([signal, orphaned ?? signal]).then(() => {
     toStop.abort(new HostError('STOPPING', 'the host stops before it has started'))
     return 0
   })
-  const running = startHost({ config, watch, logger, supervision, signal: toStop.signal })
+  // Loaded here: help, version and a wrong configuration have no need of the host.
+  const running = import('../host.js').then(({ startHost }) =>
+    startHost({ config, watch, logger, supervision, signal: toStop.signal }),
+  )
+  // Before the host is there: a signal that comes meanwhile is taken up when it is.
   if (!isDev) process.on('SIGHUP', () => void reload(running, logger))
   const host = await Promise.race([running, uncaught]).catch((error: unknown) => {
     if (error === toStop.signal.reason) return 0

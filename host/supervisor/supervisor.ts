@@ -57,6 +57,9 @@ class Supervisor {
   /** At least once, by any of the hosts. */
   #hasListened = false
   #listeningSince: number | undefined
+  /** This host has said something: it listens for signals. */
+  #hasSpoken = false
+  #isReloadDue = false
   readonly #blame: Blame
   #suspected: readonly string[] = []
   /** As the host last told. */
@@ -76,7 +79,7 @@ class Supervisor {
       second: (signal) => this.#forward(signal, graceMs),
     })
     if (!options.stopSignals.includes('SIGHUP')) {
-      process.on('SIGHUP', () => this.#host?.kill('SIGHUP'))
+      process.on('SIGHUP', () => this.#reload())
     }
   }
 
@@ -112,6 +115,7 @@ class Supervisor {
     }
     const startedAt = performance.now()
     this.#listeningSince = undefined
+    this.#hasSpoken = false
     const host = fork(module, [...args, '--supervised', JSON.stringify(start)], {
       // In a process group of its own: a Ctrl-C of the terminal reaches the supervisor alone.
       detached: true,
@@ -141,6 +145,8 @@ class Supervisor {
   }
 
   #hear(message: FromHost): void {
+    this.#hasSpoken = true
+    if (this.#isReloadDue) this.#reload()
     switch (message.kind) {
       case 'listening':
         this.#hasListened = true
@@ -187,6 +193,12 @@ class Supervisor {
   #wasSound(): boolean {
     const since = this.#listeningSince
     return since !== undefined && performance.now() - since > soundLifeMs
+  }
+
+  /** A host that does not listen for the signal yet would die of it. */
+  #reload(): void {
+    this.#isReloadDue = !this.#hasSpoken
+    if (this.#hasSpoken) this.#host?.kill('SIGHUP')
   }
 
   #forward(signal: StopSignal, withinMs: number): void {

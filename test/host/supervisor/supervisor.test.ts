@@ -1,6 +1,10 @@
 // The supervisor and the host that it starts, as processes: who dies, who comes back, who is told what.
+import { ChildProcess } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { rm, writeFile as save } from 'node:fs/promises'
 import t, { type Test } from 'tap'
+import { createLogger } from '#host/logger.js'
+import { supervise } from '#host/supervisor/supervisor.js'
 import { Command } from '../../support/command.js'
 import { until } from '../../support/until.js'
 
@@ -210,4 +214,43 @@ t.test('a terminal that is closed ends dev', async (t) => {
   command.child.kill('SIGHUP')
   t.same(await command.ended, { code: 0, signal: null })
   t.notOk(isAlive(pid))
+})
+
+t.test('a host is not lost for a signal: one that comes early, or cannot be sent', async (t) => {
+  const root = t.testdir({
+    'host.mjs': `
+      import { appendFileSync } from 'node:fs'
+      appendFileSync(process.argv[2], 'started\\n')
+      process.on('SIGHUP', () => process.exit(7))
+      process.on('disconnect', () => process.exit(1))
+      process.send({ kind: 'vitals', functions: [] })`,
+    starts: '',
+  })
+  const { kill } = ChildProcess.prototype
+  let refused = 0
+  ChildProcess.prototype.kill = function (this: ChildProcess) {
+    ChildProcess.prototype.kill = kill
+    refused += 1
+    this.emit('error', new Error('kill EPERM'))
+    return false
+  }
+  t.teardown(() => {
+    ChildProcess.prototype.kill = kill
+  })
+  const ended = supervise({
+    module: `${root}/host.mjs`,
+    args: [`${root}/starts`],
+    logger: createLogger({ level: 'silent', format: 'json' }),
+    stopSignals: [],
+    stopMs: 1_000,
+    data: root,
+    blame: { maxCrashes: 3, crashWindowMs: 60_000 },
+    isAnyPort: false,
+    isFinal: (code) => code === 7,
+  })
+  process.emit('SIGHUP', 'SIGHUP')
+  await until('the signal could not be sent', () => refused === 1)
+  process.emit('SIGHUP', 'SIGHUP')
+  t.equal(await ended, 7)
+  t.equal(readFileSync(`${root}/starts`, 'utf8'), 'started\n')
 })
