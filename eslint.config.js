@@ -59,7 +59,7 @@ export default tseslint.config(
   },
   // tap runs subtests one after another by itself.
   {
-    files: ['test/**'],
+    files: ['test/**/*.ts'],
     rules: {
       '@typescript-eslint/no-floating-promises': [
         'error',
@@ -69,8 +69,16 @@ export default tseslint.config(
           ],
         },
       ],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'CallExpression[callee.property.name="testdir"]',
+          message: 'testFolder() of test/support/folder.ts goes after what the test tears down.',
+        },
+      ],
     },
   },
+  { files: ['test/support/folder.ts'], rules: { 'no-restricted-syntax': 'off' } },
   // So does node:test.
   {
     files: ['templates/**'],

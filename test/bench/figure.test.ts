@@ -6,6 +6,7 @@ import { chunks, countByKey, makeEvents } from '#bench/events.js'
 import { median, percentile, ratio } from '#bench/figure.js'
 import { countFloor, packEvents } from '#bench/floor.js'
 import { loadWith } from '#bench/load.js'
+import { testFolder } from '../support/folder.js'
 
 t.test('medians and percentiles are those of the sorted samples', async (t) => {
   t.equal(median([9, 1, 10]), 9)
@@ -43,10 +44,10 @@ t.test('events are the same each time, and spread over all keys', async (t) => {
 })
 
 t.test('the floor reads back what was packed', async (t) => {
-  const path = t.testdir()
+  const path = testFolder(t)
   await packEvents(path, makeEvents(2500, 10))
   t.ok((await countFloor(path)) > 0)
-  await packEvents(t.testdir(), [{ key: 'ä', value: 'no JSON' }])
+  await packEvents(testFolder(t), [{ key: 'ä', value: 'no JSON' }])
   await t.rejects(countFloor(path), SyntaxError)
 })
 

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { transform } from 'esbuild'
 import t from 'tap'
+import { testFolder } from '../support/folder.js'
 
 const repository = resolve(import.meta.dirname, '../..')
 const page = readFileSync(join(repository, 'docs/testing.md'), 'utf8')
@@ -43,7 +44,7 @@ async function run(cwd: string, ...args: string[]): Promise<{ code: number; outp
 }
 
 // Inside of the repository, so that `millrace` is the one that is tested.
-const folder = t.testdir({})
+const folder = testFolder(t)
 
 t.before(async () => {
   for (const { file, source } of examples) {

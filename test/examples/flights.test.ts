@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { type HostProcess, startHostProcess } from '#bench/host-process.js'
+import { testFolder } from '../support/folder.js'
 
 interface Flight {
   readonly origin: string
@@ -92,7 +93,7 @@ async function table(
 
 /** The example's folder, to be changed. */
 async function exampleCopy(t: Test): Promise<{ root: string; data: string }> {
-  const folder = t.testdir({ root: {} })
+  const folder = testFolder(t, { root: {} })
   const root = join(folder, 'root')
   await cp('examples/flights/functions', join(root, 'functions'), { recursive: true })
   return { root, data: join(folder, 'data') }

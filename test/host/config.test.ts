@@ -7,9 +7,11 @@ import { configJsonSchema } from '#host/config-schema.js'
 import { HostError } from '#host/errors.js'
 import { findJsonFault, memberText } from '#host/json-scan.js'
 import { nearest } from '#host/nearest.js'
+import { testFolder } from '../support/folder.js'
 
 const rootOf = (t: Test, file?: unknown): string =>
-  t.testdir(
+  testFolder(
+    t,
     file === undefined
       ? {}
       : { 'host.config.json': typeof file === 'string' ? file : JSON.stringify(file) },

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import t, { type Test } from 'tap'
 import { Random } from '#host/log/memory/random.js'
+import { testFolder } from '../support/folder.js'
 import { HostUnderTest } from '../support/host.js'
 
 const functions = {
@@ -66,7 +67,7 @@ async function emit(running: HostUnderTest, day: number): Promise<void> {
 }
 
 async function makeDays(t: Test): Promise<Days> {
-  const root = t.testdir({ first: {}, second: {}, live: {} })
+  const root = testFolder(t, { first: {}, second: {}, live: {} })
   const live = join(root, 'live')
   const day = async (number: number, name: string) => {
     let running = await host(live)
@@ -128,7 +129,7 @@ t.test('a data folder that is not as it was left', { timeout: 600_000 }, async (
   const random = new Random(seed)
 
   await t.test('a flipped bit in the log: refused with the file, or harmless', async (t) => {
-    t.testdir()
+    testFolder(t)
     let refused = 0
     const files = filesOf(join(days.second.data, 'log'))
     for (const name of [...files, ...files]) {
@@ -149,7 +150,7 @@ t.test('a data folder that is not as it was left', { timeout: 600_000 }, async (
   })
 
   await t.test('a flipped bit in the store: set aside and rebuilt, or harmless', async (t) => {
-    t.testdir()
+    testFolder(t)
     let rebuilt = 0
     const files = filesOf(join(days.second.data, 'tables', 'counter'))
     for (const name of files) {
@@ -164,7 +165,7 @@ t.test('a data folder that is not as it was left', { timeout: 600_000 }, async (
   })
 
   await t.test('a file of the log that is gone, cut short or empty: refused', async (t) => {
-    t.testdir()
+    testFolder(t)
     for (const name of filesOf(join(days.second.data, 'log'))) {
       for (const harm of ['gone', 'cut', 'empty']) {
         const at = root(t, both)
@@ -180,7 +181,7 @@ t.test('a data folder that is not as it was left', { timeout: 600_000 }, async (
   })
 
   await t.test('a file of the store that is gone, cut short or empty: rebuilt', async (t) => {
-    t.testdir()
+    testFolder(t)
     for (const name of filesOf(join(days.second.data, 'tables', 'counter'))) {
       for (const harm of name.endsWith('.ldb') ? ['gone'] : ['cut']) {
         const at = root(t, both)
@@ -193,12 +194,12 @@ t.test('a data folder that is not as it was left', { timeout: 600_000 }, async (
   })
 
   await t.test('no tables: they are replayed', async (t) => {
-    t.testdir()
+    testFolder(t)
     await serves(t, root(t, { log: 'second' }), days.second.table, 'as it was')
   })
 
   await t.test('tables of the day before: brought up from where they are', async (t) => {
-    t.testdir()
+    testFolder(t)
     const at = root(t, { log: 'second', tables: 'first' })
     t.notMatch(await serves(t, at, days.second.table, 'as of the log'), /rebuilt/)
   })
@@ -206,26 +207,26 @@ t.test('a data folder that is not as it was left', { timeout: 600_000 }, async (
   await t.test(
     'a log of the day before: the tables are those of the log, and say so',
     async (t) => {
-      t.testdir()
+      testFolder(t)
       const at = root(t, { log: 'first', tables: 'second' })
       t.match(await serves(t, at, days.first.table, 'as of the log'), /was cut off below/)
     },
   )
 
   await t.test('all of the day before: goes on from there', async (t) => {
-    t.testdir()
+    testFolder(t)
     const at = root(t, { log: 'first', tables: 'first' })
     t.notMatch(await serves(t, at, days.first.table, 'as of that day'), /rebuilt/)
   })
 
   await t.test('tables, and no log: begins anew, and says so', async (t) => {
-    t.testdir()
+    testFolder(t)
     const said = await serves(t, root(t, { tables: 'second' }), new Map(), 'nothing is left')
     t.match(said, /rebuilt from the log: .*deleted and made anew/)
   })
 
   await t.test('tables, and the log of another host: halted, never counted on', async (t) => {
-    t.testdir()
+    testFolder(t)
     const at = root(t, { tables: 'second' })
     const other = await host(join(t.testdirName, 'other'))
     await emit(other, 9)
@@ -240,7 +241,7 @@ t.test('a data folder that is not as it was left', { timeout: 600_000 }, async (
   })
 
   await t.test("somebody else's files", async (t) => {
-    t.testdir()
+    testFolder(t)
     const foreign = async (path: string) => {
       mkdirSync(path, { recursive: true })
       const db = new ClassicLevel(path)
@@ -265,7 +266,7 @@ t.test('a data folder that is not as it was left', { timeout: 600_000 }, async (
   })
 
   await t.test('an older layout: the log is refused, the table rebuilt', async (t) => {
-    t.testdir()
+    testFolder(t)
     const older = root(t, both)
     const log = new ClassicLevel<Buffer, Buffer>(join(dataOf(older), 'log'), {
       keyEncoding: 'buffer',
@@ -289,7 +290,7 @@ t.test('a data folder that is not as it was left', { timeout: 600_000 }, async (
 })
 
 t.test('a value that loses its sum while the host runs: 503, then rebuilt', async (t) => {
-  const running = new HostUnderTest(t.testdir({}), { functions, watch: false })
+  const running = new HostUnderTest(testFolder(t), { functions, watch: false })
   await running.start()
   t.teardown(() => running.stop())
   await emit(running, 1)

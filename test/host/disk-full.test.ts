@@ -3,6 +3,7 @@ import { symlinkSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { type HostProcess, startHostProcess } from '#bench/host-process.js'
+import { testFolder } from '../support/folder.js'
 import { smallDisk } from '../support/small-disk.js'
 import { until } from '../support/until.js'
 
@@ -145,7 +146,7 @@ for (const [title, minFreeBytes, diskBytes] of [
   ['without room kept free: LevelDB meets the end of the disk', 0, 96 * mebibyte],
 ] as const) {
   t.test(`a disk that fills up again and again, ${title}`, { timeout: 240_000 }, async (t) => {
-    const root = t.testdir({
+    const root = testFolder(t, {
       functions,
       'host.config.json': JSON.stringify({ log: { minFreeBytes }, flush: { intervalMs: 20 } }),
     })
@@ -191,7 +192,7 @@ t.test(
   { timeout: 240_000 },
   async (t) => {
     for (const minFreeBytes of [4 * mebibyte, 0]) {
-      const root = t.testdir({
+      const root = testFolder(t, {
         functions,
         'host.config.json': JSON.stringify({ log: { minFreeBytes }, flush: { intervalMs: 20 } }),
       })
@@ -222,7 +223,7 @@ t.test(
   'a full disk of the tables alone: emits go on, the table does when there is room',
   { timeout: 240_000 },
   async (t) => {
-    const root = t.testdir({ functions, data: {} })
+    const root = testFolder(t, { functions, data: {} })
     const disk = smallDisk(t, 64 * mebibyte)
     if (disk === undefined) return
     symlinkSync(disk.path, `${root}/data/tables`)

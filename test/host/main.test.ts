@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { Command } from '../support/command.js'
+import { testFolder } from '../support/folder.js'
 
 const counter = `
 import { defineProcessor, json } from 'millrace'
@@ -13,7 +14,7 @@ export default defineProcessor({
 })`
 
 const project = (t: Test, slow = ''): string =>
-  t.testdir({ functions: { 'click-count.ts': counter.replace('SLOW', slow) } })
+  testFolder(t, { functions: { 'click-count.ts': counter.replace('SLOW', slow) } })
 
 t.test(
   'help names the commands, with an example of each; the version is that of the package',
@@ -138,7 +139,7 @@ t.test('Ctrl-C through npm, which comes twice at once, is one signal', async (t)
 })
 
 t.test('a folder that is not there is an error, not an empty host', async (t) => {
-  const root = t.testdir({ app: { 'host.config.json': '{"functions":"nix"}' } })
+  const root = testFolder(t, { app: { 'host.config.json': '{"functions":"nix"}' } })
   for (const [args, said] of [
     [['dev', '--root', `${root}/typo`], /--root: there is no folder .*typo/],
     [['start', '--root', `${root}/app`], /functions: there is no folder .*nix/],

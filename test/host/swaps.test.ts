@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import type { ProcessSample } from '#bench/sampler.js'
+import { testFolder } from '../support/folder.js'
 import { until } from '../support/until.js'
 
 /** `MILLRACE_TEST_SWAPS=1000` for the whole thing; fewer say the same of everything but slow growth. */
@@ -75,7 +76,7 @@ async function startSampledHost(t: Test, root: string) {
 }
 
 t.test(`${swaps} swaps under load`, { timeout: 1_200_000 }, async (t) => {
-  const root = t.testdir({ functions: {} })
+  const root = testFolder(t, { functions: {} })
   const save = (name: Name, round: number) =>
     writeFileSync(join(root, 'functions', `${name}.ts`), sources[name](round))
   for (const name of names) save(name, 0)

@@ -40,7 +40,10 @@ export class Command {
       code: code as number | null,
       signal: signal as string | null,
     }))
-    t.teardown(() => this.child.kill('SIGKILL'))
+    t.teardown(async () => {
+      this.child.kill('SIGKILL')
+      await this.ended
+    })
   }
 
   /** Resolves when the text has been printed; rejects when the process ends first. */

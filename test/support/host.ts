@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { loadConfig } from '#host/config.js'
 import { type RunningHost, startHost } from '#host/host.js'
 import { createLogger } from '#host/logger.js'
+import { testFolder } from './folder.js'
 import { until } from './until.js'
 
 export interface TestHostOptions {
@@ -116,7 +117,7 @@ async function tokenOf(response: Response): Promise<string> {
 
 /** Started, and stopped at the end of the test. */
 export async function testHost(t: Test, options: TestHostOptions): Promise<HostUnderTest> {
-  const host = new HostUnderTest(t.testdir({}), options)
+  const host = new HostUnderTest(testFolder(t), options)
   t.teardown(() => host.stop())
   await host.start()
   return host

@@ -14,7 +14,7 @@ export interface SmallDisk {
 
 /** Undefined, and said so in the test's output: this machine does not let the test mount one. */
 export function smallDisk(t: Test, bytes: number): SmallDisk | undefined {
-  // Not in the test's own folder: that is removed before what the test has taken down is.
+  // Not in the test's own folder, which is emptied when it is asked for a second time.
   const path = mkdtempSync(join(tmpdir(), 'small-disk-'))
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', path], { stdio: 'pipe' })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { Command } from '../../support/command.js'
+import { testFolder } from '../../support/folder.js'
 
 const run = async (t: Test, ...args: string[]) => {
   const command = new Command(t, args)
@@ -13,7 +14,7 @@ const run = async (t: Test, ...args: string[]) => {
 }
 
 t.test('init makes a project, adds to it with --force, and never overwrites', async (t) => {
-  const root = join(t.testdir({}), 'My App')
+  const root = join(testFolder(t), 'My App')
   const made = await run(t, 'init', root, '--millrace', './millrace-0.1.0.tgz')
   t.match(made, { code: 0, out: /Next:\n[\s\S]*npm install\n {2}npm run dev/ })
   t.same(readdirSync(root).sort(), [
@@ -42,7 +43,7 @@ t.test('init makes a project, adds to it with --force, and never overwrites', as
 t.test(
   'new makes a function, with its test where there are tests, under a right name',
   async (t) => {
-    const root = t.testdir({ functions: { 'taken.mts': '' } })
+    const root = testFolder(t, { functions: { 'taken.mts': '' } })
     t.match(await run(t, 'new', 'big-orders', '--root', root, '--template', 'filter', '--json'), {
       code: 0,
       out: /"written":\["functions\/big-orders.ts"\]/,
@@ -77,7 +78,7 @@ t.test('each template passes its own test', async (t) => {
 t.test('check finds what the host would refuse, with the line, and touches nothing', async (t) => {
   const sound =
     "import { defineProcessor, json } from 'millrace'\nexport default defineProcessor({ inputs: { s: json() }, table: json(), on: { s() {} } })"
-  const root = t.testdir({
+  const root = testFolder(t, {
     functions: {
       'good.ts': sound,
       'syntax.ts': 'export default {{',

@@ -22,6 +22,7 @@ import {
   failpointsVariable,
   passedFile,
 } from '../../support/crash/failpoints.js'
+import { testFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
 import { Account, type Tables } from './account.js'
 import { type FunctionName, names, sources, tables } from './functions.js'
@@ -60,7 +61,7 @@ export class Project {
     const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now() % 1_000_000)
     t.comment(`MILLRACE_TEST_SEED=${seed}`)
     this.random = new Choice(seed)
-    this.#root = t.testdir({ functions: {}, points: {} })
+    this.#root = testFolder(t, { functions: {}, points: {} })
     for (const name of names) this.save(name)
     t.teardown(() => this.#host?.kill())
   }

@@ -8,6 +8,7 @@ import type { Bundle } from '#host/functions/description.js'
 import type { RegistryOptions } from '#host/functions/registry.js'
 import { openEmbeddedLog } from '#host/log/embedded/log.js'
 import type { Log } from '#host/log/log.js'
+import { testFolder } from '../../support/folder.js'
 
 export interface Project {
   readonly root: string
@@ -19,7 +20,7 @@ export interface Project {
 }
 
 export function createProject(t: Test): Project {
-  const root = t.testdir({ functions: {}, lib: {} })
+  const root = testFolder(t, { functions: {}, lib: {} })
   const path = (name: string) => join(root, name)
   const write = async (name: string, text: string) => {
     await mkdir(dirname(path(name)), { recursive: true })

@@ -9,6 +9,7 @@ import { createLogger } from '#host/logger.js'
 import { Progress } from '#host/processor/progress.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import type { TableStore } from '#host/tables/store.js'
+import { testFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
 
 /** A thread that answers each request as told, and counts its answers where the main thread sees them. */
@@ -138,7 +139,7 @@ t.test('the damaged table of a function that may not run is opened anew without 
   const { logger } = keptThread(t, {})
   const table: LocalTable = new LocalTable({
     name: 'counter',
-    path: join(t.testdir({ counter: {} }), 'counter'),
+    path: join(testFolder(t, { counter: {} }), 'counter'),
     partitions: 1,
     logger,
     openStore: async () => {

@@ -22,6 +22,7 @@ import { createLogger, type Logger } from '#host/logger.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import type { Change, PartitionMeta } from '#host/tables/store.js'
 import { createTableView } from '#host/tables/view.js'
+import { testFolder } from '../../support/folder.js'
 
 export const partitions = 4
 
@@ -187,7 +188,7 @@ export function createFixture(
   t: Test,
   { env = {}, gate: wrap = createGate }: FixtureOptions = {},
 ): Fixture {
-  const root = t.testdir({})
+  const root = testFolder(t)
   const config = loadConfig({ root, env })
   const log = createMemoryLog()
   const catalog = new FakeCatalog(log)

@@ -7,6 +7,7 @@ import { Crc32c } from '#host/leveldb/crc32c.js'
 import { inspectDatabase } from '#host/leveldb/inspect.js'
 import { unsnap } from '#host/leveldb/snappy.js'
 import { Random } from '#host/log/memory/random.js'
+import { testFolder } from '../../support/folder.js'
 
 const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now() % 1_000_000)
 const random = new Random(seed)
@@ -14,7 +15,7 @@ t.comment(`MILLRACE_TEST_SEED=${seed}`)
 
 /** A closed database with table files and a journal. */
 async function database(t: Test): Promise<string> {
-  const path = join(t.testdir(), 'database')
+  const path = join(testFolder(t), 'database')
   const open = async () => {
     const db = new ClassicLevel<Buffer, Buffer>(path, {
       keyEncoding: 'buffer',

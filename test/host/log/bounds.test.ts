@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type EmbeddedLogOptions, openEmbeddedLog } from '#host/log/embedded/log.js'
 import type { Log } from '#host/log/log.js'
+import { testFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
 import { from, record, take } from './conformance.js'
 
@@ -45,7 +46,7 @@ function noise(seed: number, length: number): Buffer {
 const mebibyte = 1024 * 1024
 
 void t.test('300,000 updates of 1,000 keys take no more room than some of them', async (t) => {
-  const path = t.testdir()
+  const path = testFolder(t)
   const log = await open(t, path, {
     compaction: { minBytes: mebibyte, dirtyRatio: 0.5, keyBytes: 16 * mebibyte },
   })
@@ -88,7 +89,7 @@ void t.test('300,000 updates of 1,000 keys take no more room than some of them',
 })
 
 void t.test('a stream of bounded size takes bounded room, and loses only its oldest', async (t) => {
-  const path = t.testdir()
+  const path = testFolder(t)
   const log = await open(t, path, { intervalMs: 20, retentionBytes: 2 * mebibyte })
   await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 2 }])
   const records = 60_000

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import type { Log, LogRecord, RecordToAppend } from '#host/log/log.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import { recover } from '#host/tables/recovery.js'
+import { testFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
 import { from, logConformance, record, values } from './conformance.js'
 import {
@@ -61,12 +62,12 @@ function randomOf(seed: number): (below: number) => number {
 }
 
 logConformance(t, 'embedded, compacted', async (t) => {
-  const { log, compact } = await open(t, { path: t.testdir() })
+  const { log, compact } = await open(t, { path: testFolder(t) })
   return { log, compact }
 })
 
 void t.test('of each key the last record stays, at its offset', async (t) => {
-  const { log, compact } = await open(t, { path: t.testdir() })
+  const { log, compact } = await open(t, { path: testFolder(t) })
   await log.ensure([table])
   for (const value of ['1', '2', '3']) {
     await log.append([set('a', value), set('b', value, { headers: [['h', Buffer.from(value)]] })])
@@ -87,7 +88,7 @@ void t.test('of each key the last record stays, at its offset', async (t) => {
 })
 
 void t.test('the last entry of a partition is left as it is', async (t) => {
-  const { log, compact } = await open(t, { path: t.testdir() })
+  const { log, compact } = await open(t, { path: testFolder(t) })
   await log.ensure([table])
   await compact('counts', 0)
   await log.append([set('a', '1'), set('a', '2')])
@@ -100,7 +101,7 @@ void t.test('the last entry of a partition is left as it is', async (t) => {
 
 void t.test('a deletion stays for its time, counted from when it was found', async (t) => {
   let time = 1_000_000
-  const path = t.testdir()
+  const path = testFolder(t)
   const now = (): number => time
   let own = await openInProcess({ path, now })
   const pass = async (): Promise<string[]> => {
@@ -127,7 +128,7 @@ void t.test('a deletion stays for its time, counted from when it was found', asy
 
 void t.test('the newest record stays, though it is a deletion: it has the positions', async (t) => {
   let time = 1
-  const { log, compact } = await open(t, { path: t.testdir(), now: () => time })
+  const { log, compact } = await open(t, { path: testFolder(t), now: () => time })
   await log.ensure([table])
   await log.append([set('a', '1')])
   await log.append([set('a', null, { headers: [['positions', Buffer.from('7')]] })])
@@ -141,7 +142,7 @@ void t.test('the newest record stays, though it is a deletion: it has the positi
 })
 
 void t.test('records without a key are no one’s older ones', async (t) => {
-  const { log, compact } = await open(t, { path: t.testdir() })
+  const { log, compact } = await open(t, { path: testFolder(t) })
   await log.ensure([table])
   for (const value of ['1', '2']) {
     await log.append([record('counts', 0, value, { key: null }), set('', value)])
@@ -154,7 +155,7 @@ void t.test('records without a key are no one’s older ones', async (t) => {
 for (let seed = 1; seed <= 6; seed++) {
   void t.test(`a table reads alike before and after any passes (seed ${seed})`, async (t) => {
     const random = randomOf(seed)
-    const path = t.testdir()
+    const path = testFolder(t)
     let time = 1_000_000
     const now = (): number => time
     let own = await openInProcess({ path, now })
@@ -250,7 +251,7 @@ void t.test('a kill at any write of a pass leaves a table that reads the same', 
   let isWhole = false
   let kills = 0
   for (let nth = 1; !isWhole; nth++) {
-    const path = t.testdir({})
+    const path = testFolder(t)
     const intact = await openInProcess({ path: `${path}/${nth}` })
     await write(intact.log)
     const expected = await stateOf(intact.log)
@@ -275,7 +276,7 @@ void t.test('a kill at any write of a pass leaves a table that reads the same', 
 })
 
 void t.test('a reader whose entry was merged into another goes on', async (t) => {
-  const { log, compact } = await open(t, { path: t.testdir() })
+  const { log, compact } = await open(t, { path: testFolder(t) })
   await log.ensure([table])
   // Larger than what a reader takes of a partition at least.
   const pad = '.'.repeat(20_000)
@@ -301,7 +302,7 @@ void t.test('a reader whose entry was merged into another goes on', async (t) =>
 
 void t.test('readers and appends go on while passes run one after the other', async (t) => {
   const own = await open(t, {
-    path: t.testdir(),
+    path: testFolder(t),
     maintenance: {
       intervalMs: 5,
       compaction: { minBytes: 1, dirtyRatio: 0, keyBytes: 100_000 },
@@ -345,7 +346,7 @@ void t.test('a topic that is removed under a pass does not come back', async (t)
   let removal: Promise<unknown> | undefined
   let isPassing = false
   const own: InProcessLog = await open(t, {
-    path: t.testdir(),
+    path: testFolder(t),
     wrap: (database) =>
       watched(database, (method) => {
         // A pass reads its entries: the topic goes in between.
@@ -366,7 +367,7 @@ void t.test('a topic that is removed under a pass does not come back', async (t)
 })
 
 void t.test('a damaged table is warned of once and left alone, others are compacted', async (t) => {
-  const path = t.testdir()
+  const path = testFolder(t)
   const names = ['counts', 'others']
   const own = await openInProcess({ path })
   await own.log.ensure(names.map((name) => ({ ...table, name })))
@@ -398,7 +399,7 @@ for (let seed = 1; seed <= 4; seed++) {
     const random = randomOf(seed)
     const tombstoneRetentionMs = 1000
     let time = 1_000_000
-    const own = await open(t, { path: t.testdir(), now: () => time })
+    const own = await open(t, { path: testFolder(t), now: () => time })
     await own.log.ensure([table])
     const store = createMemoryStore().partition(0)
     const model = new Map<string, string>()
@@ -443,7 +444,7 @@ for (let seed = 1; seed <= 4; seed++) {
 
 void t.test('a last entry that is large keeps nothing else from being maintained', async (t) => {
   const { log } = await open(t, {
-    path: t.testdir(),
+    path: testFolder(t),
     maintenance: {
       intervalMs: 5,
       retentionMs: 1,
@@ -461,7 +462,7 @@ void t.test('a last entry that is large keeps nothing else from being maintained
 void t.test('a pass holds a bounded part of what it drops', async (t) => {
   let writes = 0
   const { log, compact } = await open(t, {
-    path: t.testdir(),
+    path: testFolder(t),
     wrap: (database) =>
       watched(database, (method) => {
         writes += Number(method === 'batch')

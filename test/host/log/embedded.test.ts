@@ -12,6 +12,7 @@ import { ClassicLevel } from 'classic-level'
 import t, { type Test } from 'tap'
 import { type EmbeddedLogOptions, openEmbeddedLog } from '#host/log/embedded/log.js'
 import type { Log } from '#host/log/log.js'
+import { testFolder } from '../../support/folder.js'
 import { from, logConformance, readUntil, record, take, total, values } from './conformance.js'
 
 async function open(
@@ -30,13 +31,13 @@ async function open(
 
 const close = async (log: Log): Promise<void> => log[Symbol.asyncDispose]()
 
-logConformance(t, 'embedded', async (t) => ({ log: await open(t, t.testdir()) }))
+logConformance(t, 'embedded', async (t) => ({ log: await open(t, testFolder(t)) }))
 logConformance(t, 'embedded, sync', async (t) => ({
-  log: await open(t, t.testdir(), { sync: true }),
+  log: await open(t, testFolder(t), { sync: true }),
 }))
 
 void t.test('a log that is opened again has all it had, in a new epoch', async (t) => {
-  const path = t.testdir()
+  const path = testFolder(t)
   const log = await open(t, path)
   await log.ensure([
     { name: 'clicks', kind: 'stream', partitions: 2 },
@@ -71,7 +72,7 @@ void t.test('a log that is opened again has all it had, in a new epoch', async (
 void t.test(
   'a topic that is removed leaves nothing, also when its removal was cut short',
   async (t) => {
-    const path = t.testdir()
+    const path = testFolder(t)
     const log = await open(t, path)
     const topic = { name: 'clicks', kind: 'stream', partitions: 1 } as const
     await log.ensure([topic])
@@ -142,7 +143,7 @@ const ways: Record<string, (entry: Buffer) => Buffer> = {
 
 for (const [what, damage] of Object.entries(ways)) {
   void t.test(`an entry with ${what} is named as damaged, never read as another`, async (t) => {
-    const path = t.testdir()
+    const path = testFolder(t)
     const log = await open(t, path)
     await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
     await log.append([record('clicks', 0, 'before', { timestamp: 1 })])
@@ -178,7 +179,7 @@ for (const [what, damage] of Object.entries(ways)) {
 }
 
 void t.test('a damaged partition keeps nothing back of those that are read with it', async (t) => {
-  const path = t.testdir()
+  const path = testFolder(t)
   const log = await open(t, path)
   await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 2 }])
   const sent = Array.from({ length: 20 }, (_, i) => record('clicks', i % 2, `${i}`))
@@ -213,7 +214,7 @@ void t.test('a damaged partition keeps nothing back of those that are read with 
 })
 
 void t.test('files with other bytes are named as damaged, at the start or when read', async (t) => {
-  const path = t.testdir()
+  const path = testFolder(t)
   let log = await open(t, path)
   await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
   const value = randomBytes(500_000)
@@ -251,7 +252,7 @@ void t.test('files with other bytes are named as damaged, at the start or when r
 })
 
 void t.test('a manifest of other bytes keeps the log shut', async (t) => {
-  const path = t.testdir()
+  const path = testFolder(t)
   const log = await open(t, path)
   await close(log)
   const manifest = (await readdir(path)).find((file) => file.startsWith('MANIFEST')) ?? ''
@@ -260,7 +261,7 @@ void t.test('a manifest of other bytes keeps the log shut', async (t) => {
 })
 
 void t.test('a last entry that is no entry any more keeps the log shut', async (t) => {
-  const path = t.testdir()
+  const path = testFolder(t)
   const log = await open(t, path)
   await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
   await log.append([record('clicks', 0, 'a')])
@@ -272,7 +273,7 @@ void t.test('a last entry that is no entry any more keeps the log shut', async (
 void t.test(
   'a last entry with damaged records is passed by appends, and told to readers',
   async (t) => {
-    const path = t.testdir()
+    const path = testFolder(t)
     const log = await open(t, path)
     await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
     await log.append([record('clicks', 0, 'a'), record('clicks', 0, 'b')])
@@ -290,7 +291,7 @@ void t.test(
 )
 
 void t.test('an entry under the key of another is named as damaged', async (t) => {
-  const path = t.testdir()
+  const path = testFolder(t)
   const log = await open(t, path)
   await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
   await log.append([record('clicks', 0, 'a')])
@@ -307,7 +308,7 @@ void t.test('an entry under the key of another is named as damaged', async (t) =
 
 for (const [what, prefix] of Object.entries({ topic: 0x02, position: 0x04, counter: 0x00 })) {
   void t.test(`a ${what} with a flipped bit keeps the log shut`, async (t) => {
-    const path = t.testdir()
+    const path = testFolder(t)
     const log = await open(t, path)
     await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
     await log.append([record('clicks', 0, 'a')])
@@ -326,7 +327,7 @@ for (const [what, prefix] of Object.entries({ topic: 0x02, position: 0x04, count
 }
 
 void t.test('an append that meets a removal goes to the topic that was made anew', async (t) => {
-  const log = await open(t, t.testdir())
+  const log = await open(t, testFolder(t))
   const topic = { name: 'clicks', kind: 'stream', partitions: 1 } as const
   await log.ensure([topic])
   await log.append([record('clicks', 0, 'old')])
@@ -341,7 +342,7 @@ void t.test('an append that meets a removal goes to the topic that was made anew
 })
 
 void t.test('a commit never moves the position of a topic that was made anew', async (t) => {
-  const log = await open(t, t.testdir())
+  const log = await open(t, testFolder(t))
   const topics = ['clicks', 'out'].map((name) => ({ name, kind: 'stream', partitions: 1 }) as const)
   await log.ensure(topics)
   await log.append([record('clicks', 0, 'old')])
@@ -371,7 +372,7 @@ void t.test('a commit never moves the position of a topic that was made anew', a
 })
 
 void t.test('an output that is removed under a commit in flight leaves it unknown', async (t) => {
-  const log = await open(t, t.testdir())
+  const log = await open(t, testFolder(t))
   const topics = ['clicks', 'out'].map((name) => ({ name, kind: 'stream', partitions: 1 }) as const)
   await log.ensure(topics)
   const writer = await log.openWriter('g', 0)
@@ -393,7 +394,7 @@ void t.test('an output that is removed under a commit in flight leaves it unknow
 })
 
 void t.test('one folder has one owner, whichever way it is spelled', async (t) => {
-  const path = `${t.testdir()}/log`
+  const path = `${testFolder(t)}/log`
   await open(t, path)
   const locked = { code: 'DATA_LOCKED', message: new RegExp(`process ${process.pid}`) }
   await t.rejects(open(t, path), locked)
@@ -405,7 +406,7 @@ void t.test('one folder has one owner, whichever way it is spelled', async (t) =
 })
 
 void t.test('a folder that is no log of ours is left alone', async (t) => {
-  const path = t.testdir({ file: 'text' })
+  const path = testFolder(t, { file: 'text' })
   await t.rejects(open(t, `${path}/file`), { code: 'DATA_NOT_WRITABLE' })
   const foreign = new ClassicLevel(`${path}/foreign`)
   await foreign.put('a', 'b')
@@ -421,7 +422,7 @@ void t.test('a folder that is no log of ours is left alone', async (t) => {
 })
 
 void t.test('appends are refused when too much waits, commits are not', async (t) => {
-  const log = await open(t, t.testdir(), { maxQueuedBytes: 200_000 })
+  const log = await open(t, testFolder(t), { maxQueuedBytes: 200_000 })
   await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
   const writer = await log.openWriter('g', 0)
   const some = [record('clicks', 0, 'x'.repeat(40_000))]
@@ -438,7 +439,7 @@ void t.test('appends are refused when too much waits, commits are not', async (t
 })
 
 void t.test('a partition limit is named when it is reached, and removal makes room', async (t) => {
-  const path = t.testdir()
+  const path = testFolder(t)
   const log = await open(t, path, { maxPartitions: 4 })
   const spec = (name: string, partitions: number) => ({ name, kind: 'stream', partitions }) as const
   await log.ensure([spec('a', 3)])
@@ -456,7 +457,7 @@ void t.test('a partition limit is named when it is reached, and removal makes ro
 })
 
 void t.test('another thread reads, appends, commits and is woken through share()', async (t) => {
-  const log = await open(t, t.testdir())
+  const log = await open(t, testFolder(t))
   await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 2 }])
   const { description, transfer } = log.share()
   const code = `
@@ -502,7 +503,7 @@ void t.test('another thread reads, appends, commits and is woken through share()
 })
 
 void t.test('a thread that ends without closing leaves the log whole', async (t) => {
-  const log = await open(t, t.testdir())
+  const log = await open(t, testFolder(t))
   await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
   for (let i = 0; i < 3; i++) {
     const { description, transfer } = log.share()
@@ -527,7 +528,7 @@ void t.test('a thread that ends without closing leaves the log whole', async (t)
 })
 
 void t.test('a thread that ends while it sends takes no room from others', async (t) => {
-  const log = await open(t, t.testdir(), { maxQueuedBytes: 200_000 })
+  const log = await open(t, testFolder(t), { maxQueuedBytes: 200_000 })
   await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
   const { description, transfer } = log.share()
   const code = `
@@ -551,7 +552,7 @@ void t.test('a thread that ends while it sends takes no room from others', async
 })
 
 void t.test('what other threads have queued counts, too', async (t) => {
-  const log = await open(t, t.testdir(), { maxQueuedBytes: 200_000 })
+  const log = await open(t, testFolder(t), { maxQueuedBytes: 200_000 })
   await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
   const { description, transfer } = log.share()
   // Commits are never refused: the thread keeps more than half of the room taken.
@@ -589,7 +590,7 @@ void t.test('what other threads have queued counts, too', async (t) => {
 })
 
 void t.test('a log that cannot write fails for good, and says so to everyone', async (t) => {
-  const path = `${t.testdir()}/log`
+  const path = `${testFolder(t)}/log`
   const failures: unknown[] = []
   const log = await open(t, path, { onFailure: (error) => failures.push(error) })
   await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
@@ -685,7 +686,7 @@ function appender(t: Test, path: string, seed: number): Child {
 }
 
 void t.test('what was acknowledged survives kill -9, whole', { timeout: 200_000 }, async (t) => {
-  const path = `${t.testdir()}/log`
+  const path = `${testFolder(t)}/log`
   const acknowledged = new Set<string>()
   const committed = [0, 0]
   for (let seed = 1; seed <= 10; seed++) {

@@ -1,6 +1,7 @@
 // Retention of streams in the embedded log: what goes, what stays, and what readers and positions find afterwards.
 import t, { type Test } from 'tap'
 import type { RecordToAppend } from '#host/log/log.js'
+import { testFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
 import { from, record, take, values } from './conformance.js'
 import {
@@ -33,7 +34,7 @@ const entries = async ({ database }: InProcessLog): Promise<number> =>
 
 void t.test('what is too old goes, oldest first and in whole entries', async (t) => {
   let time = start
-  const path = t.testdir()
+  const path = testFolder(t)
   const own = await openInProcess({ path, now: () => time })
   const { log } = own
   await log.ensure([stream])
@@ -59,7 +60,7 @@ void t.test('what is too old goes, oldest first and in whole entries', async (t)
 
 void t.test('a partition of which all has gone goes on where it ended', async (t) => {
   let time = start
-  const path = t.testdir()
+  const path = testFolder(t)
   const own = await openInProcess({ path, now: () => time })
   await own.log.ensure([stream])
   await own.log.append([click('a'), click('b'), click('c')])
@@ -84,7 +85,7 @@ void t.test(
   'neither what says it is old but came lately goes, nor what says it is new',
   async (t) => {
     let time = start
-    const own = await open(t, { path: t.testdir(), now: () => time })
+    const own = await open(t, { path: testFolder(t), now: () => time })
     await own.log.ensure([stream])
     await own.log.append([click('long ago', { timestamp: 0 })])
     await own.expire('clicks', 0, { retentionMs: 1000 })
@@ -100,7 +101,7 @@ void t.test(
 )
 
 void t.test('a partition keeps at least its bytes, and not much more', async (t) => {
-  const own = await open(t, { path: t.testdir() })
+  const own = await open(t, { path: testFolder(t) })
   await own.log.ensure([stream])
   for (let i = 0; i < 100; i++) await own.log.append([click(`${i}`.padStart(1000, '.'))])
   await own.expire('clicks', 0, { retentionBytes: 20_000 })
@@ -114,7 +115,7 @@ void t.test('a partition keeps at least its bytes, and not much more', async (t)
 
 void t.test('a damaged entry goes with those behind it', async (t) => {
   let time = start
-  const path = t.testdir()
+  const path = testFolder(t)
   const own = await openInProcess({ path, now: () => time })
   await own.log.ensure([stream])
   for (let i = 0; i < 3; i++) await own.log.append([click(`${i}`)])
@@ -129,7 +130,7 @@ void t.test('a damaged entry goes with those behind it', async (t) => {
 })
 
 void t.test('a kill at any write leaves a stream that ends where it did', async (t) => {
-  const folder = t.testdir()
+  const folder = testFolder(t)
   let isWhole = false
   let kills = 0
   for (let nth = 1; !isWhole; nth++) {
@@ -169,7 +170,7 @@ void t.test('a kill at any write leaves a stream that ends where it did', async 
 void t.test('each stream has its own retention, else that of the log', async (t) => {
   let time = start
   const own = await open(t, {
-    path: t.testdir(),
+    path: testFolder(t),
     now: () => time,
     maintenance: { intervalMs: 2, retentionMs: 1000 },
   })
@@ -203,7 +204,7 @@ void t.test(
       const seen: unknown[] = []
       let time = start
       const own = await openInProcess({
-        path: `${t.testdir({})}/${sync}`,
+        path: `${testFolder(t)}/${sync}`,
         sync,
         now: () => time,
         wrap: (database) =>

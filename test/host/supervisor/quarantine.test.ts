@@ -4,6 +4,7 @@ import { writeFile as save } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Command } from '../../support/command.js'
+import { testFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
 
 const counter = (stream: string, before = '') => `
@@ -55,7 +56,7 @@ const start = (t: Test, root: string, env: Readonly<Record<string, string>> = {}
 t.test(
   'a function that exhausts the heap again and again is quarantined, and mended',
   async (t) => {
-    const root = t.testdir({
+    const root = testFolder(t, {
       functions: { 'bomb.ts': counter('bombs', exhaust), 'sound.ts': counter('clicks') },
     })
     const secret = 'do-not-write-this-down'
@@ -89,7 +90,7 @@ t.test(
 )
 
 t.test('a quarantined function is tried again when a person says so', async (t) => {
-  const root = t.testdir({ functions: { 'bomb.ts': counter('bombs', exhaust) } })
+  const root = testFolder(t, { functions: { 'bomb.ts': counter('bombs', exhaust) } })
   const command = start(t, root, { MILLRACE_SUPERVISOR_MAX_CRASHES: '1' })
   const { url } = await command.host()
   await emit(url, 'bombs', 'x')
@@ -104,7 +105,7 @@ t.test(
   'of several that ran each time, the one is found that kills the host without a trace',
   async (t) => {
     const kill = "process.kill(process.pid, 'SIGKILL')"
-    const root = t.testdir({
+    const root = testFolder(t, {
       functions: {
         'bomb.ts': counter('bombs', kill),
         'first.ts': counter('clicks'),
@@ -121,7 +122,7 @@ t.test(
 )
 
 t.test('a file that kills the host while it is loaded is not loaded again', async (t) => {
-  const root = t.testdir({
+  const root = testFolder(t, {
     functions: {
       'bomb.ts': `process.kill(process.pid, 'SIGKILL')\n${counter('bombs')}`,
     },

@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { createLogger } from '#host/logger.js'
 import { supervise } from '#host/supervisor/supervisor.js'
 import { Command } from '../../support/command.js'
+import { testFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
 
 const counter = `
@@ -16,7 +17,7 @@ export default defineProcessor({
   on: { clicks(ctx) { ctx.set((ctx.get() ?? 0) + 1) } },
 })`
 
-const project = (t: Test): string => t.testdir({ functions: { 'click-count.ts': counter } })
+const project = (t: Test): string => testFolder(t, { functions: { 'click-count.ts': counter } })
 
 const start = (t: Test, root: string, ...more: readonly string[]): Command =>
   new Command(t, ['start', '--root', root, '--port', '0', ...more])
@@ -217,7 +218,7 @@ t.test('a terminal that is closed ends dev', async (t) => {
 })
 
 t.test('a host is not lost for a signal: one that comes early, or cannot be sent', async (t) => {
-  const root = t.testdir({
+  const root = testFolder(t, {
     'host.mjs': `
       import { appendFileSync } from 'node:fs'
       appendFileSync(process.argv[2], 'started\\n')

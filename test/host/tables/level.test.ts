@@ -8,12 +8,13 @@ import { Worker } from 'node:worker_threads'
 import { ClassicLevel } from 'classic-level'
 import t, { type Test } from 'tap'
 import { openLevelStore } from '#host/tables/level.js'
+import { testFolder } from '../../support/folder.js'
 import { all, metaAt, put, shown, storeConformance } from './conformance.js'
 
 const module = import.meta.resolve('#host/tables/level.js')
 
 storeConformance(t, 'level', (t) => {
-  const path = join(t.testdir(), 'a', 'store')
+  const path = join(testFolder(t), 'a', 'store')
   return { open: () => openLevelStore({ path }) }
 })
 
@@ -41,7 +42,7 @@ t.test('after a kill -9 each partition has whole writes, and all that were settl
       }
     }))`
   for (let seed = 0; seed < 10; seed += 1) {
-    const path = join(t.testdir(), `store-${seed}`)
+    const path = join(testFolder(t), `store-${seed}`)
     const writer = child(t, path, script)
     const settled = [0, 0, 0]
     let lines = 0
@@ -63,7 +64,7 @@ t.test('after a kill -9 each partition has whole writes, and all that were settl
 })
 
 t.test('a wipe that a kill -9 interrupted leaves no meta, and the next one ends it', async (t) => {
-  const path = join(t.testdir(), 'store')
+  const path = join(testFolder(t), 'store')
   {
     await using store = await openLevelStore({ path })
     const changes = Array.from({ length: 200_000 }, (_, n) => put(`key-${n}`, 'value'))
@@ -97,7 +98,7 @@ t.test('a wipe that a kill -9 interrupted leaves no meta, and the next one ends 
 })
 
 t.test('the main thread reads what a worker wrote as soon as its write has settled', async (t) => {
-  const path = join(t.testdir(), 'store')
+  const path = join(testFolder(t), 'store')
   await using store = await openLevelStore({ path })
   const worker = new Worker(
     `
@@ -132,7 +133,7 @@ t.test('the main thread reads what a worker wrote as soon as its write has settl
 })
 
 t.test('leaving a range early gives its snapshot back', async (t) => {
-  await using store = await openLevelStore({ path: join(t.testdir(), 'store') })
+  await using store = await openLevelStore({ path: join(testFolder(t), 'store') })
   const changes = Array.from({ length: 3000 }, (_, n) => put(String(n), 'x'))
   await store.partition(0).write(changes, metaAt(1))
   const made = t.capture(ClassicLevel.prototype, 'iterator', ClassicLevel.prototype.iterator)
@@ -156,7 +157,7 @@ t.test('leaving a range early gives its snapshot back', async (t) => {
 
 t.test('a store that can not be read is refused with its path and what to do', async (t) => {
   const written = async (name: string) => {
-    const path = join(t.testdir(), name)
+    const path = join(testFolder(t), name)
     const store = await openLevelStore({ path, writeBufferBytes: 64 * 1024 })
     const noise = Array.from({ length: 2000 }, (_, n) =>
       put(`${n}`, Math.sin(n).toString().repeat(9)),
@@ -219,7 +220,7 @@ t.test('a store that can not be read is refused with its path and what to do', a
 t.test(
   'a value that is not as it was stored is refused, under its key and in a range',
   async (t) => {
-    const path = join(t.testdir(), 'store')
+    const path = join(testFolder(t), 'store')
     const value = Buffer.from('0123456789')
     {
       await using store = await openLevelStore({ path })
@@ -256,7 +257,7 @@ t.test(
 )
 
 t.test('what a host without checksums has stored is known by its layout', async (t) => {
-  const path = join(t.testdir(), 'store')
+  const path = join(testFolder(t), 'store')
   const older = { ...metaAt(7), layout: 1 }
   const db = new ClassicLevel<Buffer, string>(path, { keyEncoding: 'buffer' })
   await db.put(Buffer.from('0100000000', 'hex'), JSON.stringify(older))
@@ -268,7 +269,7 @@ t.test('what a host without checksums has stored is known by its layout', async 
 })
 
 t.test('after a write that failed a store takes none, until it is opened anew', async (t) => {
-  const path = join(t.testdir(), 'store')
+  const path = join(testFolder(t), 'store')
   const batch = ClassicLevel.prototype.batch
   let failures = 0
   t.intercept(ClassicLevel.prototype, 'batch', {
@@ -298,7 +299,7 @@ t.test('after a write that failed a store takes none, until it is opened anew', 
 })
 
 t.test('a folder that can not be used is refused with STORE_FAILED', async (t) => {
-  const folder = t.testdir({ file: 'no folder' })
+  const folder = testFolder(t, { file: 'no folder' })
   await t.rejects(openLevelStore({ path: join(folder, 'file', 'store') }), {
     code: 'STORE_FAILED',
     message: /could not be opened: .*permissions/,
@@ -319,7 +320,7 @@ t.test('a folder that can not be used is refused with STORE_FAILED', async (t) =
 })
 
 t.test('a partition is a whole number that is not negative', async (t) => {
-  await using store = await openLevelStore({ path: join(t.testdir(), 'store') })
+  await using store = await openLevelStore({ path: join(testFolder(t), 'store') })
   for (const wrong of [-1, 1.5, Number.NaN, 2 ** 31]) {
     t.throws(() => store.partition(wrong), {
       name: 'TypeError',

@@ -5,6 +5,7 @@ import { openLevelStore } from '#host/tables/level.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import type { Entry, PartitionStore, TableStore } from '#host/tables/store.js'
 import { createTableView } from '#host/tables/view.js'
+import { testFolder } from '../../support/folder.js'
 import { all, metaAt, numbers, put, shown } from './conformance.js'
 
 /** Writes `keys`, each to a partition by `seed`. */
@@ -74,7 +75,7 @@ t.test('a key is read from the partition that is named', async (t) => {
 
 for (const [name, open] of Object.entries({
   memory: async () => createMemoryStore(),
-  level: (t: Test) => openLevelStore({ path: join(t.testdir(), 'store') }),
+  level: (t: Test) => openLevelStore({ path: join(testFolder(t), 'store') }),
 })) {
   t.test(`${name}: partitions are merged in the order of the keys' bytes`, async (t) => {
     const keys = Array.from({ length: 4000 }, (_, n) => `${(n * 7919) % 4000}-ä\u{10ffff}`)
@@ -111,7 +112,7 @@ t.test('partitions without a key in the range do not end it', async (t) => {
 })
 
 t.test('a range shows all partitions as they were at the call', async (t) => {
-  await using store = await openLevelStore({ path: join(t.testdir(), 'store') })
+  await using store = await openLevelStore({ path: join(testFolder(t), 'store') })
   await spread(store, 3, ['a', 'b', 'c', 'd'])
   const range = createTableView(store, 3).range()
   for (const partition of [0, 1, 2]) {

@@ -2,9 +2,10 @@
 import t from 'tap'
 import { loadConfig } from '#host/config.js'
 import { settingsOf } from '#host/testing/options.js'
+import { testFolder } from '../../support/folder.js'
 
 t.test('without options a test runs as a host without a configuration', (t) => {
-  const { flush, cache, log, namespace } = loadConfig({ root: t.testdir({}) })
+  const { flush, cache, log, namespace } = loadConfig({ root: testFolder(t) })
   t.match(settingsOf({}), {
     flush,
     cacheBytes: cache.maxBytes,

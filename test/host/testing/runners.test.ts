@@ -5,6 +5,7 @@ import { mkdirSync, symlinkSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { testFolder } from '../../support/folder.js'
 
 const repository = resolve(import.meta.dirname, '../../..')
 const { NODE_OPTIONS: _, ...env } = process.env
@@ -108,7 +109,7 @@ export async function uses(): Promise<number | undefined> {
 }
 `
 
-const project = t.testdir({
+const project = testFolder(t, {
   'package.json': JSON.stringify({ name: 'project', type: 'module' }),
   'tsconfig.json': JSON.stringify({
     compilerOptions: {
