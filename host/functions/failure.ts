@@ -31,6 +31,14 @@ export function showError(
   }
 }
 
+/** For the terminal: message, place and code frame. */
+export function describeError(error: ShownError): string {
+  const at = error.line === undefined ? '' : `:${error.line}:${error.column ?? 1}`
+  const place = error.file === undefined ? '' : `\n${error.file}${at}`
+  const frame = error.frame === undefined ? '' : `\n${error.frame}`
+  return `${error.code}: ${error.message}${place}${frame}`
+}
+
 /** Of the error, or of what it was caused by: what a codec throws is wrapped by the host. */
 function mapUserFrames(error: PlainError, bundle: Bundle): MappedStack | undefined {
   let first: MappedStack | undefined

@@ -16,7 +16,14 @@ export interface KeptThreadOptions {
   start(): Pick<ThreadOptions, 'entry' | 'start' | 'log'>
   hear: ThreadOptions['onMessage']
   /** What went wrong, before it is started anew. */
-  failed(what: string, error: HostError, pauseMs: number): void
+  failed(failure: ThreadFailure): void
+}
+
+export interface ThreadFailure {
+  readonly what: string
+  readonly error: HostError
+  /** Before it is tried again. */
+  readonly pauseMs: number
 }
 
 const backoffBaseMs = 100
@@ -128,7 +135,7 @@ export class KeptThread implements AsyncDisposable {
     this.#failures = Date.now() - this.#triedAt > soundLifeMs ? 0 : this.#failures + 1
     const maxMs = error.code === 'WORKER_DIED' ? backoffMaxMs : troubleMaxMs
     const pauseMs = backoffMs(this.#failures, backoffBaseMs, maxMs)
-    this.#options.failed(what, error, pauseMs)
+    this.#options.failed({ what, error, pauseMs })
     const timer = setTimeout(() => {
       this.#retry = undefined
       this.#triedAt = Date.now()

@@ -14,9 +14,10 @@ import type {
 } from './catalog.js'
 import type { Cell } from './cell.js'
 import type { Bundle, EdgeDescription, FunctionDescription } from './description.js'
+import type { Entry } from './entries.js'
 import { showError } from './failure.js'
 import { RateMeter } from './rate-meter.js'
-import type { Entry, Registry } from './registry.js'
+import type { Registry } from './registry.js'
 
 export class LiveCatalog implements Catalog, Disposable {
   readonly #registry: Registry

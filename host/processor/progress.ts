@@ -32,6 +32,15 @@ export class Progress {
     return Number(Atomics.load(this.#cells, partition * (this.#inputs + 1) + this.#inputs))
   }
 
+  totalRecords(): number {
+    return this.#sum((cell) => cell === this.#inputs)
+  }
+
+  /** The sum of all positions: what has got on at any place has another. */
+  totalPosition(): number {
+    return this.#sum((cell) => cell < this.#inputs)
+  }
+
   /** One call for all inputs of a partition; wakes whoever waits. */
   publish(partition: number, positions: readonly number[], records: number): void {
     const first = partition * (this.#inputs + 1)
@@ -53,6 +62,14 @@ export class Progress {
     this.#listeners.add(listener)
     if (!this.#isListening) void this.#listen()
     return () => this.#listeners.delete(listener)
+  }
+
+  #sum(counts: (cell: number) => boolean): number {
+    let sum = 0
+    for (const index of this.#cells.keys()) {
+      if (counts(index % (this.#inputs + 1))) sum += Number(Atomics.load(this.#cells, index))
+    }
+    return sum
   }
 
   /** One wait for all: one that nobody ends any more, as of a function that has halted, is never freed. */

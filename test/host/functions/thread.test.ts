@@ -90,7 +90,7 @@ function keptThread(t: Test, given: Partial<KeptThreadOptions>) {
     mayStart: () => true,
     start: () => of,
     hear: () => {},
-    failed: (what) => void failures.push(what),
+    failed: ({ what }) => void failures.push(what),
     ...given,
   })
   t.teardown(() => thread[Symbol.asyncDispose]())

@@ -1,0 +1,130 @@
+// The state of one function, and what it is shown for: put together from what befell it and what was asked of it.
+import { type HostError, toPlainError } from '../errors.js'
+import type { FunctionState, PartitionStatus, ShownError } from './catalog.js'
+import { showError } from './failure.js'
+
+export type Phase = 'loading' | 'joining' | 'active' | 'draining' | 'stopped'
+
+export class Condition {
+  readonly #changed: () => void
+  readonly #partitions = new Map<number, PartitionStatus['state']>()
+  #phase: Phase = 'loading'
+  #isHalted = false
+  isPaused: boolean
+  isSuspended = false
+  /** Why it is not run, though it is known and its table is there. */
+  quarantined: HostError | undefined
+  /** This version would end at its start: no other is tried until a save, or a person, says so. */
+  isGivenUp = false
+  /** Of itself: shown until it has gone on. */
+  failure: ShownError | null = null
+  /** Passes by itself: shown until everything runs. */
+  trouble: ShownError | null = null
+
+  constructor(of: {
+    readonly isPaused: boolean
+    readonly quarantined: HostError | undefined
+    changed(): void
+  }) {
+    this.isPaused = of.isPaused
+    this.quarantined = of.quarantined
+    this.#changed = of.changed
+  }
+
+  get phase(): Phase {
+    return this.#phase
+  }
+
+  get state(): FunctionState {
+    if (this.#phase !== 'active') return this.#phase
+    // A person's word is shown before its own failure; what is not open yet is neither.
+    if (this.isPaused && !this.isRecovering) return 'paused'
+    if (this.#isHalted) return 'halted'
+    return this.isRecovering || this.isSuspended ? 'recovering' : 'running'
+  }
+
+  get error(): ShownError | null {
+    return this.trouble ?? this.failure
+  }
+
+  get isHalted(): boolean {
+    return this.#isHalted
+  }
+
+  /** It is known, and not run. */
+  get isHeld(): boolean {
+    return this.quarantined !== undefined || this.isGivenUp
+  }
+
+  get isRecovering(): boolean {
+    return [...this.#partitions.values()].includes('recovering')
+  }
+
+  /** Partitions are there, and all of them are open. */
+  get isOpen(): boolean {
+    return this.#partitions.size > 0 && !this.isRecovering
+  }
+
+  partition(number: number): PartitionStatus['state'] | undefined {
+    return this.#partitions.get(number)
+  }
+
+  /** What is stored is the table as of the last flush; false while it is being recovered. */
+  isServing(partition: number): boolean {
+    const state = this.#partitions.get(partition)
+    return state === 'running' || state === 'halted'
+  }
+
+  enter(phase: Phase): void {
+    this.#phase = phase
+    this.#changed()
+  }
+
+  /** A thread is to start, or to start anew. */
+  recovering(partitions: readonly number[]): void {
+    for (const partition of partitions) this.#partitions.set(partition, 'recovering')
+  }
+
+  opened(partition: number, state: 'recovering' | 'running'): void {
+    this.#partitions.set(partition, state)
+  }
+
+  lost(partition: number): void {
+    this.#partitions.delete(partition)
+  }
+
+  lostAll(): void {
+    this.#partitions.clear()
+  }
+
+  halted(failure: ShownError, partition?: number): void {
+    this.#isHalted = true
+    this.failure = failure
+    // One that could not be opened has nothing to show yet.
+    if (partition !== undefined && this.#partitions.get(partition) === 'running') {
+      this.#partitions.set(partition, 'halted')
+    }
+  }
+
+  /** A thread is started: whether it halts again is to be seen. */
+  started(): void {
+    this.#isHalted = false
+  }
+
+  /** It goes on where it had halted. */
+  resumed(): void {
+    this.#isHalted = false
+    this.failure = null
+    for (const [partition, state] of this.#partitions) {
+      if (state === 'halted') this.#partitions.set(partition, 'running')
+    }
+  }
+
+  /** In the place of its thread. */
+  held(by: HostError): void {
+    this.#isHalted = true
+    // It has joined: what kept it from that has passed.
+    this.trouble = null
+    this.failure = showError(toPlainError(by), undefined)
+  }
+}

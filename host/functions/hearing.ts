@@ -1,0 +1,123 @@
+// What a function's thread tells of itself, and what comes of it for the function's condition and for the thread.
+import { fromPlainError, type PlainError, toPlainError } from '../errors.js'
+import type { Logger } from '../logger.js'
+import type { Condition } from './condition.js'
+import { describeError, showError } from './failure.js'
+import type { KeptThread, ThreadFailure } from './kept-thread.js'
+import type { FromWorker, RecordPlace } from './messages.js'
+import type { Versions } from './versions.js'
+
+export interface HearingOptions {
+  readonly condition: Condition
+  readonly versions: Versions
+  readonly thread: KeptThread
+  readonly logger: Logger
+  /** A partition was opened: from now on it handles records. */
+  opened(): void
+  changed(): void
+}
+
+type Told = Exclude<FromWorker, { kind: 'reply' }>
+
+export class Hearing {
+  readonly #options: HearingOptions
+
+  constructor(options: HearingOptions) {
+    this.#options = options
+  }
+
+  hear(message: Told): void {
+    const { condition, versions, thread, logger } = this.#options
+    switch (message.kind) {
+      case 'recovering':
+      case 'running':
+        this.#opened(message.partition, message.kind)
+        break
+      case 'fenced':
+        condition.lost(message.partition)
+        logger.warn('another owner took a partition over', { partition: message.partition })
+        break
+      case 'resumed':
+        condition.resumed()
+        break
+      case 'detached':
+        thread.reopen(fromPlainError(message.error))
+        break
+      case 'halted':
+        this.#halted(message.error, message.place)
+        break
+      case 'skipped': {
+        const shown = versions.show(message.error, message.place)
+        logger.warn(`record skipped\n${describeError(shown)}`, placeFields(message.place))
+        break
+      }
+      case 'unstartable':
+        this.#cannotStart(message.error)
+        break
+      case 'log':
+        logger[message.level](message.message, JSON.parse(message.fields))
+        return
+    }
+    this.#options.changed()
+  }
+
+  /** Its thread, its table or its joining; tried again. */
+  failed({ what, error, pauseMs }: ThreadFailure, assigned: readonly number[]): void {
+    const { condition, versions, logger } = this.#options
+    if (condition.isHeld && condition.phase === 'active') {
+      // Its table alone: why it does not run stays shown.
+      logger.error(`${what}: tried again in ${pauseMs} ms\n${error.message}`)
+      return
+    }
+    condition.recovering(assigned)
+    const shown = showError(toPlainError(error), versions.running.bundle)
+    // A thread that died may do so again; the rest has passed when everything runs.
+    if (error.code === 'WORKER_DIED') condition.failure = shown
+    else condition.trouble = shown
+    logger.error(`${what}: started anew in ${pauseMs} ms\n${describeError(shown)}`)
+    this.#options.changed()
+  }
+
+  #opened(partition: number, state: 'recovering' | 'running'): void {
+    const { condition, versions, logger } = this.#options
+    condition.opened(partition, state)
+    this.#options.opened()
+    if (state === 'running' && ['running', 'paused'].includes(condition.state)) {
+      condition.trouble = null
+      logger.info(condition.state, { version: versions.running.bundle.version })
+    }
+  }
+
+  #halted(error: PlainError, place: RecordPlace): void {
+    const { condition, versions, thread, logger } = this.#options
+    if (error.code === 'STORE_DAMAGED') {
+      thread.reopen(fromPlainError(error))
+      return
+    }
+    const shown = versions.show(error, place)
+    condition.halted(shown, place.partition)
+    logger.error(
+      `halted: it goes on at this record when a mended version is saved\n${describeError(shown)}`,
+      placeFields(place),
+    )
+  }
+
+  #cannotStart(error: PlainError): void {
+    const { condition, versions, thread, logger } = this.#options
+    const failure = fromPlainError(error, 'LOAD_FAILED')
+    if (failure.code === 'STORE_DAMAGED') thread.reopen(failure)
+    else if (failure.retryable) thread.retry('cannot start', failure)
+    else {
+      // The bundle's own fault: the same again would end the same.
+      void thread.end()
+      condition.isGivenUp = true
+      const shown = showError(error, versions.running.bundle)
+      condition.halted(shown)
+      logger.error(`cannot start until a mended version is saved\n${describeError(shown)}`)
+    }
+  }
+}
+
+function placeFields({ stream, partition, offset, key, attempts }: RecordPlace) {
+  return { stream, partition, offset, key, attempts }
+}
