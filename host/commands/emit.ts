@@ -8,7 +8,6 @@ import { emitLines, type LineProblem, type Lines } from './emit-lines.js'
 import { exitCodes, Interrupted } from './exit.js'
 import { count, type HostFlags, hostClient, hostOptions, nonEmpty, several } from './option.js'
 import { grouped, writeJson, writeText } from './output.js'
-import { EmitProgress } from './progress.js'
 
 interface EmitFlags extends HostFlags {
   readonly delete?: boolean
@@ -131,6 +130,8 @@ async function emitMany(stream: string, flags: EmitFlags): Promise<number> {
   const { file } = flags
   const source = file === undefined ? process.stdin : opened(file)
   const totalBytes = file === undefined ? undefined : statSync(file).size
+  // Here: what this command draws with, the others start without.
+  const { EmitProgress } = await import('./progress.js')
   const progress = new EmitProgress({ totalBytes, isShown: !flags.json && process.stderr.isTTY })
   const refused = ({ line, code, message }: LineProblem) => {
     progress.print(

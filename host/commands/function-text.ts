@@ -1,6 +1,7 @@
 // Functions as text: a table as wide as the terminal allows, and one function in detail.
 import Table from 'cli-table3'
 import type { FunctionState, FunctionStatus, ShownError } from '../functions/catalog.js'
+import { errorLines } from './error-text.js'
 import { grouped, styled } from './output.js'
 
 /** Below, columns would leave no room for what matters. */
@@ -75,22 +76,6 @@ export function functionDetail(status: FunctionStatus): string {
       : ['', ...aligned(['PARTITION', 'STATE', 'STREAM', 'POSITION', 'END', 'LAG'], rows)]),
     ...(error === null ? [] : ['', ...errorLines(error)]),
   ].join('\n')
-}
-
-/** With the place in the user's file, and the lines around it. */
-export function errorLines(error: Partial<ShownError> & { code: string; message: string }) {
-  const { file, line, column, frame, stream, partition, offset, key } = error
-  const place = file === undefined || line === undefined ? file : `${file}:${line}:${column ?? 1}`
-  const record =
-    stream === undefined || offset === undefined
-      ? undefined
-      : `at ${stream}, partition ${partition}, offset ${offset}, key ${JSON.stringify(key ?? '')}`
-  return [
-    styled('red', `${error.code}: ${error.message}`),
-    ...(record === undefined ? [] : [`  ${record}`]),
-    ...(place === undefined ? [] : [`  ${place}`]),
-    ...(frame === undefined ? [] : [frame]),
-  ]
 }
 
 function aligned(head: readonly string[], rows: readonly (readonly string[])[]): string[] {

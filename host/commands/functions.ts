@@ -2,7 +2,6 @@
 import type { Command } from 'commander'
 import type { FunctionStatus } from '../functions/catalog.js'
 import { type Operation, operations } from '../functions/operation.js'
-import { functionDetail, functionTable } from './function-text.js'
 import { type HostFlags, hostClient, hostOptions } from './option.js'
 import { width, writeJson, writeText } from './output.js'
 
@@ -17,7 +16,7 @@ export function addFunctions(program: Command): void {
       using client = hostClient(flags)
       if (name !== undefined) {
         const path = `/functions/${encodeURIComponent(name)}`
-        show(await client.json<FunctionStatus>({ method: 'GET', path }), flags)
+        await show(await client.json<FunctionStatus>({ method: 'GET', path }), flags)
         return
       }
       const all = await client.json<{ functions: readonly FunctionStatus[] }>({
@@ -25,7 +24,10 @@ export function addFunctions(program: Command): void {
         path: '/functions',
       })
       if (flags.json) writeJson(all)
-      else writeText(functionTable(all.functions, width()))
+      else {
+        const { functionTable } = await functionText()
+        writeText(functionTable(all.functions, width()))
+      }
     })
 }
 
@@ -46,12 +48,15 @@ export function addOperations(program: Command): void {
       .action(async (name: string, flags: HostFlags) => {
         using client = hostClient(flags)
         const path = `/functions/${encodeURIComponent(name)}/${operation}`
-        show(await client.json<FunctionStatus>({ method: 'POST', path }), flags)
+        await show(await client.json<FunctionStatus>({ method: 'POST', path }), flags)
       })
   }
 }
 
-function show(status: FunctionStatus, { json }: HostFlags): void {
+async function show(status: FunctionStatus, { json }: HostFlags): Promise<void> {
   if (json) writeJson(status)
-  else writeText(functionDetail(status))
+  else writeText((await functionText()).functionDetail(status))
 }
+
+/** When it is needed: what a command draws with, the others start without. */
+const functionText = () => import('./function-text.js')

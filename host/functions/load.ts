@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { compileFunction } from 'node:vm'
 import * as sdk from '../../sdk/index.js'
 import type { Bundle } from './description.js'
-import { virtualFile } from './stack.js'
+import { virtualFile } from './virtual-file.js'
 
 export interface LoadedBundle {
   /** The default export, whatever it is. */

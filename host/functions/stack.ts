@@ -24,10 +24,6 @@ interface Place {
   readonly source: string | null
 }
 
-/** Under which name the loader compiles a version, so that frames tell versions of one function apart. */
-export const virtualFile = (name: string, version: string): string =>
-  `millrace://${name}@${version}.js`
-
 const virtualFrame = /^(\s*at (?:.*\()?)millrace:\/\/[^@\s]+@([0-9a-f]+)\.js:(\d+):(\d+)(\)?)$/
 
 /**

@@ -1,7 +1,7 @@
 // Says which function files came, went or changed, be it in themselves or in a file that they import.
 import { readdir, stat } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
-import { type FSWatcher, watch } from 'chokidar'
+import type { FSWatcher } from 'chokidar'
 import { isFunctionFile } from './bundle.js'
 
 /** Function files, absolute, each in one list at most. */
@@ -72,6 +72,9 @@ class Watcher implements FunctionsWatch {
   }
 
   async start(): Promise<void> {
+    // Here: a host that follows nothing starts without it.
+    const { watch } = await import('chokidar')
+    if (this.#isClosed) return
     const chokidar = watch([], {
       depth: 0,
       ignored: (path) => !this.#folders.has(resolve(path)),

@@ -23,6 +23,8 @@ export async function runLogThread(
 ): Promise<void> {
   const ends = new SharedEnds(memory)
   const report = (message: Report): void => parent.postMessage(message)
+  // The main thread has its handle then: who opens a shared database first has to close it last.
+  await new Promise((told) => parent.once('message', told))
   const database = await openDatabase(path)
   const loaded = await load(database, ends, sync).catch(async (thrown: unknown) => {
     // A thread that ends without it leaves the folder locked.

@@ -4,7 +4,7 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import { asHostError, fromPlainError, HostError } from '../../errors.js'
 import type { Log, LogDescription } from '../log.js'
 import { EmbeddedLog } from './client.js'
-import { closeOwned, openHandle, openOwned } from './database.js'
+import { closeOwned, type Database, openHandle, openOwned } from './database.js'
 import { readDescription } from './description.js'
 import { defaultMaintenance, type MaintenanceSettings } from './maintenance-settings.js'
 import type { Control, Report, ThreadData } from './messages.js'
@@ -42,7 +42,6 @@ export interface EmbeddedLogOptions {
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log> {
   // Handles find each other by the literal path: two spellings would be two databases in one folder.
   const path = resolve(options.path)
-  const database = await openOwned(path)
   const ends = SharedEnds.create(options.maxPartitions ?? 16_384)
   const { port1, port2 } = new MessageChannel()
   const data: ThreadData = {
@@ -61,9 +60,22 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
   })
   // Not by events.once: that rejects with an error that nobody may be waiting for yet.
   const exited = new Promise<void>((done) => thread.once('exit', () => done()))
+  const ready = started(thread)
+  // Looked at below, when there is a database to close.
+  ready.catch(() => {})
+  let database: Database
+  try {
+    // Meanwhile the thread starts; it opens its handle when this one, the first, is there.
+    database = await openOwned(path)
+  } catch (thrown) {
+    await thread.terminate()
+    throw thrown
+  }
   let leaderEpoch: number
   try {
-    leaderEpoch = await started(thread)
+    const open: Control = { kind: 'open' }
+    thread.postMessage(open)
+    leaderEpoch = await ready
   } catch (thrown) {
     await exited
     await closeOwned(path, database, false)

@@ -93,7 +93,9 @@ export interface ThreadData {
 }
 
 /** Between the main thread, as the one that started it, and the log thread. */
-export type Control = { readonly kind: 'close' }
+export type Control =
+  /** Its first message: the main thread has its handle. */
+  { readonly kind: 'open' } | { readonly kind: 'close' }
 export type Report =
   | { readonly kind: 'ready'; readonly leaderEpoch: number }
   | { readonly kind: 'failed'; readonly error: PlainError }
