@@ -12,6 +12,18 @@ const bytes = (value: number, means: string) =>
   z.int().min(1).default(value).describe(`${means} In bytes.`)
 const count = (value: number, means: string) => z.int().min(1).default(value).describe(means)
 
+/** Of a database of LevelDB. */
+const memory = (of: string) => ({
+  writeBufferBytes: z
+    .int()
+    .min(64 * 1024)
+    .default(16 * mebibyte)
+    .describe(
+      `Memory for what ${of} has taken and not yet sorted into a file: up to two of these. In bytes.`,
+    ),
+  blockCacheBytes: bytes(16 * mebibyte, `Memory for blocks of ${of} that were read.`),
+})
+
 export const scopes = ['emit', 'read', 'admin'] as const
 export const levels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
 
@@ -128,6 +140,7 @@ export const configSchema = z.strictObject({
           ),
         })
         .prefault({}),
+      ...memory('the log'),
       minFreeBytes: z
         .int()
         .min(0)
@@ -148,6 +161,7 @@ export const configSchema = z.strictObject({
       ),
     })
     .prefault({}),
+  tables: z.strictObject(memory("a function's tables")).prefault({}),
   cache: z
     .strictObject({ maxBytes: bytes(64 * mebibyte, 'Values kept in memory, for each function.') })
     .prefault({}),

@@ -6,7 +6,7 @@ import type { Config } from './config.js'
 import { HostError } from './errors.js'
 import type { Catalog } from './functions/catalog.js'
 import { LiveCatalog } from './functions/live-catalog.js'
-import type { FunctionPorts } from './functions/ports.js'
+import { type FunctionPorts, levelPorts } from './functions/ports.js'
 import type { Supervision } from './functions/quarantine.js'
 import { Registry } from './functions/registry.js'
 import { createApp } from './http/app.js'
@@ -73,6 +73,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
         sync,
         maxQueuedBytes,
         maxRecordBytes,
+        writeBufferBytes: config.log.writeBufferBytes,
+        blockCacheBytes: config.log.blockCacheBytes,
         maintenance: {
           retentionMs,
           retentionBytes,
@@ -106,7 +108,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
         attemptGraceMs: config.limits.drainMs / 2,
         tombstoneRetentionMs,
       },
-      ports: ports?.functions,
+      ports: ports?.functions ?? levelPorts(config.tables),
       drainMs: config.limits.drainMs,
       loadMs: config.limits.loadMs,
       sample: { maxValues: config.limits.probeValues, maxBytes: config.limits.probeBytes },

@@ -152,7 +152,7 @@ export class Deployment implements AsyncDisposable {
   }
 
   #cell(of: Pick<CellOptions, 'bundle' | 'description' | 'edges' | 'logger' | 'counted'>): Cell {
-    const { log, tables, settings, ports = levelPorts, drainMs, instance } = this.#settings
+    const { log, tables, settings, ports = levelPorts(), drainMs, instance } = this.#settings
     const { paused, quarantine, cells, vitals } = this.#options
     const { name, version } = of.bundle
     const storePath = storePathOf(tables, of.description.group)

@@ -1,5 +1,5 @@
 // What a function is composed with: how the main thread opens its store, and the module that its threads run.
-import { openLevelStore } from '../tables/level.js'
+import { type LevelStoreOptions, openLevelStore } from '../tables/level.js'
 import type { TableStore } from '../tables/store.js'
 
 export interface FunctionPorts {
@@ -9,8 +9,8 @@ export interface FunctionPorts {
   readonly threadEntry: URL
 }
 
-/** As the host ships. */
-export const levelPorts: FunctionPorts = {
-  openStore: (path) => openLevelStore({ path }),
+/** As the host ships. The figures are those of each store; threads open it behind the main thread, whose figures count. */
+export const levelPorts = (memory: Omit<LevelStoreOptions, 'path'> = {}): FunctionPorts => ({
+  openStore: (path) => openLevelStore({ ...memory, path }),
   threadEntry: new URL('./worker.js', import.meta.url),
-}
+})

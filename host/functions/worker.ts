@@ -1,12 +1,12 @@
 // The entry of a function's thread: composes it with the log and the store that the host ships.
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachLog } from '../log/open.js'
+import { openLevelStore } from '../tables/level.js'
 import { runFunctionThread } from './function-thread.js'
-import { levelPorts } from './ports.js'
 
 if (parentPort !== null) {
   await runFunctionThread(parentPort, workerData, {
     attachLog,
-    openStore: levelPorts.openStore,
+    openStore: (path) => openLevelStore({ path }),
   })
 }

@@ -21,7 +21,7 @@ type Pairs = Iterator<Database, Buffer, Buffer>
 export interface LevelStoreOptions {
   readonly path: string
   /** Of uncompressed blocks, kept by LevelDB. Only the first opener's figures count. */
-  readonly cacheBytes?: number
+  readonly blockCacheBytes?: number
   readonly writeBufferBytes?: number
 }
 
@@ -47,7 +47,7 @@ export async function openDatabase(options: LevelStoreOptions): Promise<Database
     keyEncoding: 'buffer',
     valueEncoding: 'buffer',
     multithreading: true,
-    cacheSize: options.cacheBytes ?? 16 * 1024 * 1024,
+    cacheSize: options.blockCacheBytes ?? 16 * 1024 * 1024,
     writeBufferSize: options.writeBufferBytes ?? 16 * 1024 * 1024,
   })
   try {

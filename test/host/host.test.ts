@@ -1,4 +1,7 @@
 // The host from outside: files saved into a folder, events posted, tables read.
+import { randomBytes } from 'node:crypto'
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { testHost } from '../support/host.js'
 import { until } from '../support/until.js'
@@ -334,3 +337,39 @@ t.test(
     t.match(await host.untilStatus('fragile', 'halted'), { version, swaps: 0, error: { line: 10 } })
   },
 )
+
+t.test('log and tables take no larger buffers of memory than they are given', async (t) => {
+  const buffer = 256 * 1024
+  const host = await testHost(t, {
+    functions: {
+      'keeper.ts': `
+import { defineProcessor, json } from 'millrace'
+export default defineProcessor({
+  inputs: { notes: json<string>() },
+  table: json<string>(),
+  on: { notes(ctx, note) { ctx.set(note) } },
+})`,
+    },
+    env: {
+      MILLRACE_LOG_WRITE_BUFFER_BYTES: `${buffer}`,
+      MILLRACE_TABLES_WRITE_BUFFER_BYTES: `${buffer}`,
+    },
+  })
+  let token = ''
+  for (let batch = 0; batch < 20; batch += 1) {
+    const value = randomBytes(48 * 1024).toString('hex')
+    token = await host.emitAll('notes', [{ key: `key-${batch}`, value }])
+    await host.view('keeper', `key-${batch}`, token)
+  }
+  // What a buffer holds lies in a journal, too, until it is full: 2 MB were written.
+  const data = join(host.root, '.millrace')
+  const journals = (readdirSync(data, { recursive: true }) as string[]).filter((name) =>
+    /\d+\.log$/.test(name),
+  )
+  t.ok(journals.some((name) => name.startsWith('log')))
+  t.ok(journals.some((name) => name.startsWith('tables')))
+  for (const name of journals) {
+    const { size } = statSync(join(data, name))
+    t.ok(size < 3 * buffer, `${name} has ${size} bytes`)
+  }
+})

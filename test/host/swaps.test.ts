@@ -76,7 +76,10 @@ async function startSampledHost(t: Test, root: string) {
 }
 
 t.test(`${swaps} swaps under load`, { timeout: 1_200_000 }, async (t) => {
-  const root = testFolder(t, { functions: {} })
+  const buffers = { writeBufferBytes: 256 * 1024, blockCacheBytes: 1024 * 1024 }
+  // Small, so that they are full, and emptied, many times: what grows behind them shows.
+  const config = { log: buffers, tables: buffers }
+  const root = testFolder(t, { functions: {}, 'host.config.json': JSON.stringify(config) })
   const save = (name: Name, round: number) =>
     writeFileSync(join(root, 'functions', `${name}.ts`), sources[name](round))
   for (const name of names) save(name, 0)
@@ -150,11 +153,12 @@ t.test(`${swaps} swaps under load`, { timeout: 1_200_000 }, async (t) => {
     }
   }
   const rss = slopeOf(half.map(({ round, sample }) => [round, sample.anonymousBytes]))
+  t.comment(`MB: ${half.map(({ sample }) => (sample.anonymousBytes / 1e6).toFixed(1)).join(' ')}`)
   t.comment(`memory of the process without pages of files: ${Math.round(rss)} bytes a swap`)
   if (swaps >= 1_000) t.ok(rss < 10_000, `the process takes ${Math.round(rss)} bytes more a swap`)
 })
 
-/** LevelDB's write buffers take up memory as they fill for the first time: full once, what grows behind them shows. */
+/** Caches and buffers take up memory as they fill for the first time. */
 async function fillBuffers(url: string): Promise<void> {
   const padding = 'x'.repeat(400)
   let token = ''

@@ -11,22 +11,30 @@ import { breakSeal, inspectLog, sealLog } from './soundness.js'
 export type Database = ClassicLevel<Buffer, Buffer>
 export type Snapshot = ReturnType<Database['snapshot']>
 
+/** What LevelDB may take; only the first handle's figures count. */
+export interface LevelMemory {
+  /** Default 16 MiB; up to two of these. */
+  readonly writeBufferBytes?: number | undefined
+  /** Default 16 MiB. */
+  readonly blockCacheBytes?: number | undefined
+}
+
 /** A further handle, in any thread. */
-export async function openHandle(path: string): Promise<Database> {
+export async function openHandle(path: string, memory: LevelMemory = {}): Promise<Database> {
   const database: Database = new ClassicLevel(path, {
     keyEncoding: 'buffer',
     valueEncoding: 'buffer',
     multithreading: true,
-    cacheSize: 16 * 1024 * 1024,
+    cacheSize: memory.blockCacheBytes ?? 16 * 1024 * 1024,
     // A flush of a busy function is some hundred kilobytes: fewer, larger tables cost less compaction.
-    writeBufferSize: 16 * 1024 * 1024,
+    writeBufferSize: memory.writeBufferBytes ?? 16 * 1024 * 1024,
   })
   await open(database, path)
   return database
 }
 
 /** The first handle of the process, which has to be closed last, by `closeOwned`: its end unlocks the folder. */
-export async function openOwned(path: string): Promise<Database> {
+export async function openOwned(path: string, memory: LevelMemory = {}): Promise<Database> {
   try {
     await mkdir(path, { recursive: true })
   } catch (cause) {
@@ -36,7 +44,7 @@ export async function openOwned(path: string): Promise<Database> {
   const found = isInUse(path) ? undefined : await inspectLog(path)
   if (found !== undefined) throw harmed(path, found)
   breakSeal(path)
-  const database = await openHandle(path)
+  const database = await openHandle(path, memory)
   let isOurs = false
   try {
     own(path)

@@ -4,13 +4,13 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import { asHostError, fromPlainError, HostError } from '../../errors.js'
 import type { Log, LogDescription } from '../log.js'
 import { EmbeddedLog } from './client.js'
-import { closeOwned, type Database, openHandle, openOwned } from './database.js'
+import { closeOwned, type Database, type LevelMemory, openHandle, openOwned } from './database.js'
 import { readDescription } from './description.js'
 import { defaultMaintenance, type MaintenanceSettings } from './maintenance-settings.js'
 import type { Control, Report, ThreadData } from './messages.js'
 import { SharedEnds } from './shared-ends.js'
 
-export interface EmbeddedLogOptions {
+export interface EmbeddedLogOptions extends LevelMemory {
   /** The folder; made if it is missing. */
   readonly path: string
   /** What may wait to be written; appends are refused at half of it. Default 64 MiB. */
@@ -66,7 +66,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log>
   let database: Database
   try {
     // Meanwhile the thread starts; it opens its handle when this one, the first, is there.
-    database = await openOwned(path)
+    database = await openOwned(path, options)
   } catch (thrown) {
     await thread.terminate()
     throw thrown

@@ -31,7 +31,7 @@ const host = await startHost({
         { name: (method) => steps[method] },
       ),
     functions: {
-      ...pointed({ openStore: levelPorts.openStore }, points, { name: () => 'main/store' }),
+      ...pointed({ openStore: levelPorts().openStore }, points, { name: () => 'main/store' }),
       threadEntry: new URL('./function-thread.js', import.meta.url),
     },
   },
