@@ -101,8 +101,6 @@ async function replay(
     await using reader = log.reader({ maxBytes: 4 * 1024 * 1024 })
     const stop = () => reader.wake()
     signal.addEventListener('abort', stop)
-    // The next records are read and packed while the store takes the ones before.
-    let writing = Promise.resolve()
     try {
       reader.assign([{ topic: changelog.name, partition, offset: meta.changelog.next }])
       while (meta.changelog.next < end) {
@@ -122,17 +120,11 @@ async function replay(
               ? {}
               : { inputs: withOffsets(meta.inputs, headerPositions) }),
           }
-          await writing
-          writing = store.write(changes, meta)
-          // Looked at when the next is there, and at the end.
-          writing.catch(() => {})
+          await store.write(changes, meta)
         }
         options.onProgress(applied, meta.changelog.next, end)
       }
-      await writing
     } finally {
-      // Also of a recovery that ends early: nothing of it lands later.
-      await writing.catch(() => {})
       signal.removeEventListener('abort', stop)
     }
   }
