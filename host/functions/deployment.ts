@@ -10,7 +10,7 @@ import type { Entry } from './entries.js'
 import type { WorkerSettings } from './messages.js'
 import { storePathOf } from './names.js'
 import type { PausedFunctions } from './paused.js'
-import { type FunctionPorts, levelPorts } from './ports.js'
+import type { FunctionPorts } from './ports.js'
 import { Probe, type StoredValues } from './probe.js'
 import type { Quarantine } from './quarantine.js'
 import { hasSameEdges, prepareTopics } from './topics.js'
@@ -23,8 +23,7 @@ export interface DeploymentSettings {
   readonly namespace: string
   readonly partitions: number
   readonly settings: WorkerSettings
-  /** Default: as the host ships. */
-  readonly ports?: FunctionPorts | undefined
+  readonly ports: FunctionPorts
   readonly drainMs: number
   readonly loadMs: number
   /** Of the stored values that a save has to take. */
@@ -152,7 +151,7 @@ export class Deployment implements AsyncDisposable {
   }
 
   #cell(of: Pick<CellOptions, 'bundle' | 'description' | 'edges' | 'logger' | 'counted'>): Cell {
-    const { log, tables, settings, ports = levelPorts(), drainMs, instance } = this.#settings
+    const { log, tables, settings, ports, drainMs, instance } = this.#settings
     const { paused, quarantine, cells, vitals } = this.#options
     const { name, version } = of.bundle
     const storePath = storePathOf(tables, of.description.group)

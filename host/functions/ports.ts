@@ -1,5 +1,6 @@
 // What a function is composed with: how the main thread opens its store, and the module that its threads run.
-import { type LevelStoreOptions, openLevelStore } from '../tables/level.js'
+import type { LevelMemory } from '../leveldb/handle.js'
+import { openLevelStore } from '../tables/level.js'
 import type { TableStore } from '../tables/store.js'
 
 export interface FunctionPorts {
@@ -9,8 +10,8 @@ export interface FunctionPorts {
   readonly threadEntry: URL
 }
 
-/** As the host ships. The figures are those of each store; threads open it behind the main thread, whose figures count. */
-export const levelPorts = (memory: Omit<LevelStoreOptions, 'path'> = {}): FunctionPorts => ({
+/** As the host ships; `memory` is that of each store. */
+export const levelPorts = (memory: LevelMemory = {}): FunctionPorts => ({
   openStore: (path) => openLevelStore({ ...memory, path }),
   threadEntry: new URL('./worker.js', import.meta.url),
 })

@@ -2,6 +2,7 @@
 import { resolve, sep } from 'node:path'
 import { ClassicLevel, type Iterator } from 'classic-level'
 import { HostError } from '../errors.js'
+import { handleOptions, type LevelMemory } from '../leveldb/handle.js'
 import { Checked, unseal } from './checked.js'
 import { storeDamaged } from './damage.js'
 import { PartitionKeys, storeLayout } from './layout.js'
@@ -18,11 +19,8 @@ export type Database = ClassicLevel<Buffer, Buffer>
 type Batch = ReturnType<Database['batch']>
 type Pairs = Iterator<Database, Buffer, Buffer>
 
-export interface LevelStoreOptions {
+export interface LevelStoreOptions extends LevelMemory {
   readonly path: string
-  /** Of uncompressed blocks, kept by LevelDB. Only the first opener's figures count. */
-  readonly blockCacheBytes?: number
-  readonly writeBufferBytes?: number
 }
 
 /** A page of a range grows up to `maxPage`: a reader that wants ten entries shall not wait for a thousand. */
@@ -43,13 +41,7 @@ export function levelStore(database: Database): TableStore {
 export async function openDatabase(options: LevelStoreOptions): Promise<Database> {
   // LevelDB shares a database between threads by its literal path: two spellings of one path would damage it.
   const path = resolve(options.path)
-  const db: Database = new ClassicLevel(path, {
-    keyEncoding: 'buffer',
-    valueEncoding: 'buffer',
-    multithreading: true,
-    cacheSize: options.blockCacheBytes ?? 16 * 1024 * 1024,
-    writeBufferSize: options.writeBufferBytes ?? 16 * 1024 * 1024,
-  })
+  const db: Database = new ClassicLevel(path, handleOptions(options))
   try {
     await db.open()
   } catch (cause) {

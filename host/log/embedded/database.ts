@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import { HostError } from '../../errors.js'
+import { handleOptions, type LevelMemory } from '../../leveldb/handle.js'
 import type { Damage } from '../../leveldb/inspect.js'
 import { LAYOUT, layoutKey, unseal } from './layout.js'
 import { breakSeal, inspectLog, sealLog } from './soundness.js'
@@ -11,24 +12,9 @@ import { breakSeal, inspectLog, sealLog } from './soundness.js'
 export type Database = ClassicLevel<Buffer, Buffer>
 export type Snapshot = ReturnType<Database['snapshot']>
 
-/** What LevelDB may take; only the first handle's figures count. */
-export interface LevelMemory {
-  /** Default 16 MiB; up to two of these. */
-  readonly writeBufferBytes?: number | undefined
-  /** Default 16 MiB. */
-  readonly blockCacheBytes?: number | undefined
-}
-
 /** A further handle, in any thread. */
 export async function openHandle(path: string, memory: LevelMemory = {}): Promise<Database> {
-  const database: Database = new ClassicLevel(path, {
-    keyEncoding: 'buffer',
-    valueEncoding: 'buffer',
-    multithreading: true,
-    cacheSize: memory.blockCacheBytes ?? 16 * 1024 * 1024,
-    // A flush of a busy function is some hundred kilobytes: fewer, larger tables cost less compaction.
-    writeBufferSize: memory.writeBufferBytes ?? 16 * 1024 * 1024,
-  })
+  const database: Database = new ClassicLevel(path, handleOptions(memory))
   await open(database, path)
   return database
 }

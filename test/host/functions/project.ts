@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { HostError } from '#host/errors.js'
 import { bundleFunction, functionName } from '#host/functions/bundle.js'
 import type { Bundle } from '#host/functions/description.js'
+import { levelPorts } from '#host/functions/ports.js'
 import type { RegistryOptions } from '#host/functions/registry.js'
 import { openEmbeddedLog } from '#host/log/embedded/log.js'
 import type { Log } from '#host/log/log.js'
@@ -68,6 +69,7 @@ export const registryOptions = ({
   drainMs: 200,
   loadMs: 10_000,
   sample: { maxValues: 100, maxBytes: 100_000 },
+  ports: levelPorts(),
   instance: 'test',
 })
 
