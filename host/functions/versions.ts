@@ -17,19 +17,11 @@ const keptBundles = 8
 
 export class Versions {
   readonly #bundles: Bundle[] = []
-  #running: Deployed
+  running: Deployed
 
   constructor(running: Deployed) {
-    this.#running = running
+    this.running = running
     this.remember(running.bundle)
-  }
-
-  get running(): Deployed {
-    return this.#running
-  }
-
-  set running(next: Deployed) {
-    this.#running = next
   }
 
   /** Before it runs: it may fail in its turn at once. */
@@ -40,7 +32,7 @@ export class Versions {
 
   /** The same code with another source map. */
   remap(bundle: Bundle): void {
-    this.#running = { ...this.#running, bundle }
+    this.running = { ...this.running, bundle }
     const known = this.#bundles.findIndex(({ version }) => version === bundle.version)
     if (known !== -1) this.#bundles[known] = bundle
   }
