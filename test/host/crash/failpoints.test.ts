@@ -106,7 +106,7 @@ const all: readonly Death[] = [
 
 const startCauses: readonly Cause[] = ['start', 'behind', 'lost', 'spoiled']
 
-t.test('a host that is killed between every two steps', { timeout: 880_000 }, async (t) => {
+t.test('a host that is killed between every two steps', { timeout: 580_000 }, async (t) => {
   const project = new Project(t)
   const { random } = project
   const chosen = all.map((death) => ({ ...death, cause: random.one(death.causes) }))

@@ -7,7 +7,7 @@ import { Project } from './project.js'
 const kills = 50
 const maxLifeMs = 400
 
-t.test('a host that is killed at random instants', { timeout: 880_000 }, async (t) => {
+t.test('a host that is killed at random instants', { timeout: 580_000 }, async (t) => {
   const project = new Project(t)
   const { account, random } = project
   for (let kill = 1; kill <= kills; kill += 1) {

@@ -21,7 +21,7 @@ const deaths: readonly (readonly [FunctionName, string])[] = [
   ['pending', 'run/write:during'],
 ]
 
-t.test('threads that die in the middle of a flush', { timeout: 880_000 }, async (t) => {
+t.test('threads that die in the middle of a flush', { timeout: 580_000 }, async (t) => {
   const project = new Project(t)
   await using host = await project.start()
   const load = project.load(host)
