@@ -361,6 +361,8 @@ export default defineProcessor({
     token = await host.emitAll('notes', [{ key: `key-${batch}`, value }])
     await host.view('keeper', `key-${batch}`, token)
   }
+  // Closed: LevelDB deletes a journal whose buffer it has sorted into a file.
+  await host.stop()
   // What a buffer holds lies in a journal, too, until it is full: 2 MB were written.
   const data = join(host.root, '.millrace')
   const journals = (readdirSync(data, { recursive: true }) as string[]).filter((name) =>
