@@ -105,7 +105,7 @@ export const configSchema = z.strictObject({
         .min(-1)
         .default(7 * dayMs)
         .describe(
-          'How long a stream keeps a record: counted from its timestamp, or from when it was written if that is later. -1: for ever. In milliseconds.',
+          'How long a stream keeps a record: counted from when it was written, whatever its timestamp. -1: for ever. In milliseconds.',
         ),
       retentionBytes: z
         .int()

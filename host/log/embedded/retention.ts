@@ -74,8 +74,8 @@ async function expired(
         const head = readHead(key, entry)
         // How old it is nobody knows: it goes when one behind it does.
         if (head === undefined) continue
-        // A sender may give any time: what has come lately stays, though it tells of long ago.
-        const age = time - Math.max(head.newest, head.appended)
+        // Not from their timestamps: a sender may give any, and one far ahead would keep all that lies behind it for good.
+        const age = time - head.appended
         const isTooOld = retentionMs >= 0 && age > retentionMs
         const isTooMuch = retentionBytes >= 0 && written - head.behind >= retentionBytes
         isAtKept = !isTooOld && !isTooMuch

@@ -81,24 +81,19 @@ void t.test('a partition of which all has gone goes on where it ended', async (t
   t.same(values(await take(again.log, from('clicks', 0, 4), 1)), ['e'])
 })
 
-void t.test(
-  'neither what says it is old but came lately goes, nor what says it is new',
-  async (t) => {
-    let time = start
-    const own = await open(t, { path: testFolder(t), now: () => time })
-    await own.log.ensure([stream])
-    await own.log.append([click('long ago', { timestamp: 0 })])
-    await own.expire('clicks', 0, { retentionMs: 1000 })
-    t.same(await range(own), [0, 1])
-    await own.log.append([click('from the future', { timestamp: start + 9000 })])
-    time += 5000
-    await own.expire('clicks', 0, { retentionMs: 1000 })
-    t.same(await range(own), [1, 2])
-    time += 5001
-    await own.expire('clicks', 0, { retentionMs: 1000 })
-    t.same(await range(own), [2, 2])
-  },
-)
+void t.test('age counts from when it was written, whatever its timestamp', async (t) => {
+  let time = start
+  const own = await open(t, { path: testFolder(t), now: () => time })
+  await own.log.ensure([stream])
+  await own.log.append([click('from the future', { timestamp: start + 9e12 })])
+  time += 1000
+  await own.log.append([click('long ago', { timestamp: 0 })])
+  await own.expire('clicks', 0, { retentionMs: 1000 })
+  t.same(await range(own), [0, 2])
+  time += 1
+  await own.expire('clicks', 0, { retentionMs: 1000 })
+  t.same(await range(own), [1, 2])
+})
 
 void t.test('a partition keeps at least its bytes, and not much more', async (t) => {
   const own = await open(t, { path: testFolder(t) })
