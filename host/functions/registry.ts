@@ -75,7 +75,10 @@ export class Registry implements AsyncDisposable, Operator {
     this.#changed = callback
   }
 
-  /** Loads every file of the folder, and follows it if told to; resolves when each has started or was refused. */
+  /**
+   * Loads every file of the folder, and follows it if told to; resolves when each has started or was refused. Suspects are
+   * known then, and come one after another, for which nobody has to wait.
+   */
   async start({ watch }: { readonly watch: boolean }): Promise<void> {
     const { folder, tables, logger } = this.#options
     await mkdir(tables, { recursive: true })
@@ -95,11 +98,12 @@ export class Registry implements AsyncDisposable, Operator {
     }
     const { suspected } = this.#options.supervision
     const isSuspected = (file: string) => suspected.includes(basename(file, extname(file)))
+    const suspects = [...this.#entries.take(files.filter(isSuspected), [])]
     await this.#take(
       files.filter((file) => !isSuspected(file)),
       [],
     )
-    for (const file of files.filter(isSuspected)) await this.#try(file)
+    void this.#tryAll(suspects)
   }
 
   async operate(name: string, operation: Operation): Promise<boolean> {
@@ -164,18 +168,25 @@ export class Registry implements AsyncDisposable, Operator {
     await Promise.all(this.#entries.cells.map((cell) => cell[Symbol.asyncDispose]()))
   }
 
+  /** Never rejects. */
+  async #tryAll(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      if (this.#isStopped) break
+      await this.#try(name)
+    }
+    this.#vitals.tried = undefined
+  }
+
   /** Should the host die of it, it was this one. */
-  async #try(file: string): Promise<void> {
-    const name = basename(file, extname(file))
+  async #try(name: string): Promise<void> {
     this.#vitals.tried = name
-    await this.#take([file], [])
+    await this.#queues.inTurn(name, () => this.#update(name))
     const end = Date.now() + maxTrialMs
     while (!this.#isStopped && Date.now() < end) {
-      await pause(trialMs)
+      await pause(trialMs, undefined, { ref: false })
       // It has not handled anything before its table is there.
       if (!beginning.includes(this.#entries.get(name)?.cell?.state)) break
     }
-    this.#vitals.tried = undefined
   }
 
   async #take(saved: readonly string[], removed: readonly string[]): Promise<void> {

@@ -82,3 +82,38 @@ t.test('while the log is closed, functions are shown as far as they are known', 
   setProblem(error)
   t.match(await catalog.functions(), [{ name: 'counter', lag: 0, error: { code: 'DISK_FULL' } }])
 })
+
+t.test('suspects come one after another, and nobody waits for them', async (t) => {
+  const project = createProject(t)
+  for (const name of ['sound', 'first', 'second']) {
+    await project.write(`functions/${name}.ts`, counter(1))
+  }
+  const log = await projectLog(t, project)
+  const blamed: string[] = []
+  const registry = new Registry({
+    ...registryOptions({ project, log, logger: createLogger({ level: 'silent', format: 'json' }) }),
+    supervision: {
+      quarantined: [],
+      suspected: ['first', 'second'],
+      vitals: (functions) =>
+        void blamed.push(...functions.filter((each) => each.isBusy).map(({ name }) => name)),
+      released: () => {},
+    },
+  })
+  const catalog = new LiveCatalog(registry, log)
+  t.teardown(async () => {
+    catalog[Symbol.dispose]()
+    await registry[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+  await registry.start({ watch: false })
+  t.same(
+    [...catalog.states().keys()].sort(),
+    ['first', 'second', 'sound'],
+    'all of them are known, and asked after by a probe of readiness',
+  )
+  t.equal(catalog.states().get('second'), 'loading')
+  blamed.length = 0
+  await until('all run', () => [...catalog.states().values()].every((state) => state === 'running'))
+  t.same([...new Set(blamed)], ['first', 'second'], 'each is blamed while it is tried')
+})
