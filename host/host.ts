@@ -11,6 +11,7 @@ import type { Supervision } from './functions/quarantine.js'
 import { Registry } from './functions/registry.js'
 import { createApp } from './http/app.js'
 import { createGate } from './http/gate.js'
+import { createQuickRead } from './http/quick-read.js'
 import { listen } from './http/serve.js'
 import { Stack } from './lifecycle.js'
 import { KeptLog } from './log/embedded/kept-log.js'
@@ -141,7 +142,9 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       logger,
       stopping: stopping.signal,
     })
-    const server = stack.use(await listen(app, config.http))
+    const { host, port } = config.http
+    const quickRead = createQuickRead({ catalog, config })
+    const server = stack.use(await listen(app, { host, port, quickRead }))
     // Disposed of first: ends the waits that the server's own stop waits for.
     stack.defer(() => stopping.abort(new HostError('STOPPING', 'the host is stopping')))
     return {

@@ -2,6 +2,8 @@
 import { HostError } from '../errors.js'
 
 export const jsonType = { 'content-type': 'application/json' } as const
+/** Up to here a value is sent as a string: Node sends that in one piece with the headers, and bytes in a second one. */
+export const shortBytes = 16_384
 
 export function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
   return new Response(JSON.stringify(value), { status, headers: { ...jsonType, ...headers } })

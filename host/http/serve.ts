@@ -1,10 +1,11 @@
 // The socket: listens, and stops without cutting off who is being answered.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import { Server } from 'node:http'
-import { createAdaptorServer } from '@hono/node-server'
+import { createServer, type Server } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
 import { HostError } from '../errors.js'
 import type { HttpApp } from './deps.js'
+import type { QuickRead } from './quick-read.js'
 
 export interface Listener extends AsyncDisposable {
   /** With the port that was taken, should 0 have been asked for. */
@@ -16,15 +17,20 @@ export interface ListenOptions {
   readonly port: number
   /** How long requests in flight may take to end once it stops; then their connections are cut. */
   readonly graceMs?: number
+  /** Asked before the application. */
+  readonly quickRead?: QuickRead
 }
 
 /** Throws PORT_IN_USE, CANNOT_LISTEN. Disposing takes no new connections and lets requests in flight end. */
 export async function listen(
   app: Pick<HttpApp, 'fetch'>,
-  { host, port, graceMs = 3000 }: ListenOptions,
+  { host, port, graceMs = 3000, quickRead = () => false }: ListenOptions,
 ): Promise<Listener> {
-  const server = createAdaptorServer({ fetch: app.fetch })
-  if (!(server instanceof Server)) throw new TypeError('an HTTP/1.1 server was expected')
+  const answer = getRequestListener(app.fetch)
+  const server = createServer((request, response) => {
+    // It answers for whatever goes wrong by itself.
+    if (!quickRead(request, response)) void answer(request, response)
+  })
   server.listen(port, host)
   try {
     await once(server, 'listening')

@@ -25,10 +25,13 @@ export async function toJsonTexts(
   })
 }
 
+/** Written as JSON text by the codec: parsing it would only cost time. */
+export const isShownAsStored = (kind: CodecKind): boolean =>
+  kind === 'json' || kind === 'schema' || kind === 'int64'
+
 /** Without any user code. */
 export function builtIn(kind: Exclude<CodecKind, 'custom'>, value: Buffer): string {
   switch (kind) {
-    // Written as JSON text by the codec: parsing it would only cost time.
     case 'json':
     case 'schema':
     case 'int64':

@@ -4,13 +4,13 @@ import type { TableEntry } from '../functions/catalog.js'
 import { partitionOf } from '../log/partitioner.js'
 import type { Gatekeeper } from './access.js'
 import { waitUntilReflected, waitUntilServing } from './after.js'
-import { errorAnswer, jsonText, jsonType, notFound } from './answer.js'
+import { errorAnswer, jsonText, jsonType, notFound, shortBytes } from './answer.js'
 import { readBody, toText } from './body.js'
 import { clientOf } from './client.js'
 import type { HttpApp, HttpContext, HttpDeps } from './deps.js'
 import { parse } from './given.js'
 import { listAnswer } from './list.js'
-import { toJsonTexts } from './shown.js'
+import { isShownAsStored, toJsonTexts } from './shown.js'
 import {
   checkKey,
   decodeBytes,
@@ -25,8 +25,6 @@ import type { WaitingRoom } from './waiting.js'
 
 const waitParameters = ['after', 'timeoutMs', 'stale']
 const listParameters = ['prefix', 'from', 'to', 'limit', 'cursor']
-/** Up to here a value is sent as a string. */
-const shortBytes = 16_384
 const binaryType = { 'content-type': 'application/octet-stream' } as const
 
 export function viewRoutes(
@@ -150,18 +148,10 @@ function valueAnswer(
     // Not thrown: a stack for each miss would make misses slow.
     return errorAnswer(keyNotFound(table.name, key))
   }
-  switch (table.codec.codec) {
-    case 'json':
-    case 'schema':
-    case 'int64':
-      return bytesAnswer(c, value, jsonType)
-    case 'bytes':
-      if (!/\bapplication\/json\b/i.test(c.req.header('accept') ?? ''))
-        return bytesAnswer(c, value, binaryType)
-      break
-    case 'string':
-    case 'custom':
-  }
+  const kind = table.codec.codec
+  if (isShownAsStored(kind)) return bytesAnswer(c, value, jsonType)
+  if (kind === 'bytes' && !/\bapplication\/json\b/i.test(c.req.header('accept') ?? ''))
+    return bytesAnswer(c, value, binaryType)
   return toJsonTexts(table, [value], gate).then(([text = 'null']) =>
     bytesAnswer(c, Buffer.from(text), jsonType),
   )
@@ -175,7 +165,7 @@ function bytesAnswer(
   // Hono makes HEAD of GET, and drops the body: its length would be lost with it.
   const headers =
     c.req.method === 'HEAD' ? { ...type, 'content-length': String(value.length) } : type
-  // Node sends a string in one piece with the headers, and bytes in a second one, which costs more than decoding a few.
+  // Decoding a few bytes costs less than a second piece.
   const isShortText = type === jsonType && value.length <= shortBytes
   return new Response(isShortText ? value.toString('utf8') : value, { headers })
 }
