@@ -3,6 +3,15 @@ import { type Event, loopKeys, tables } from './functions.js'
 
 export type Tables = Readonly<Record<(typeof tables)[number], ReadonlyMap<string, unknown>>>
 
+/** What lies in a stream that functions write to. */
+export interface Output {
+  readonly stream: string
+  /** Records that it has ever had. */
+  readonly ever: number
+  /** Those that have not expired, as `key value`. */
+  readonly kept: readonly string[]
+}
+
 interface Batch {
   readonly name: string
   readonly events: readonly { readonly key: string; readonly event: Event }[]
@@ -52,6 +61,26 @@ export class Account {
   differences(found: Tables): string[] {
     this.#settle(found)
     return tables.flatMap((table) => compare(table, found[table], this.#expected(table)))
+  }
+
+  /** After `differences`, by which every request is settled: each output has each event once. Of what has expired only the number is known. */
+  outputDifferences(outputs: readonly Output[]): string[] {
+    const events = this.#counted.flatMap(({ events }) => events)
+    return outputs.flatMap(({ stream, ever, kept }) => {
+      const missing = new Map<string, number>()
+      for (const { event } of events) {
+        const record = `${event.batch} ${JSON.stringify(event)}`
+        missing.set(record, (missing.get(record) ?? 0) + 1)
+      }
+      const tooMany = kept.filter((record) => {
+        const left = (missing.get(record) ?? 0) - 1
+        missing.set(record, left)
+        return left < 0
+      })
+      const wrong = tooMany.map((record) => `${stream}: one too many: ${record}`)
+      if (ever !== events.length) wrong.push(`${stream}: ${ever} records, not ${events.length}`)
+      return wrong
+    })
   }
 
   /** An unanswered request is there or not; if a part of it is there, all of it has to be. */

@@ -130,4 +130,6 @@ export default defineProcessor({
 export const sources = { totals, slow, copy, receipts, pending, register }
 export type FunctionName = keyof typeof sources
 export const names = ['totals', 'slow', 'copy', 'receipts', 'pending', 'register'] as const
+/** Streams in which each event has to be once, under its batch. */
+export const outputs = ['seen', 'slowed', 'copied'] as const
 export const tables = ['totals', 'slow', 'receipts', 'pending', 'register'] as const

@@ -21,7 +21,6 @@ t.test('a host that is killed at random instants', { timeout: 580_000 }, async (
     await host.kill()
     await load.end()
   }
-  await using host = await project.start()
-  t.same(await project.differences(host), [], 'every table is what follows from the account')
+  await project.end(t)
   t.ok(account.acknowledged > kills, `${account.acknowledged} requests were acknowledged`)
 })

@@ -14,6 +14,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { type HostProcess, startHostProcess } from '#bench/host-process.js'
+import { openEmbeddedLog } from '#host/log/embedded/log.js'
+import type { Log } from '#host/log/log.js'
 import { Random } from '#host/log/memory/random.js'
 import { openLevelStore } from '#host/tables/level.js'
 import {
@@ -24,8 +26,8 @@ import {
 } from '../../support/crash/failpoints.js'
 import { testFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
-import { Account, type Tables } from './account.js'
-import { type FunctionName, names, sources, tables } from './functions.js'
+import { Account, type Output, type Tables } from './account.js'
+import { type FunctionName, names, outputs, sources, tables } from './functions.js'
 import { Load } from './load.js'
 
 const main = fileURLToPath(new URL('../../../dist/test/support/crash/host.js', import.meta.url))
@@ -128,6 +130,14 @@ export class Project {
     return new Load({ url: host.url, account, random: own, name: `b${this.#lives}` })
   }
 
+  /** The last look, when nothing is posted any more: at every table, and then, without a host, at every output. */
+  async end(t: Test, last?: HostProcess): Promise<void> {
+    const host = last ?? (await this.start())
+    t.same(await this.differences(host), [], 'every table is what follows from the account')
+    await host[Symbol.asyncDispose]()
+    t.same(await this.outputDifferences(), [], 'and so is every output')
+  }
+
   /** Waits until all that was ever posted is handled, and compares every table with the account. Nothing may be posted meanwhile. */
   async differences(host: HostProcess): Promise<string[]> {
     const settled = () => isSettled(host)
@@ -136,6 +146,19 @@ export class Project {
     const rows = tables.map(async (table) => [table, await list(host, table)] as const)
     const found = Object.fromEntries(await Promise.all(rows)) as unknown as Tables
     return this.account.differences(found).slice(0, 20)
+  }
+
+  /** Compares the outputs in the log, record by record, with the account. After `differences`, and only while no host lives. */
+  async outputDifferences(): Promise<string[]> {
+    await using log = await openEmbeddedLog({
+      path: join(this.#root, 'data', 'log'),
+      maintenance: null,
+      onFailure: (error) => {
+        throw error
+      },
+    })
+    const found = await Promise.all(outputs.map((stream) => readOutput(log, stream)))
+    return this.account.outputDifferences(found).slice(0, 20)
   }
 
   /** More than the log may keep, after a few of them. */
@@ -208,6 +231,27 @@ export class Project {
   #copy(name: FunctionName): string {
     return join(this.#root, 'older', name)
   }
+}
+
+async function readOutput(log: Log, stream: string): Promise<Output> {
+  const { partitions = [] } = (await log.describe([stream])).get(stream) ?? {}
+  await using reader = log.reader()
+  reader.assign(
+    partitions.map(({ partition, oldest }) => ({ topic: stream, partition, offset: oldest })),
+  )
+  const kept: string[] = []
+  const unread = new Map(
+    partitions
+      .filter(({ oldest, stableEnd }) => oldest < stableEnd)
+      .map(({ partition, stableEnd }) => [partition, stableEnd]),
+  )
+  while (unread.size > 0) {
+    for (const { partition, records, next } of await reader.next()) {
+      for (const record of records) kept.push(`${record.keyText()} ${record.valueText()}`)
+      if (next >= (unread.get(partition) ?? 0)) unread.delete(partition)
+    }
+  }
+  return { stream, ever: partitions.reduce((sum, { stableEnd }) => sum + stableEnd, 0), kept }
 }
 
 async function status({ url }: HostProcess) {
