@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 
 const root = join(import.meta.dirname, '..')
-const folders = ['sdk', 'host', 'examples', 'bench', 'test/support/crash']
+const folders = ['sdk', 'host', 'examples', 'bench', 'test/support/crash', 'test/support/kafka']
 
 const threads = [
   'host/functions/worker.ts',

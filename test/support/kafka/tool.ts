@@ -1,0 +1,36 @@
+// Kafka's own command-line tools, and where they are on this machine.
+import { join } from 'node:path'
+import { findJava, type Java, type JavaRunOptions, runJava } from './java.js'
+import { kafkaLibraries } from './libraries.js'
+
+/** As Kafka's scripts are called. */
+const tools = {
+  'kafka-topics': 'org.apache.kafka.tools.TopicCommand',
+  'kafka-consumer-groups': 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand',
+  'kafka-console-consumer': 'org.apache.kafka.tools.consumer.ConsoleConsumer',
+  'kafka-console-producer': 'org.apache.kafka.tools.ConsoleProducer',
+  'kafka-configs': 'kafka.admin.ConfigCommand',
+  'kafka-acls': 'kafka.admin.AclCommand',
+  'kafka-delete-records': 'org.apache.kafka.tools.DeleteRecordsCommand',
+  'kafka-get-offsets': 'org.apache.kafka.tools.GetOffsetShell',
+  'kafka-transactions': 'org.apache.kafka.tools.TransactionsCommand',
+} as const
+
+export type KafkaTool = keyof typeof tools
+
+/** `fetching` is called when Kafka has to be fetched first. */
+export async function installation(fetching?: () => void): Promise<Java> {
+  const command = await findJava()
+  return { command, classPath: join(await kafkaLibraries(fetching), '*') }
+}
+
+/** Runs a tool on the broker, and returns what it prints; rejects with that if it fails. */
+export async function runTool(
+  address: string,
+  name: KafkaTool,
+  args: readonly string[],
+  options: JavaRunOptions = {},
+): Promise<string> {
+  const java = await installation()
+  return runJava(java, tools[name], ['--bootstrap-server', address, ...args], options)
+}
