@@ -1,10 +1,11 @@
 // A record that lies in the bytes of what it was read with: nothing is made of it before somebody asks.
 import type { Header, LogRecord } from './log.js'
 
-/** Where a record's parts lie; they follow each other: key, then value. */
+/** Where a record's parts lie. */
 export interface RecordBounds {
   readonly keyAt: number
   readonly keyEnd: number
+  readonly valueAt: number
   readonly end: number
   readonly isKeyless: boolean
   readonly isTombstone: boolean
@@ -20,13 +21,15 @@ export class PackedRecord implements LogRecord {
   /** -1: there is none. */
   readonly #keyAt: number
   readonly #keyEnd: number
+  /** -1: a tombstone. */
+  readonly #valueAt: number
   readonly #end: number
 
   constructor(
     bytes: Buffer,
     offset: number,
     timestamp: number,
-    { keyAt, keyEnd, end, isKeyless, isTombstone }: RecordBounds,
+    { keyAt, keyEnd, valueAt, end, isKeyless, isTombstone }: RecordBounds,
     headers = noHeaders,
   ) {
     this.offset = offset
@@ -35,7 +38,8 @@ export class PackedRecord implements LogRecord {
     this.#bytes = bytes
     this.#keyAt = isKeyless ? -1 : keyAt
     this.#keyEnd = keyEnd
-    this.#end = isTombstone ? -1 : end
+    this.#valueAt = isTombstone ? -1 : valueAt
+    this.#end = end
   }
 
   get key(): Buffer | null {
@@ -43,15 +47,15 @@ export class PackedRecord implements LogRecord {
   }
 
   get value(): Buffer | null {
-    return this.#end === -1 ? null : this.#bytes.subarray(this.#keyEnd, this.#end)
+    return this.#valueAt === -1 ? null : this.#bytes.subarray(this.#valueAt, this.#end)
   }
 
   get isTombstone(): boolean {
-    return this.#end === -1
+    return this.#valueAt === -1
   }
 
   get valueBytes(): number {
-    return this.#end === -1 ? 0 : this.#end - this.#keyEnd
+    return this.#valueAt === -1 ? 0 : this.#end - this.#valueAt
   }
 
   keyText(): string {
@@ -59,6 +63,6 @@ export class PackedRecord implements LogRecord {
   }
 
   valueText(): string {
-    return this.#end === -1 ? '' : this.#bytes.toString('utf8', this.#keyEnd, this.#end)
+    return this.#valueAt === -1 ? '' : this.#bytes.toString('utf8', this.#valueAt, this.#end)
   }
 }

@@ -77,6 +77,10 @@ export class RecordCursor {
     return this.#view.getFloat64(this.start + 8, true)
   }
 
+  get valueAt(): number {
+    return this.keyEnd
+  }
+
   get key(): Buffer | null {
     return this.isKeyless ? null : this.#entry.subarray(this.keyAt, this.keyEnd)
   }

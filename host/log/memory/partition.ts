@@ -39,6 +39,7 @@ export class MemoryPartition {
       {
         keyAt: 0,
         keyEnd: key?.length ?? 0,
+        valueAt: key?.length ?? 0,
         end: bytes.length,
         isKeyless: key === null,
         isTombstone: value === null,
