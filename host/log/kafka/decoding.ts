@@ -1,0 +1,177 @@
+// Makes records of the batches that a broker sends for one partition, for readers: those that were committed.
+import { HostError } from '../../errors.js'
+import type { LogRecord, TopicPartition } from '../log.js'
+import { PackedRecord } from '../packed-record.js'
+import * as batch from './batch.js'
+import { compressions, decompress } from './compression.js'
+import { crc32c } from './crc32c.js'
+import { batchDamaged, unsupportedFormat } from './problems.js'
+import { RecordCursor } from './record-cursor.js'
+
+/** As a fetch of committed records names it: what the producer wrote from that offset up to its marker does not count. */
+export interface AbortedTransaction {
+  readonly producerId: bigint
+  readonly firstOffset: number
+}
+
+export interface Decoded {
+  /** They lie in the bytes that were decoded, or in what was made of them. */
+  readonly records: readonly LogRecord[]
+  /** Where to go on: behind the last batch, its gaps and markers. */
+  readonly next: number
+  /** What a batch that was cut off has at least; 0: none was. When nothing else was sent, ask for so much. */
+  readonly cutBytes: number
+}
+
+/**
+ * Records from offset `from` on. What lies before damage, or before what cannot be read, is handed out, and the next call, from
+ * there on, throws: LOG_DAMAGED, UNSUPPORTED_FORMAT, PACKAGE_MISSING.
+ */
+export function decodeBatches(
+  partition: TopicPartition,
+  bytes: Buffer,
+  from: number,
+  aborted: readonly AbortedTransaction[] = [],
+): Decoded {
+  const records: LogRecord[] = []
+  const open = new OpenAborts(aborted)
+  let next = from
+  let at = 0
+  let behind = -1
+  try {
+    while (bytes.length - at >= batch.PREFIX_BYTES) {
+      const size = batch.PREFIX_BYTES + bytes.readInt32BE(at + batch.LENGTH)
+      if (size < batch.MAGIC_END) throw batchDamaged(partition, next)
+      if (bytes.length - at < size) return { records, next, cutBytes: size }
+      const one = new BatchReader(partition, bytes.subarray(at, at + size), next)
+      if (one.base < behind) throw batchDamaged(partition, next)
+      const isRead = open.counts(one)
+      if (isRead && one.end > from) one.readInto(records, from)
+      behind = one.end
+      next = Math.max(next, behind)
+      at += size
+    }
+  } catch (thrown) {
+    if (next === from) throw thrown
+    return { records, next, cutBytes: 0 }
+  }
+  return { records, next, cutBytes: at < bytes.length ? batch.PREFIX_BYTES : 0 }
+}
+
+/** One batch, whole and of the known version; its checksum was right. */
+class BatchReader {
+  readonly #partition: TopicPartition
+  readonly #bytes: Buffer
+  readonly #attributes: number
+  readonly base: number
+  /** The offset behind it. */
+  readonly end: number
+
+  constructor(partition: TopicPartition, bytes: Buffer, next: number) {
+    this.#partition = partition
+    this.#bytes = bytes
+    this.base = Number(bytes.readBigInt64BE(batch.BASE_OFFSET))
+    const version = bytes[batch.MAGIC] ?? 0
+    if (version < batch.VERSION) {
+      throw unsupportedFormat(partition, next, `records of the message format ${version}`)
+    }
+    if (
+      version !== batch.VERSION ||
+      !Number.isSafeInteger(this.base) ||
+      bytes.length < batch.BATCH_HEAD_BYTES ||
+      bytes.readUInt32BE(batch.CHECK) !== crc32c(bytes, batch.ATTRIBUTES)
+    ) {
+      throw batchDamaged(partition, next)
+    }
+    this.#attributes = bytes.readInt16BE(batch.ATTRIBUTES)
+    this.end = this.base + bytes.readInt32BE(batch.LAST_OFFSET_DELTA) + 1
+  }
+
+  get producerId(): bigint {
+    return this.#bytes.readBigInt64BE(batch.PRODUCER_ID)
+  }
+
+  get isTransactional(): boolean {
+    return (this.#attributes & batch.TRANSACTIONAL) !== 0
+  }
+
+  get isControl(): boolean {
+    return (this.#attributes & batch.CONTROL) !== 0
+  }
+
+  get isAbort(): boolean {
+    const cursor = this.#cursor()
+    // The key of a control record: version, then kind, 16 bits each.
+    return cursor.next() && cursor.keyEnd - cursor.keyAt >= 4
+      ? cursor.bytes.readInt16BE(cursor.keyAt + 2) === batch.ABORT
+      : false
+  }
+
+  /** Adds its records from the offset on; or throws, and adds none. */
+  readInto(records: LogRecord[], from: number): void {
+    const added = records.length
+    const cursor = this.#cursor()
+    const isLogTime = (this.#attributes & batch.LOG_APPEND_TIME) !== 0
+    const maxTimestamp = Number(this.#bytes.readBigInt64BE(batch.MAX_TIMESTAMP))
+    const { bytes } = cursor
+    while (cursor.next()) {
+      const { offset } = cursor
+      if (offset < from) continue
+      const timestamp = isLogTime ? maxTimestamp : cursor.timestamp
+      records.push(new PackedRecord(bytes, offset, timestamp, cursor, cursor.headers()))
+    }
+    if (!cursor.isDamaged) return
+    records.length = added
+    throw batchDamaged(this.#partition, Math.max(from, this.base))
+  }
+
+  #cursor(): RecordCursor {
+    return new RecordCursor(this.#records(), {
+      count: this.#bytes.readInt32BE(batch.COUNT),
+      baseOffset: this.base,
+      baseTimestamp: Number(this.#bytes.readBigInt64BE(batch.BASE_TIMESTAMP)),
+      end: this.end,
+    })
+  }
+
+  #records(): Buffer {
+    const bytes = this.#bytes.subarray(batch.BATCH_HEAD_BYTES)
+    const number = this.#attributes & batch.COMPRESSION_MASK
+    const compression = compressions[number]
+    if (compression === undefined) {
+      const found = `records compressed by an unknown method (${number})`
+      throw unsupportedFormat(this.#partition, this.base, found)
+    }
+    try {
+      return decompress(bytes, compression)
+    } catch (thrown) {
+      if (thrown instanceof HostError) throw thrown
+      throw batchDamaged(this.#partition, this.base, thrown)
+    }
+  }
+}
+
+/** Which producers' records do not count, batch by batch. */
+class OpenAborts {
+  readonly #waiting: AbortedTransaction[]
+  readonly #producers = new Set<bigint>()
+
+  constructor(aborted: readonly AbortedTransaction[]) {
+    this.#waiting = aborted.toSorted((a, b) => b.firstOffset - a.firstOffset)
+  }
+
+  /** False: it has nothing to read, its transaction was aborted or it is a marker. */
+  counts(one: BatchReader): boolean {
+    let first = this.#waiting.at(-1)
+    while (first !== undefined && first.firstOffset < one.end) {
+      this.#producers.add(first.producerId)
+      this.#waiting.pop()
+      first = this.#waiting.at(-1)
+    }
+    if (one.isControl) {
+      if (this.#producers.size > 0 && one.isAbort) this.#producers.delete(one.producerId)
+      return false
+    }
+    return !(one.isTransactional && this.#producers.has(one.producerId))
+  }
+}
