@@ -10,7 +10,7 @@ import { RecordCursor } from './record-cursor.js'
 
 /** As a fetch of committed records names it: what the producer wrote from that offset up to its marker does not count. */
 export interface AbortedTransaction {
-  readonly producerId: bigint
+  readonly producerId: number
   readonly firstOffset: number
 }
 
@@ -87,8 +87,8 @@ class BatchReader {
     this.end = this.base + bytes.readInt32BE(batch.LAST_OFFSET_DELTA) + 1
   }
 
-  get producerId(): bigint {
-    return this.#bytes.readBigInt64BE(batch.PRODUCER_ID)
+  get producerId(): number {
+    return Number(this.#bytes.readBigInt64BE(batch.PRODUCER_ID))
   }
 
   get isTransactional(): boolean {
@@ -154,7 +154,7 @@ class BatchReader {
 /** Which producers' records do not count, batch by batch. */
 class OpenAborts {
   readonly #waiting: AbortedTransaction[]
-  readonly #producers = new Set<bigint>()
+  readonly #producers = new Set<number>()
 
   constructor(aborted: readonly AbortedTransaction[]) {
     this.#waiting = aborted.toSorted((a, b) => b.firstOffset - a.firstOffset)

@@ -7,7 +7,7 @@ import { varintBytes, varlongBytes, writeVarint, writeVarlong } from './varint.j
 
 /** An idempotent producer, and where it stands in the partition. */
 export interface Sequencing {
-  readonly producerId: bigint
+  readonly producerId: number
   readonly producerEpoch: number
   /** Of the first record. */
   readonly baseSequence: number
@@ -172,7 +172,7 @@ function finish(
   view.setInt32(batch.LAST_OFFSET_DELTA, count - 1)
   view.setBigInt64(batch.BASE_TIMESTAMP, BigInt(baseTimestamp))
   view.setBigInt64(batch.MAX_TIMESTAMP, BigInt(maxTimestamp))
-  view.setBigInt64(batch.PRODUCER_ID, sequencing?.producerId ?? -1n)
+  view.setBigInt64(batch.PRODUCER_ID, BigInt(sequencing?.producerId ?? NONE))
   view.setInt16(batch.PRODUCER_EPOCH, sequencing?.producerEpoch ?? NONE)
   view.setInt32(batch.BASE_SEQUENCE, baseSequence)
   view.setInt32(batch.COUNT, count)

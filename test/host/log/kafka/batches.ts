@@ -86,7 +86,7 @@ export function resealed(bytes: Buffer): Buffer {
   return bytes
 }
 
-export const sequencing = (producerId: bigint, isTransactional = true): Sequencing => ({
+export const sequencing = (producerId: number, isTransactional = true): Sequencing => ({
   producerId,
   producerEpoch: 0,
   baseSequence: 0,
@@ -105,7 +105,7 @@ export function oneBatch(
   return placed(only?.bytes ?? Buffer.alloc(0), offset)
 }
 
-export function marker(kind: 'abort' | 'commit', producerId: bigint, offset: number): Buffer {
+export function marker(kind: 'abort' | 'commit', producerId: number, offset: number): Buffer {
   const record = {
     ...recordOf(0, '', ''),
     key: Buffer.from([0, 0, 0, kind === 'abort' ? 0 : 1]),

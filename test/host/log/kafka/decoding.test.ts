@@ -116,20 +116,20 @@ void t.test('reads a batch of which compaction has left some', async (t) => {
 
 void t.test('leaves out what was aborted, and nothing else', async (t) => {
   const bytes = Buffer.concat([
-    oneBatch(keyed('aborted'), 0, sequencing(1n)),
-    oneBatch(keyed('committed'), 1, sequencing(2n)),
-    oneBatch(keyed('outside'), 2, sequencing(1n, false)),
-    oneBatch(keyed('aborted too'), 3, sequencing(1n)),
-    marker('abort', 1n, 4),
-    oneBatch(keyed('later'), 5, sequencing(1n)),
-    marker('commit', 2n, 6),
-    marker('commit', 1n, 7),
-    oneBatch(keyed('aborted again'), 8, sequencing(1n)),
-    marker('abort', 1n, 9),
+    oneBatch(keyed('aborted'), 0, sequencing(1)),
+    oneBatch(keyed('committed'), 1, sequencing(2)),
+    oneBatch(keyed('outside'), 2, sequencing(1, false)),
+    oneBatch(keyed('aborted too'), 3, sequencing(1)),
+    marker('abort', 1, 4),
+    oneBatch(keyed('later'), 5, sequencing(1)),
+    marker('commit', 2, 6),
+    marker('commit', 1, 7),
+    oneBatch(keyed('aborted again'), 8, sequencing(1)),
+    marker('abort', 1, 9),
   ])
   const aborted = [
-    { producerId: 1n, firstOffset: 8 },
-    { producerId: 1n, firstOffset: 0 },
+    { producerId: 1, firstOffset: 8 },
+    { producerId: 1, firstOffset: 0 },
   ]
   t.same(keysOf(bytes, 0, aborted), ['committed', 'outside', 'later'])
   t.same(keysOf(bytes, 3, aborted), ['later'], 'from within a transaction')
@@ -138,7 +138,7 @@ void t.test('leaves out what was aborted, and nothing else', async (t) => {
 
 void t.test("takes a user's record that looks like a marker for a record", async (t) => {
   const key = Buffer.from([0, 0, 0, 0])
-  const bytes = oneBatch([{ ...recordOf(1, 'k', 'v'), key }], 0, sequencing(1n))
+  const bytes = oneBatch([{ ...recordOf(1, 'k', 'v'), key }], 0, sequencing(1))
   t.same(decodeBatches(place, bytes, 0).records[0]?.key, key)
 })
 
@@ -172,7 +172,7 @@ for (let seed = 1; seed <= 20; seed++) {
 
 /** Several producers in and out of transactions, in batches with gaps between. */
 function randomLog(random: Random) {
-  const open = new Map<bigint, { first: number; records: unknown[] }>()
+  const open = new Map<number, { first: number; records: unknown[] }>()
   const committed: [offset: number, shown: unknown][] = []
   const aborted: (AbortedTransaction & { last: number })[] = []
   const parts: Buffer[] = []
@@ -185,7 +185,7 @@ function randomLog(random: Random) {
     at += bytes.length
     offset += count + (random.happens(0.2) ? random.upTo(50) : 0)
   }
-  const end = (producerId: bigint): void => {
+  const end = (producerId: number): void => {
     const transaction = open.get(producerId)
     if (transaction === undefined) return
     open.delete(producerId)
@@ -195,7 +195,7 @@ function randomLog(random: Random) {
     push(marker(isAborted ? 'abort' : 'commit', producerId, offset), 1)
   }
   for (let step = 0; step < 60; step++) {
-    const producerId = BigInt(random.upTo(4))
+    const producerId = random.upTo(4)
     if (random.happens(0.3)) {
       end(producerId)
       continue
@@ -224,7 +224,7 @@ function randomLog(random: Random) {
 }
 
 void t.test('no flipped bit is taken for a record', async (t) => {
-  const good = oneBatch(keyed('alice', 'bob'), 10, sequencing(1n))
+  const good = oneBatch(keyed('alice', 'bob'), 10, sequencing(1))
   const expected = decodeBatches(place, good, 10).records.map(shownRead)
   const unchecked = (at: number): boolean => at < batch.MAGIC
   let refused = 0
