@@ -47,7 +47,7 @@ export async function compact(
   partition: Partition,
   settings: CompactionSettings,
 ): Promise<void> {
-  const border = await lastEntryAt(upkeep, partition)
+  const border = await entryAt(upkeep, partition, Number.MAX_SAFE_INTEGER)
   if (border === undefined) return
   const last = new Map<string, number>()
   const known = await gather(upkeep, partition, border, settings.keyBytes, last)
@@ -76,14 +76,16 @@ export async function compact(
 const isYoung = (foundAt: number, time: number, settings: CompactionSettings): boolean =>
   foundAt === 0 || time - foundAt < settings.tombstoneRetentionMs
 
-async function lastEntryAt(
+/** Where the last entry begins that does not begin behind the offset. */
+async function entryAt(
   { database }: Upkeep,
-  { topic, partition }: Partition,
+  { topic, partition, oldest }: Partition,
+  offset: number,
 ): Promise<number | undefined> {
   const [key] = await database
     .keys({
-      gte: entryKey(topic.number, partition, 0),
-      lt: entryKey(topic.number, partition + 1, 0),
+      gte: entryKey(topic.number, partition, oldest),
+      lte: entryKey(topic.number, partition, offset),
       reverse: true,
       limit: 1,
     })
@@ -101,7 +103,9 @@ async function gather(
 ): Promise<{ end: number; behind: number } | undefined> {
   let { end, behind } = partition.cleaned
   let bytes = 0
-  for await (const { entry, base, head } of entries(upkeep, partition, end, border)) {
+  // A pass that was cut short may have made one entry of the last that was clean and of what follows it.
+  const from = (await entryAt(upkeep, partition, end)) ?? end
+  for await (const { entry, base, head } of entries(upkeep, partition, from, border)) {
     // At least one entry, however small the room is: else there would be no end to it.
     if (bytes >= keyBytes) break
     const cursor = new RecordCursor(entry, head, base)
