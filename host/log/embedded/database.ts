@@ -1,12 +1,11 @@
 // Opens the log's database, and says in the host's words why it cannot be opened.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import { HostError } from '../../errors.js'
 import { handleOptions, type LevelMemory } from '../../leveldb/handle.js'
 import type { Damage } from '../../leveldb/inspect.js'
 import { LAYOUT, layoutKey, unseal } from './layout.js'
+import { disown, isInUse, isOurs, own, ownerPid } from './owner.js'
 import { breakSeal, inspectLog, sealLog } from './soundness.js'
 
 export type Database = ClassicLevel<Buffer, Buffer>
@@ -26,19 +25,20 @@ export async function openOwned(path: string, memory: LevelMemory = {}): Promise
   } catch (cause) {
     throw notWritable(path, cause)
   }
-  if (readOwner(path) === owner()) throw locked(path)
+  if (isOurs(path)) throw locked(path)
+  // What another process writes just now must not be called damage: opening it tells.
   const found = isInUse(path) ? undefined : await inspectLog(path)
   if (found !== undefined) throw harmed(path, found)
   breakSeal(path)
   const database = await openHandle(path, memory)
-  let isOurs = false
+  let isClaimed = false
   try {
-    own(path)
-    isOurs = true
+    claim(path)
+    isClaimed = true
     await checkLayout(path, database)
     return database
   } catch (thrown) {
-    if (isOurs) await closeOwned(path, database, false)
+    if (isClaimed) await closeOwned(path, database, false)
     else await database.close()
     throw isCorruption(thrown) ? damaged(path, thrown) : thrown
   }
@@ -52,45 +52,20 @@ export async function closeOwned(
 ): Promise<void> {
   await database.close()
   if (isWhole) sealLog(path)
-  if (readOwner(path) === owner()) rmSync(ownerFile(path), { force: true })
+  disown(path)
 }
 
 /**
  * LevelDB keeps other processes out, but lets this one open the folder as often as it likes. Trying it without `multithreading`
  * would drop the lock: POSIX takes a process's lock away with any descriptor of the file that the process closes.
  */
-function own(path: string): void {
+function claim(path: string): void {
   // Synchronous: of two opens at the same time one has to see the other.
-  if (readOwner(path) === owner()) throw locked(path)
+  if (isOurs(path)) throw locked(path)
   try {
-    writeFileSync(ownerFile(path), owner())
+    own(path)
   } catch (cause) {
     throw notWritable(path, cause)
-  }
-}
-
-/** In a container every start may have the same pid. */
-const owner = (): string => `${process.pid} ${performance.timeOrigin}`
-
-const ownerFile = (path: string): string => join(path, 'owner.pid')
-
-function readOwner(path: string): string | undefined {
-  try {
-    return readFileSync(ownerFile(path), 'utf8')
-  } catch {
-    return undefined
-  }
-}
-
-/** By a process that lives: what it writes just now must not be called damage. Opening it tells. */
-function isInUse(path: string): boolean {
-  const pid = Number.parseInt(readOwner(path) ?? '', 10)
-  if (!(pid > 0) || pid === process.pid) return false
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
 }
 
@@ -179,7 +154,7 @@ function harmed(path: string, { file, problem }: Damage): HostError {
 }
 
 function locked(path: string, cause?: unknown): HostError {
-  const [pid] = readOwner(path)?.split(' ') ?? []
+  const pid = ownerPid(path)
   const by = pid === undefined ? '' : ` by process ${pid}`
   return new HostError(
     'DATA_LOCKED',

@@ -200,7 +200,9 @@ export class KeptLog implements Log {
         logger.warn(`the log waits to be opened: ${why.message}`)
         saidAt = performance.now()
       }
-      await pause(waitMs, undefined, { signal })
+      await pause(waitMs, undefined, { signal }).catch(() => {})
+      // The reason that the signal was given, not Node's own.
+      signal.throwIfAborted()
     }
     for (let waitMs = retryMinMs; ; waitMs = Math.min(waitMs * 2, retryMaxMs)) {
       signal.throwIfAborted()

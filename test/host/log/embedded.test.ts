@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -404,6 +404,31 @@ void t.test('one folder has one owner, whichever way it is spelled', async (t) =
   t.equal(code, 1)
   t.match(child.errors(), /DATA_LOCKED/, 'another process still finds it locked')
 })
+
+const skip = process.platform !== 'linux' && 'other systems do not tell who holds a lock'
+
+void t.test(
+  "a dead owner's number, given anew, does not keep damage from being found",
+  { skip },
+  async (t) => {
+    const sleeping = spawn('sleep', ['60'])
+    t.teardown(() => sleeping.kill())
+    const thread = readdirSync('/proc/self/task').find((id) => Number(id) !== process.pid)
+    for (const [whose, id] of [
+      ['a process', sleeping.pid],
+      ['a thread', thread],
+    ]) {
+      const path = testFolder(t)
+      const log = await open(t, path)
+      await log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }])
+      await log.append([record('clicks', 0, 'x')])
+      await close(log)
+      for (const name of readdirSync(path)) if (name.endsWith('.log')) rmSync(join(path, name))
+      writeFileSync(join(path, 'owner.pid'), `${id} 1700000000000`)
+      await t.rejects(open(t, path), { code: 'LOG_DAMAGED' }, `it is that of ${whose}`)
+    }
+  },
+)
 
 void t.test('a folder that is no log of ours is left alone', async (t) => {
   const path = testFolder(t, { file: 'text' })

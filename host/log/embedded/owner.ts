@@ -1,0 +1,64 @@
+// Whose the log's folder is: a file with the owner's name, for what LevelDB's own lock does not tell.
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** In a container every start may have the same pid. */
+const ownName = (): string => `${process.pid} ${performance.timeOrigin}`
+
+const ownerFile = (path: string): string => join(path, 'owner.pid')
+
+export const isOurs = (path: string): boolean => readOwner(path) === ownName()
+
+/** As the file says, whether it still lives or not. */
+export function ownerPid(path: string): number | undefined {
+  const pid = Number.parseInt(readOwner(path) ?? '', 10)
+  return pid > 0 ? pid : undefined
+}
+
+/** Throws what the disk says. */
+export function own(path: string): void {
+  writeFileSync(ownerFile(path), ownName())
+}
+
+export function disown(path: string): void {
+  if (isOurs(path)) rmSync(ownerFile(path), { force: true })
+}
+
+/** By another process that lives. Of two that cannot be told apart, the one that may be writing is meant. */
+export function isInUse(path: string): boolean {
+  const pid = ownerPid(path)
+  if (pid === undefined || pid === process.pid || !isAlive(pid)) return false
+  // The number may be another process by now: after a crash a file that is damaged would not be looked for.
+  return isLocked(join(path, 'LOCK')) ?? true
+}
+
+function isAlive(pid: number): boolean {
+  const status = read(`/proc/${pid}/status`)
+  // Linux has threads answer to the same calls.
+  if (status !== undefined) return new RegExp(`^Tgid:\\s*${pid}$`, 'm').test(status)
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
+/** Undefined: this system does not tell. */
+function isLocked(file: string): boolean | undefined {
+  const locks = read('/proc/locks')
+  // Empty where other processes' locks are hidden.
+  if (locks === undefined || locks === '') return undefined
+  const found = statSync(file, { throwIfNoEntry: false })
+  return found !== undefined && locks.includes(`:${found.ino} `)
+}
+
+const readOwner = (path: string): string | undefined => read(ownerFile(path))
+
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}
