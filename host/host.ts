@@ -143,7 +143,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       stopping: stopping.signal,
     })
     const { host, port } = config.http
-    const quickRead = createQuickRead({ catalog, config })
+    const quickRead = createQuickRead({ catalog, config, logger })
     const server = stack.use(await listen(app, { host, port, quickRead }))
     // Disposed of first: ends the waits that the server's own stop waits for.
     stack.defer(() => stopping.abort(new HostError('STOPPING', 'the host is stopping')))

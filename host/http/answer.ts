@@ -1,5 +1,6 @@
 // Answers: JSON, and errors in the one form that all routes share.
-import { HostError } from '../errors.js'
+import { asHostError, HostError } from '../errors.js'
+import type { Logger } from '../logger.js'
 
 export const jsonType = { 'content-type': 'application/json' } as const
 /** Up to here a value is sent as a string: Node sends that in one piece with the headers, and bytes in a second one. */
@@ -21,6 +22,18 @@ export function errorAnswer(
   const { code, message, details } = error
   const body = { error: { code, message, ...(details === undefined ? {} : { details }) } }
   return json(body, status, { ...extraHeaders(error), ...headers })
+}
+
+/** Of whatever a route has thrown. */
+export function failureAnswer(thrown: unknown, logger: Logger): Response {
+  const error = asHostError(thrown)
+  if (error.code !== 'INTERNAL') {
+    if (error.status === 500) logger.error(error.message, { error })
+    return errorAnswer(error)
+  }
+  logger.error('a request failed', { error: thrown })
+  // What went wrong inside is for the log, not for clients.
+  return errorAnswer(new HostError('INTERNAL', 'the host failed at this request: its log says why'))
 }
 
 function extraHeaders(error: HostError): Record<string, string> {

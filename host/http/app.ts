@@ -1,9 +1,8 @@
 // All routes in one Hono application.
 import { Hono } from 'hono'
-import { asHostError, HostError } from '../errors.js'
-import type { Logger } from '../logger.js'
+import { HostError } from '../errors.js'
 import { createGatekeeper } from './access.js'
-import { errorAnswer } from './answer.js'
+import { errorAnswer, failureAnswer } from './answer.js'
 import type { HttpApp, HttpDeps, HttpEnv } from './deps.js'
 import { emitterRoutes } from './emitters.js'
 import { functionRoutes } from './functions.js'
@@ -25,7 +24,7 @@ export function createApp(deps: HttpDeps): HttpApp {
   healthRoutes(app, deps)
 
   app.notFound((c) => noRoute(app, c.req.method, c.req.path))
-  app.onError((error) => failed(error, deps.logger))
+  app.onError((error) => failureAnswer(error, deps.logger))
   return app
 }
 
@@ -58,14 +57,3 @@ function noRoute(app: HttpApp, method: string, path: string): Response {
 }
 
 const toExpression = (route: string): RegExp => new RegExp(`^${route.replace(/:[^/]+/g, '[^/]+')}$`)
-
-function failed(thrown: unknown, logger: Logger): Response {
-  const error = asHostError(thrown)
-  if (error.code !== 'INTERNAL') {
-    if (error.status === 500) logger.error(error.message, { error })
-    return errorAnswer(error)
-  }
-  logger.error('a request failed', { error: thrown })
-  // What went wrong inside is for the log, not for clients.
-  return errorAnswer(new HostError('INTERNAL', 'the host failed at this request: its log says why'))
-}

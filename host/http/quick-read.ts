@@ -1,7 +1,7 @@
 // Reads of one key past Hono: they are most of what a view is asked for, and its routing would be most of what each of them costs.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { partitionOf } from '../log/partitioner.js'
-import { jsonType, shortBytes } from './answer.js'
+import { failureAnswer, jsonType, shortBytes } from './answer.js'
 import type { HttpDeps } from './deps.js'
 import { isShownAsStored } from './shown.js'
 
@@ -12,10 +12,14 @@ export type QuickRead = (request: IncomingMessage, response: ServerResponse) => 
 const plainPath = /^\/views\/([a-z0-9-]+)\/([!-$&-.0->@-~]+)$/
 
 /** Takes what has an answer of 200 and nothing to be looked at before: all else, every refusal included, is the route's. */
-export function createQuickRead({ catalog, config }: Pick<HttpDeps, 'catalog' | 'config'>) {
+export function createQuickRead({
+  catalog,
+  config,
+  logger,
+}: Pick<HttpDeps, 'catalog' | 'config' | 'logger'>): QuickRead {
   const hasTokens = config.http.tokens.length > 0
   const { maxKeyBytes } = config.limits
-  const quickRead: QuickRead = (request, response) => {
+  return (request, response) => {
     if (hasTokens || request.method !== 'GET') return false
     const [, name, text] = plainPath.exec(request.url ?? '') ?? []
     if (name === undefined || text === undefined || text.length > maxKeyBytes) return false
@@ -27,9 +31,10 @@ export function createQuickRead({ catalog, config }: Pick<HttpDeps, 'catalog' | 
     let value: Buffer | undefined
     try {
       value = table.view.get(partition, key)
-    } catch {
-      // The route finds the same, and says what it is.
-      return false
+    } catch (error) {
+      // Not left to the route: the table is closed for it, and a second read would meet that.
+      void send(response, failureAnswer(error, logger))
+      return true
     }
     if (value === undefined || value.length > shortBytes) return false
     response.writeHead(200, { ...jsonType, 'content-length': value.length })
@@ -37,5 +42,11 @@ export function createQuickRead({ catalog, config }: Pick<HttpDeps, 'catalog' | 
     response.end(value.toString('latin1'), 'latin1')
     return true
   }
-  return quickRead
+}
+
+async function send(response: ServerResponse, answer: Response): Promise<void> {
+  const bytes = Buffer.from(await answer.arrayBuffer())
+  const headers = Object.fromEntries(answer.headers)
+  response.writeHead(answer.status, { ...headers, 'content-length': bytes.length })
+  response.end(bytes)
 }

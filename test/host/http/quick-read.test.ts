@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
+import { HostError } from '#host/errors.js'
 import { createQuickRead } from '#host/http/quick-read.js'
 import { listen } from '#host/http/serve.js'
 import { partitionOf } from '#host/log/partitioner.js'
@@ -88,6 +89,24 @@ t.test('everything else is left to the routes', async (t) => {
   const [own] = await answers('GET /views/counts/ada')
   t.ok(own?.includes('http/1.1 503 service unavailable'), 'a table that recovers')
   t.same(quick, [])
+})
+
+t.test('a table that cannot be read is read once, and told as the route tells it', async (t) => {
+  const { answers, quick, catalog } = await serve(t)
+  const table = catalog.tables.get('counts')
+  let reads = 0
+  if (table !== undefined) {
+    const get = () => {
+      reads += 1
+      throw new HostError('STORE_DAMAGED', 'a value has lost its sum')
+    }
+    catalog.tables.set('counts', { ...table, view: { ...table.view, get } })
+  }
+  const [own, route] = await answers('GET /views/counts/ada')
+  t.ok(own?.includes('http/1.1 503 service unavailable'), 'a table that is damaged')
+  t.same(own, route)
+  t.equal(reads, 2, 'by each server once')
+  t.same(quick, ['/views/counts/ada'])
 })
 
 t.test('with tokens nothing is answered without a look at them', async (t) => {
