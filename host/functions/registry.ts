@@ -49,6 +49,11 @@ export class Registry implements AsyncDisposable, Operator {
   #watch: FunctionsWatch | undefined
   #changed: () => void = () => {}
   #isStopped = false
+  #isReleased: () => void = () => {}
+  /** Resolves when the log is closed for a while, for the first time. */
+  readonly #released = new Promise<void>((resolve) => {
+    this.#isReleased = resolve
+  })
 
   constructor(options: RegistryOptions) {
     this.#options = options
@@ -76,8 +81,8 @@ export class Registry implements AsyncDisposable, Operator {
   }
 
   /**
-   * Loads every file of the folder, and follows it if told to; resolves when each has started or was refused. Suspects are
-   * known then, and come one after another, for which nobody has to wait.
+   * Loads every file of the folder, and follows it if told to; resolves when each has started or was refused, or waits for the
+   * log. Suspects are known then, and come one after another, for which nobody has to wait.
    */
   async start({ watch }: { readonly watch: boolean }): Promise<void> {
     const { folder, tables, logger } = this.#options
@@ -99,10 +104,9 @@ export class Registry implements AsyncDisposable, Operator {
     const { suspected } = this.#options.supervision
     const isSuspected = (file: string) => suspected.includes(basename(file, extname(file)))
     const suspects = [...this.#entries.take(files.filter(isSuspected), [])]
-    await this.#take(
-      files.filter((file) => !isSuspected(file)),
-      [],
-    )
+    const others = files.filter((file) => !isSuspected(file))
+    // A disk that refuses to be written to is seen to by a person, who is told by the host that runs.
+    await Promise.race([this.#take(others, []), this.#released])
     void this.#tryAll(suspects)
   }
 
@@ -141,6 +145,7 @@ export class Registry implements AsyncDisposable, Operator {
 
   /** Ends every function's thread; what is saved meanwhile waits, too. Tables are served as they are. */
   async releaseLog(error: HostError): Promise<void> {
+    this.#isReleased()
     await this.#cells.releaseLog(error)
   }
 

@@ -117,3 +117,22 @@ t.test('suspects come one after another, and nobody waits for them', async (t) =
   await until('all run', () => [...catalog.states().values()].every((state) => state === 'running'))
   t.same([...new Set(blamed)], ['first', 'second'], 'each is blamed while it is tried')
 })
+
+t.test('a start does not wait for a log that is closed meanwhile', async (t) => {
+  const project = createProject(t)
+  await project.write('functions/counter.ts', counter(1))
+  const log = await projectLog(t, project)
+  const logger = createLogger({ level: 'silent', format: 'json' })
+  const registry = new Registry(registryOptions({ project, log, logger }))
+  const catalog = new LiveCatalog(registry, log)
+  t.teardown(async () => {
+    catalog[Symbol.dispose]()
+    await registry[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+  await registry.releaseLog(new HostError('DISK_FULL', 'no room'))
+  await registry.start({ watch: false })
+  t.equal(catalog.states().get('counter'), 'loading')
+  registry.reclaimLog()
+  await until('it runs', () => catalog.states().get('counter') === 'running')
+})
