@@ -41,6 +41,8 @@ export interface LogUsers {
 const retryMinMs = 100
 const retryMaxMs = 2_000
 const sayAgainMs = 60_000
+/** One that was open for so long is opened anew at once. */
+const soundMs = 10_000
 
 export class KeptLog implements Log {
   readonly #options: KeptLogOptions
@@ -52,6 +54,8 @@ export class KeptLog implements Log {
   /** Why it is open, and takes nothing. */
   #noRoom: HostError | undefined
   #reopening: Promise<void> = Promise.resolve()
+  #openedAt = 0
+  #restMs = 0
   #closing: Promise<void> | undefined
 
   private constructor(options: KeptLogOptions) {
@@ -182,6 +186,7 @@ export class KeptLog implements Log {
     try {
       await this.#users?.releaseLog(this.#trouble ?? error)
       await failed[Symbol.asyncDispose]()
+      await this.#rest()
       this.#open = await this.#openWithRoom(isDiskTrouble)
       this.#trouble = undefined
       logger.info('the log is open anew', { afterMs: Math.round(performance.now() - began) })
@@ -189,6 +194,20 @@ export class KeptLog implements Log {
     } catch (thrown) {
       if (this.#closing === undefined) onFailure(asHostError(thrown, 'LOG_FAILED'))
     }
+  }
+
+  /** A disk that lets it be opened, and then refuses to be written to, would have all threads started and ended without end. */
+  async #rest(): Promise<void> {
+    const isSound = performance.now() - this.#openedAt >= soundMs
+    this.#restMs = isSound ? 0 : Math.min(Math.max(this.#restMs * 2, retryMinMs), retryMaxMs)
+    await this.#pause(this.#restMs)
+  }
+
+  /** Throws the reason that the wait is to end for, not Node's own. */
+  async #pause(ms: number): Promise<void> {
+    const { signal } = this.#end
+    await pause(ms, undefined, { signal }).catch(() => {})
+    signal.throwIfAborted()
   }
 
   async #openWithRoom(mayPass: (error: unknown) => boolean): Promise<Log> {
@@ -200,9 +219,7 @@ export class KeptLog implements Log {
         logger.warn(`the log waits to be opened: ${why.message}`)
         saidAt = performance.now()
       }
-      await pause(waitMs, undefined, { signal }).catch(() => {})
-      // The reason that the signal was given, not Node's own.
-      signal.throwIfAborted()
+      await this.#pause(waitMs)
     }
     for (let waitMs = retryMinMs; ; waitMs = Math.min(waitMs * 2, retryMaxMs)) {
       signal.throwIfAborted()
@@ -220,6 +237,7 @@ export class KeptLog implements Log {
           onDisk: (problem) => this.#noticed(problem),
         })
         this.#trouble = undefined
+        this.#openedAt = performance.now()
         return opened
       } catch (thrown) {
         if (!mayPass(thrown)) throw thrown

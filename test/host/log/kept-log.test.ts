@@ -119,6 +119,21 @@ t.test(
   },
 )
 
+t.test('a log that fails as soon as it is open is left alone for a while, each time', async (t) => {
+  const w = world()
+  const log = await KeptLog.open(w.options)
+  log.users = w.users
+  for (let round = 0; round < 3; round += 1) {
+    w.steps.length = 0
+    w.fail(full())
+    await until('it is closed', () => w.steps.includes('closed'))
+    for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    t.notOk(w.steps.includes('opened'), 'it is not open again at once')
+    await until('it is open again', () => w.steps.includes('reclaimed'))
+  }
+  await log[Symbol.asyncDispose]()
+})
+
 t.test('what cannot be opened anew ends the host', async (t) => {
   const w = world()
   const log = await KeptLog.open(w.options)
@@ -138,7 +153,7 @@ t.test('a stop does not wait for room, before the start nor after', async (t) =>
   await until('it waits', () => w.steps.length > 1)
   const reason = new HostError('STOPPING', 'stop')
   stop.abort(reason)
-  await t.rejects(starting)
+  await t.rejects(starting, { code: 'STOPPING' })
 
   w.failNext()
   const log = await KeptLog.open(w.options)
