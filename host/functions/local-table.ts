@@ -138,6 +138,11 @@ export class LocalTable implements AsyncDisposable {
     try {
       await rename(path, aside)
     } catch (cause) {
+      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
+        logger.warn(`the store ${path} is gone: the table is rebuilt from the log`)
+        this.#damage = undefined
+        return
+      }
       throw new HostError(
         'STORE_FAILED',
         `the store ${path} is damaged, and could not be set aside as ${aside}: ${asHostError(cause).message}; move the folder away, or let the host write to the folder that it is in`,

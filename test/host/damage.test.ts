@@ -289,28 +289,34 @@ t.test('a data folder that is not as it was left', { timeout: 600_000 }, async (
   })
 })
 
-t.test('a value that loses its sum while the host runs: 503, then rebuilt', async (t) => {
-  const running = new HostUnderTest(testFolder(t), { functions, watch: false })
-  await running.start()
-  t.teardown(() => running.stop())
-  await emit(running, 1)
-  const table = await tableOf(running)
-  const path = join(dataOf(running.root), 'tables', 'counter')
-  // Through the handle that this process has open: as a disk would, LevelDB itself sees nothing wrong.
-  const db = new ClassicLevel<Buffer, Buffer>(path, {
-    keyEncoding: 'buffer',
-    valueEncoding: 'buffer',
-    multithreading: true,
+for (const [title, isGone] of [
+  ['a value that loses its sum while the host runs: 503, then rebuilt', false],
+  ['so too when the folder is gone by then, and cannot be set aside', true],
+] as const) {
+  t.test(title, async (t) => {
+    const running = new HostUnderTest(testFolder(t), { functions, watch: false })
+    await running.start()
+    t.teardown(() => running.stop())
+    await emit(running, 1)
+    const table = await tableOf(running)
+    const path = join(dataOf(running.root), 'tables', 'counter')
+    // Through the handle that this process has open: as a disk would, LevelDB itself sees nothing wrong.
+    const db = new ClassicLevel<Buffer, Buffer>(path, {
+      keyEncoding: 'buffer',
+      valueEncoding: 'buffer',
+      multithreading: true,
+    })
+    await db.open()
+    for await (const [key, value] of db.iterator({ gte: Buffer.of(3), lt: Buffer.of(4) })) {
+      const harmed = Buffer.from(value)
+      harmed[2] = (harmed[2] ?? 0) ^ 1
+      await db.put(key, harmed)
+    }
+    await db.close()
+    if (isGone) rmSync(path, { recursive: true })
+    const answer = await running.get('/views/counter/key-1')
+    t.match(answer, { status: 503, body: { error: { code: 'STORE_DAMAGED' } } })
+    t.same(await tableOf(running), table)
+    t.equal(asideOf(running.root).length, isGone ? 0 : 1)
   })
-  await db.open()
-  for await (const [key, value] of db.iterator({ gte: Buffer.of(3), lt: Buffer.of(4) })) {
-    const harmed = Buffer.from(value)
-    harmed[2] = (harmed[2] ?? 0) ^ 1
-    await db.put(key, harmed)
-  }
-  await db.close()
-  const answer = await running.get('/views/counter/key-1')
-  t.match(answer, { status: 503, body: { error: { code: 'STORE_DAMAGED' } } })
-  t.same(await tableOf(running), table)
-  t.equal(asideOf(running.root).length, 1)
-})
+}
