@@ -46,6 +46,7 @@ export interface FlushOptions {
   onRetry(what: 'commit' | 'store', cause: unknown, attempt: number): void
 }
 
+const lastingFailures: readonly string[] = ['STORE_FAILED', 'STORE_DAMAGED']
 const retryBaseMs = 20
 const retryMaxMs = 1_000
 // About half a minute of refusals by the store; then recovery from the log is the better way.
@@ -126,7 +127,7 @@ export class Flusher {
         return { kind: 'stored' }
       } catch (cause) {
         // A store that has failed takes nothing until it is opened anew.
-        const hasFailed = cause instanceof HostError && cause.code === 'STORE_FAILED'
+        const hasFailed = cause instanceof HostError && lastingFailures.includes(cause.code)
         if (hasFailed || attempt >= maxStoreAttempts) return { kind: 'detached', cause }
         if (isOptional) return { kind: 'skipped' }
         this.#options.onRetry('store', cause, attempt)

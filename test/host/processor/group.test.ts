@@ -175,7 +175,11 @@ t.test('a store that refuses a batch publishes nothing until it is stored', asyn
 })
 
 t.test('a store that has failed is given up at once, and not tried again as it is', async (t) => {
-  for (const step of ['at a flush', 'at the opening']) {
+  for (const [step, code] of [
+    ['at a flush', 'STORE_FAILED'],
+    ['at a flush', 'STORE_DAMAGED'],
+    ['at the opening', 'STORE_FAILED'],
+  ] as const) {
     const h = await harness({ definition: sum() })
     let isFull = step === 'at the opening'
     let writes = 0
@@ -183,7 +187,7 @@ t.test('a store that has failed is given up at once, and not tried again as it i
       async write(changes, meta) {
         if (!isFull) return await partition.write(changes, meta)
         writes += 1
-        throw new HostError('STORE_FAILED', 'No space left on device')
+        throw new HostError(code, 'No space left on device')
       },
     }))
     await h.start()
@@ -192,7 +196,7 @@ t.test('a store that has failed is given up at once, and not tried again as it i
     await until('it gives the store up', () =>
       h.states.some((state) => state.startsWith('detached')),
     )
-    t.equal(writes, h.states.filter((state) => state.startsWith('detached')).length, step)
+    t.equal(writes, h.states.filter((state) => state.startsWith('detached')).length, code)
     t.same(h.halts, [], step)
     await h.end()
   }
