@@ -182,9 +182,11 @@ function placeOf(reason: HaltReason): RecordPlace {
 // A log line's fields are the user's: whatever they are, they must not fail the handler.
 function toJson(fields: Record<string, unknown>): string {
   try {
-    return JSON.stringify(fields, (_, value: unknown) =>
+    const text: string | undefined = JSON.stringify(fields, (_, value: unknown) =>
       typeof value === 'bigint' ? String(value) : value,
     )
+    // A `toJSON` of their own may say that there is nothing.
+    return text ?? '{}'
   } catch (error) {
     return JSON.stringify({ unprintable: asHostError(error).message })
   }

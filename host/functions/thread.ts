@@ -44,7 +44,9 @@ export class FunctionWorker implements AsyncDisposable {
       name: this.#name,
     })
     let cause: unknown
-    this.#worker.on('message', (message: FromWorker) => {
+    this.#worker.on('message', (message: FromWorker | undefined) => {
+      // Code of a function may post to the same port.
+      if (typeof message?.kind !== 'string') return
       if (message.kind === 'reply') this.#reply(message)
       else options.onMessage(message)
     })

@@ -218,6 +218,16 @@ t.test(
   },
 )
 
+t.test('whatever a function logs, or posts to its thread, harms nobody', async (t) => {
+  const handle = `
+    ctx.log.info('nothing', { toJSON: () => undefined })
+    ctx.log.info('a circle', (() => { const round = {}; round.round = round; return round })())
+    for (const message of [null, undefined, 1, 'x', {}]) parentPort.postMessage(message)`
+  const host = await testHost(t, { functions: { 'counter.ts': count({ handle }) }, env: quick })
+  t.equal(await host.view('counter', 'ada', await host.emit('clicks', 'ada', 'x')), 1)
+  t.match(await host.status('counter'), { state: 'running', error: null })
+})
+
 t.test('who holds a table whose function is gone is refused', async (t) => {
   const host = await testHost(t, { functions: { 'counter.ts': count() }, env: quick })
   await host.view('counter', 'ada', await host.emit('clicks', 'ada', 'x'))
