@@ -99,6 +99,8 @@ export class Condition {
 
   halted(failure: ShownError, partition?: number): void {
     this.#isHalted = true
+    // It has come as far as that: what kept it from it has passed.
+    this.trouble = null
     this.failure = failure
     // One that could not be opened has nothing to show yet.
     if (partition !== undefined && this.#partitions.get(partition) === 'running') {
