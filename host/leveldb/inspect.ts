@@ -2,7 +2,6 @@
 // cannot read, and takes a missing key for an answer.
 import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Crc32c } from './crc32c.js'
 import { readJournal } from './journal.js'
 import { type Manifest, readManifest } from './manifest.js'
 import { inspectTable, type WantsBlock } from './table-file.js'
@@ -25,7 +24,6 @@ export async function inspectDatabase(
   { wants = () => true, isClosed = false }: InspectOptions = {},
 ): Promise<Damage | undefined> {
   const names: string[] = await readdir(path).catch(() => [])
-  const crc = new Crc32c()
   const current = names.includes('CURRENT')
     ? (await readFile(join(path, 'CURRENT'), 'utf8')).trim()
     : undefined
@@ -37,7 +35,7 @@ export async function inspectDatabase(
   if (!names.includes(current)) {
     return { file: 'CURRENT', problem: `it names ${JSON.stringify(current)}, which is not there` }
   }
-  const edits = readJournal(await readFile(join(path, current)), crc)
+  const edits = readJournal(await readFile(join(path, current)))
   if (edits.damagedAt !== undefined) {
     return { file: current, problem: `its bytes from ${edits.damagedAt} on are damaged` }
   }
@@ -48,8 +46,8 @@ export async function inspectDatabase(
     return { file: current, problem: `it is damaged (${String(error)})` }
   }
   return (
-    (await inspectJournals(path, names, manifest, isClosed, crc)) ??
-    (await inspectTables(path, names, manifest, wants, crc))
+    (await inspectJournals(path, names, manifest, isClosed)) ??
+    (await inspectTables(path, names, manifest, wants))
   )
 }
 
@@ -58,11 +56,10 @@ async function inspectJournals(
   names: readonly string[],
   manifest: Manifest,
   isClosed: boolean,
-  crc: Crc32c,
 ): Promise<Damage | undefined> {
   for (const file of names.filter((name) => /^\d+\.log$/.test(name)).sort()) {
     if (Number.parseInt(file, 10) < manifest.journal) continue
-    const { damagedAt, tornAt } = readJournal(await readFile(join(path, file)), crc)
+    const { damagedAt, tornAt } = readJournal(await readFile(join(path, file)))
     const at = damagedAt ?? (isClosed ? tornAt : undefined)
     if (at !== undefined) return { file, problem: `its bytes from ${at} on are damaged` }
   }
@@ -74,7 +71,6 @@ async function inspectTables(
   names: readonly string[],
   manifest: Manifest,
   wants: WantsBlock,
-  crc: Crc32c,
 ): Promise<Damage | undefined> {
   const known = new Set(names)
   for (const [number, size] of manifest.tables) {
@@ -85,7 +81,7 @@ async function inspectTables(
     const found = (await handle.file.stat()).size
     const problem =
       found === size
-        ? await inspectTable(handle.file, size, wants, crc)
+        ? await inspectTable(handle.file, size, wants)
         : `it has ${found} bytes, not ${size}`
     if (problem !== undefined) return { file, problem }
   }

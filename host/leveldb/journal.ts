@@ -1,5 +1,5 @@
 // Reads LevelDB's journals (the write-ahead log, and MANIFEST) as LevelDB does, but tells what is damaged: it passes over it.
-import type { Crc32c } from './crc32c.js'
+import { maskedCrc32c } from './checksum.js'
 
 const blockBytes = 32 * 1024
 const headerBytes = 7
@@ -15,7 +15,7 @@ export interface Journal {
   readonly tornAt: number | undefined
 }
 
-export function readJournal(bytes: Buffer, crc: Crc32c): Journal {
+export function readJournal(bytes: Buffer): Journal {
   const records: Buffer[] = []
   let parts: Buffer[] = []
   let beganAt = 0
@@ -26,7 +26,7 @@ export function readJournal(bytes: Buffer, crc: Crc32c): Journal {
     tornAt: undefined,
   })
   const torn = (where: number): Journal =>
-    isAnythingBehind(bytes, where, crc)
+    isAnythingBehind(bytes, where)
       ? damaged(where)
       : { records, damagedAt: undefined, tornAt: where }
   while (at < bytes.length) {
@@ -44,7 +44,7 @@ export function readJournal(bytes: Buffer, crc: Crc32c): Journal {
     if (end > blockEnd) return blockEnd === bytes.length ? torn(at) : damaged(at)
     // Room that a file system gave and nobody wrote to.
     if (type === 0 && length === 0 && isZero(bytes, at)) return torn(at)
-    if (!isSound(bytes, at, end, crc)) return damaged(at)
+    if (!isSound(bytes, at, end)) return damaged(at)
     const isStart = type === full || type === first
     if (type > last || isStart !== (parts.length === 0)) return damaged(at)
     if (isStart) beganAt = at
@@ -58,15 +58,15 @@ export function readJournal(bytes: Buffer, crc: Crc32c): Journal {
   return parts.length > 0 ? torn(beganAt) : { records, damagedAt: undefined, tornAt: undefined }
 }
 
-function isSound(bytes: Buffer, at: number, end: number, crc: Crc32c): boolean {
-  return bytes.readUInt32LE(at) === crc.maskedOf(bytes, at + 6, end)
+function isSound(bytes: Buffer, at: number, end: number): boolean {
+  return bytes.readUInt32LE(at) === maskedCrc32c(bytes, at + 6, end)
 }
 
 const isZero = (bytes: Buffer, from: number): boolean =>
   !bytes.subarray(from).some((byte) => byte !== 0)
 
 /** What was torn is the last: a sound record behind it says that a length, not the write, is wrong. */
-function isAnythingBehind(bytes: Buffer, from: number, crc: Crc32c): boolean {
+function isAnythingBehind(bytes: Buffer, from: number): boolean {
   // A torn record of several parts has sound ones of its own before the end.
   let at = from + 1
   for (; at + headerBytes <= bytes.length; at += 1) {
@@ -75,7 +75,7 @@ function isAnythingBehind(bytes: Buffer, from: number, crc: Crc32c): boolean {
     const end = at + headerBytes + bytes.readUInt16LE(at + 4)
     const blockEnd = (Math.floor(at / blockBytes) + 1) * blockBytes
     if (end > bytes.length || end > blockEnd || end === at + headerBytes) continue
-    if (isSound(bytes, at, end, crc)) return true
+    if (isSound(bytes, at, end)) return true
   }
   return false
 }

@@ -1,7 +1,7 @@
 // The blocks of a table file (.ldb), and whether their bytes are those that were written.
 import type { FileHandle } from 'node:fs/promises'
-import type { Crc32c } from './crc32c.js'
-import { unsnap } from './snappy.js'
+import { unsnap } from '../snappy.js'
+import { maskedCrc32c } from './checksum.js'
 import { Cursor } from './varint.js'
 
 const footerBytes = 48
@@ -33,7 +33,6 @@ export async function inspectTable(
   file: FileHandle,
   size: number,
   wants: WantsBlock,
-  crc: Crc32c,
 ): Promise<string | undefined> {
   if (size < footerBytes) return 'it is too short'
   const footer = await read(file, size - footerBytes, footerBytes)
@@ -43,8 +42,7 @@ export async function inspectTable(
     const meta = handle(handles)
     const index = handle(handles)
     const packed = await read(file, index.offset, index.size + trailerBytes)
-    if (packed === undefined || !isSound(packed, crc))
-      return `its index (${index.offset}) is damaged`
+    if (packed === undefined || !isSound(packed)) return `its index (${index.offset}) is damaged`
     const blocks = indexOf(packed)
     const behind = blocks.at(-1)
     const filterAt = behind === undefined ? 0 : behind.offset + behind.size + trailerBytes
@@ -58,7 +56,7 @@ export async function inspectTable(
       if (block.upTo === undefined) return true
       return wants(blocks[i - 1]?.upTo, block.upTo, blocks[i + 1]?.upTo)
     })
-    return await inspectBlocks(file, [...wanted, ...(filter.size > 0 ? [filter] : []), meta], crc)
+    return await inspectBlocks(file, [...wanted, ...(filter.size > 0 ? [filter] : []), meta])
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     return `its index is damaged (${error.message})`
@@ -75,7 +73,6 @@ const handle = (cursor: Cursor): Block => ({
 async function inspectBlocks(
   file: FileHandle,
   blocks: readonly Block[],
-  crc: Crc32c,
 ): Promise<string | undefined> {
   for (let i = 0; i < blocks.length; ) {
     const group: Block[] = []
@@ -90,7 +87,7 @@ async function inspectBlocks(
     const bytes = await read(file, start, end - start)
     for (const { offset, size } of group) {
       const at = offset - start
-      if (bytes === undefined || !isSound(bytes.subarray(at, at + size + trailerBytes), crc)) {
+      if (bytes === undefined || !isSound(bytes.subarray(at, at + size + trailerBytes))) {
         return `its bytes from ${offset} to ${offset + size} are damaged`
       }
     }
@@ -106,9 +103,9 @@ async function read(file: FileHandle, at: number, length: number): Promise<Buffe
   return bytesRead === length ? bytes : undefined
 }
 
-function isSound(block: Buffer, crc: Crc32c): boolean {
+function isSound(block: Buffer): boolean {
   const end = block.length - 4
-  return block.readUInt32LE(end) === crc.maskedOf(block, 0, end)
+  return block.readUInt32LE(end) === maskedCrc32c(block, 0, end)
 }
 
 /** The blocks that the index names; of its keys those that LevelDB's users know. */

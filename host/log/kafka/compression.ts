@@ -1,9 +1,10 @@
-// Compression of record batches. Each type but gzip has a package of its own, loaded when a batch first needs it.
+// Compression of record batches. What neither Node nor the host can is in packages, loaded when a batch first needs them.
 import { createRequire } from 'node:module'
 import * as zlib from 'node:zlib'
 import type * as Zstd from 'fzstd'
 import type * as Lz4 from 'lz4-napi'
-import type * as Snappy from 'snappy'
+import { unsnap } from '../../snappy.js'
+import { unpackFrame } from './lz4-frame.js'
 import { packageMissing } from './problems.js'
 
 /** In the order of their numbers on the wire. */
@@ -32,9 +33,9 @@ export function decompress(bytes: Buffer, compression: Compression): Buffer {
     case 'gzip':
       return zlib.gunzipSync(bytes)
     case 'snappy':
-      return unsnap(bytes)
+      return unsnapFramed(bytes)
     case 'lz4':
-      return lz4().decompressFrameSync(bytes)
+      return unpackFrame(bytes, lz4())
     case 'zstd':
       return unzstd(bytes)
   }
@@ -46,20 +47,14 @@ const lz4 = (): typeof Lz4 => load('lz4-napi', 'lz4')
 const XERIAL = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0])
 const XERIAL_HEAD_BYTES = 16
 
-function unsnap(bytes: Buffer): Buffer {
-  const snappy: typeof Snappy = load('snappy', 'snappy')
-  const block = (start: number, end: number): Buffer => {
-    // Typed as a string, too, which it is only when asked for.
-    const raw = snappy.uncompressSync(bytes.subarray(start, end), { asBuffer: true })
-    return typeof raw === 'string' ? Buffer.from(raw) : raw
-  }
-  if (!bytes.subarray(0, XERIAL.length).equals(XERIAL)) return block(0, bytes.length)
+function unsnapFramed(bytes: Buffer): Buffer {
+  if (!bytes.subarray(0, XERIAL.length).equals(XERIAL)) return unsnap(bytes)
   const blocks: Buffer[] = []
   for (let at = XERIAL_HEAD_BYTES; at < bytes.length; ) {
     const start = at + 4
     at = start + bytes.readUInt32BE(at)
     if (at > bytes.length) throw new RangeError('a block of snappy is longer than what is there')
-    blocks.push(block(start, at))
+    blocks.push(unsnap(bytes.subarray(start, at)))
   }
   return Buffer.concat(blocks)
 }

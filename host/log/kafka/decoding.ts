@@ -1,10 +1,11 @@
 // Makes records of the batches that a broker sends for one partition, for readers: those that were committed.
+
+import { crc32c } from '../../crc32c.js'
 import { HostError } from '../../errors.js'
 import type { LogRecord, TopicPartition } from '../log.js'
 import { PackedRecord } from '../packed-record.js'
 import * as batch from './batch.js'
 import { compressions, decompress } from './compression.js'
-import { crc32c } from './crc32c.js'
 import { batchDamaged, unsupportedFormat } from './problems.js'
 import { RecordCursor } from './record-cursor.js'
 

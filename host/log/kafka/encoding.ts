@@ -1,8 +1,9 @@
 // Makes record batches of the records of one partition, ready to be sent, and to be sent again byte for byte.
+
+import { crc32c } from '../../crc32c.js'
 import type { RecordToAppend } from '../log.js'
 import * as batch from './batch.js'
 import { type Compression, compress, compressions, type WrittenCompression } from './compression.js'
-import { crc32c } from './crc32c.js'
 import { varintBytes, varlongBytes, writeVarint, writeVarlong } from './varint.js'
 
 /** An idempotent producer, and where it stands in the partition. */

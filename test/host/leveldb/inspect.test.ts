@@ -3,9 +3,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync 
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import t, { type Test } from 'tap'
-import { Crc32c } from '#host/leveldb/crc32c.js'
 import { inspectDatabase } from '#host/leveldb/inspect.js'
-import { unsnap } from '#host/leveldb/snappy.js'
 import { Random } from '#host/log/memory/random.js'
 import { testFolder } from '../../support/folder.js'
 
@@ -116,16 +114,4 @@ t.test('what was torn has nothing sound behind it', async (t) => {
   bytes.writeUInt16LE(0xffff, lastBlock + 4)
   writeFileSync(join(path, journal), bytes)
   t.match(await inspectDatabase(path), { file: journal, problem: /damaged/ })
-})
-
-t.test('the sums are those of the RFC, and Snappy is undone as it was packed', (t) => {
-  t.equal(new Crc32c().of(Buffer.from('123456789'), 0, 9), 0xe3069283)
-  t.equal(new Crc32c().of(Buffer.alloc(32), 0, 32), 0x8a9136aa)
-  t.equal(String(unsnap(Buffer.from('0b2868656c6c6f20776f726c64', 'hex'))), 'hello world')
-  // "ab", then a copy of eight from two back.
-  t.equal(String(unsnap(Buffer.from('0a04616211' + '02', 'hex'))), 'ababababab')
-  for (const wrong of ['0b28', '0a0461621109', 'ffffffffff01', '0504616211' + '02', '']) {
-    t.throws(() => unsnap(Buffer.from(wrong, 'hex')), { name: 'RangeError' }, wrong)
-  }
-  t.end()
 })

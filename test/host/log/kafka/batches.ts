@@ -2,8 +2,8 @@
 // test/fixtures/kafka-batches.json was made once by kafka-batches.java beside it, with org.apache.kafka:kafka-clients:4.1.0: the same seven
 // records, from offset 40 on, in each compression type (there the last one's value is longer) and by kind of batch.
 import { readFileSync } from 'node:fs'
+import { crc32c } from '#host/crc32c.js'
 import * as batch from '#host/log/kafka/batch.js'
-import { crc32c } from '#host/log/kafka/crc32c.js'
 import { encodeBatches, type Sequencing } from '#host/log/kafka/encoding.js'
 import type { Header, LogRecord, RecordToAppend } from '#host/log/log.js'
 import type { Random } from '#host/log/memory/random.js'

@@ -2,7 +2,6 @@
 import t from 'tap'
 import * as batch from '#host/log/kafka/batch.js'
 import { compressions, type WrittenCompression } from '#host/log/kafka/compression.js'
-import { crc32c } from '#host/log/kafka/crc32c.js'
 import { decodeBatches } from '#host/log/kafka/decoding.js'
 import { encodeBatches, sequenceAfter } from '#host/log/kafka/encoding.js'
 import {
@@ -26,15 +25,6 @@ import {
 } from './batches.js'
 
 const written: readonly WrittenCompression[] = ['none', 'gzip', 'lz4']
-
-void t.test('the checksum is CRC-32C, of any part and length', async (t) => {
-  t.equal(crc32c(Buffer.from('123456789')), 0xe3069283)
-  t.equal(crc32c(Buffer.alloc(32)), 0x8a9136aa, 'RFC 3720, B.4')
-  t.equal(crc32c(Buffer.alloc(32, 0xff)), 0x62a8ab43, 'RFC 3720, B.4')
-  t.equal(crc32c(Buffer.alloc(0)), 0)
-  const text = Buffer.from(`left ${'123456789'} right`)
-  t.equal(crc32c(text, 5, 14), 0xe3069283)
-})
 
 void t.test('integers of every length are read as they were written', async (t) => {
   const edges = [0, 1, 63, 64, 8191, 8192, 2 ** 20, 2 ** 27, 2 ** 31 - 1, 2 ** 31, 2 ** 48, 2 ** 52]

@@ -1,4 +1,4 @@
-// CRC-32C, the checksum of Kafka's record batches; Node's own crc32 has another polynomial.
+// CRC-32C, the checksum of LevelDB's files and of Kafka's record batches; Node's own crc32 has another polynomial.
 
 const POLYNOMIAL = 0x82f63b78
 const SLICES = 8
