@@ -1,4 +1,4 @@
-// Goes over the records of a batch without copying them; every length is looked at before it is used.
+// Goes over the records of a batch without copying them; nothing is told of one whose lengths do not fit.
 import type { Header } from '../log.js'
 import { VarintReader } from './varint.js'
 
@@ -58,17 +58,16 @@ export class RecordCursor {
     this.isKeyless = keyLength < 0
     this.keyAt = reader.at
     this.keyEnd = this.isKeyless ? this.keyAt : this.keyAt + keyLength
-    if (this.keyEnd > recordEnd) return this.#damaged()
     reader.at = this.keyEnd
     const valueLength = reader.varint()
     this.isTombstone = valueLength < 0
     this.valueAt = reader.at
     this.end = this.isTombstone ? this.valueAt : this.valueAt + valueLength
-    if (this.end > recordEnd) return this.#damaged()
     reader.at = this.end
     this.#headerCount = reader.varint()
     this.#headersAt = reader.at
     if (this.#headerCount !== 0 && !this.#passHeaders(recordEnd)) return this.#damaged()
+    // It only goes forward: a length that was too long has brought it beyond the end.
     if (reader.at !== recordEnd || offset <= this.offset || offset >= end) return this.#damaged()
     this.offset = offset
     this.#index++

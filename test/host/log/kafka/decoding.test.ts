@@ -294,6 +294,15 @@ void t.test('hands out what lies before the damage, and refuses from there on', 
   t.throws(() => decodeBatches(place, bytes, 12), { code: 'LOG_DAMAGED', offset: 12 })
 })
 
+void t.test('hands out nothing of a batch whose later records are wrong', async (t) => {
+  const bad = oneBatch(keyed('c', 'd'), 12)
+  // The last record is said to have a header.
+  bad[bad.length - 1] = 2
+  const bytes = Buffer.concat([oneBatch(keyed('a', 'b'), 10), resealed(bad)])
+  t.same(keysOf(bytes, 10), ['a', 'b'])
+  t.throws(() => decodeBatches(place, bytes, 12), { code: 'LOG_DAMAGED', offset: 12 })
+})
+
 void t.test('offsets that go back are damage', async (t) => {
   const bytes = Buffer.concat([oneBatch(keyed('a', 'b'), 10), oneBatch(keyed('c'), 11)])
   t.equal(decodeBatches(place, bytes, 10).next, 12)
