@@ -1,0 +1,142 @@
+// Requests of our own over the connections of a kafkajs broker, which knows neither these versions nor a flexible one.
+import type { Broker } from 'kafkajs'
+import { HostError } from '../../errors.js'
+import type { KafkaRequest, Response } from './request.js'
+import { Reader, Writer } from './wire.js'
+
+/** What of kafkajs 2.2.4 is used beyond its types. */
+interface RawQueue {
+  readonly pending: readonly unknown[]
+  scheduleCheckPendingRequests(): void
+}
+
+interface RawConnection {
+  readonly requestQueue: RawQueue
+  connect(): Promise<unknown>
+}
+
+interface RawRequest {
+  readonly request: {
+    readonly apiName: string
+    readonly apiKey: number
+    readonly apiVersion: number
+    /** kafkajs copies `buffer`, and looks at `buf`. */
+    encode(): { readonly buf: Buffer; readonly buffer: Buffer }
+  }
+  readonly response: {
+    decode(payload: Buffer): object
+    parse(decoded: object): unknown
+  }
+  readonly requestTimeout: number | null
+  readonly logResponseError: false
+}
+
+interface RawBroker {
+  readonly brokerAddress: string
+  readonly connectionPool: {
+    readonly pool: readonly RawConnection[]
+    send(request: RawRequest): Promise<unknown>
+  }
+  /** By API key, when it is connected. */
+  readonly versions: Readonly<
+    Record<number, { readonly minVersion: number; readonly maxVersion: number }>
+  > | null
+}
+
+/** kafkajs' own limit for any request, to which the time goes that the broker may take on purpose. */
+const answerLimitMs = 30_000
+
+const isRaw = (broker: object): broker is RawBroker =>
+  'connectionPool' in broker && 'brokerAddress' in broker && 'versions' in broker
+
+export class Link {
+  readonly #broker: RawBroker
+
+  constructor(broker: Broker) {
+    if (!isRaw(broker)) throw new TypeError('this is no broker of kafkajs 2.2.4')
+    this.#broker = broker
+  }
+
+  get address(): string {
+    return this.#broker.brokerAddress
+  }
+
+  /**
+   * Sends it to the broker, which kafkajs has connected before, and connects anew if it has to. Rejects with kafkajs' error when the
+   * connection fails, with BROKER_UNSUPPORTED when the broker does not know the request. What the broker refuses is in the answer.
+   */
+  async ask<R extends Response>(request: KafkaRequest<R>): Promise<R> {
+    const { apiName, apiKey, apiVersion, isFlexible, waitMs } = request
+    this.#check(request)
+    const { connectionPool } = this.#broker
+    // Each time: kafkajs may have replaced them.
+    for (const connection of connectionPool.pool) mend(connection)
+    let answer: R | undefined
+    await connectionPool.send({
+      request: {
+        apiName,
+        apiKey,
+        apiVersion,
+        encode() {
+          const writer = new Writer(isFlexible)
+          // The end of the header, which kafkajs wrote.
+          writer.tags()
+          request.encode(writer)
+          const buffer = writer.take()
+          return { buf: buffer, buffer }
+        },
+      },
+      response: {
+        decode(payload) {
+          const reader = new Reader(payload, isFlexible)
+          reader.tags()
+          answer = request.decode(reader)
+          return { clientSideThrottleTime: answer.throttleMs }
+        },
+        parse: (decoded) => decoded,
+      },
+      requestTimeout: waitMs === undefined ? null : waitMs + answerLimitMs,
+      logResponseError: false,
+    })
+    if (answer === undefined) throw new TypeError(`kafkajs did not decode its answer to ${apiName}`)
+    return answer
+  }
+
+  /** A version that a broker does not know makes it close the connection, with all that is on it. */
+  #check({ apiName, apiKey, apiVersion }: KafkaRequest<Response>): void {
+    const { versions, brokerAddress } = this.#broker
+    if (versions === null) throw new TypeError(`the broker ${brokerAddress} is not connected`)
+    const known = versions[apiKey]
+    if (known !== undefined && known.minVersion <= apiVersion && apiVersion <= known.maxVersion) {
+      return
+    }
+    const range =
+      known === undefined
+        ? 'does not know it'
+        : `knows versions ${known.minVersion} to ${known.maxVersion}`
+    throw new HostError(
+      'BROKER_UNSUPPORTED',
+      `${apiName} version ${apiVersion} is needed, and the broker ${brokerAddress} ${range}: run Apache Kafka 3.1 to 4.x`,
+    )
+  }
+}
+
+/** Two faults of kafkajs 2.2.4, mended on the object that has them; once only, since then it has methods of its own. */
+function mend(connection: RawConnection): void {
+  if (Object.hasOwn(connection, 'connect')) return
+  // Two requests that find it unconnected would open two sockets, of which one is lost.
+  const connect = connection.connect.bind(connection)
+  let connecting: Promise<unknown> | undefined
+  connection.connect = () => {
+    connecting ??= connect().finally(() => {
+      connecting = undefined
+    })
+    return connecting
+  }
+  // It would look each millisecond for requests that wait, when there are none.
+  const queue = connection.requestQueue
+  const look = queue.scheduleCheckPendingRequests.bind(queue)
+  queue.scheduleCheckPendingRequests = () => {
+    if (queue.pending.length > 0) look()
+  }
+}
