@@ -1,17 +1,10 @@
-import { Kafka, logLevel } from 'kafkajs'
 import t from 'tap'
+import { quietKafka } from '../test/support/kafka/client.js'
 import { brokerAddress, ownBroker, ownName } from '../test/support/kafka/shared.js'
 import { runTool } from '../test/support/kafka/tool.js'
 
-const clientOf = (address: string) =>
-  new Kafka({
-    brokers: [address],
-    logLevel: logLevel.NOTHING,
-    retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 40 },
-  })
-
 t.test('answers a client, and does not create what nobody asked for', async (t) => {
-  const admin = clientOf(await brokerAddress(t)).admin()
+  const admin = quietKafka(await brokerAddress(t)).admin()
   await admin.connect()
   t.teardown(() => admin.disconnect())
   const topic = ownName('clicks')
@@ -26,7 +19,7 @@ t.test('answers a client, and does not create what nobody asked for', async (t) 
 
 t.test('is seen alike by Kafka’s own tools, and after a kill', async (t) => {
   const broker = await ownBroker(t)
-  const kafka = clientOf(broker.address)
+  const kafka = quietKafka(broker.address)
   const topic = ownName('clicks')
   await broker.tool('kafka-topics', ['--create', '--topic', topic, '--partitions', '2'])
   const producer = kafka.producer()
@@ -68,10 +61,8 @@ t.test('has further listeners, with a configuration of their own', async (t) => 
     },
   })
   const as = (password: string) =>
-    new Kafka({
-      brokers: [broker.listener('LOGIN')],
+    quietKafka(broker.listener('LOGIN'), {
       sasl: { mechanism: 'plain', username: 'alice', password },
-      logLevel: logLevel.NOTHING,
       retry: { retries: 0 },
     }).admin()
   const admin = as('secret')

@@ -1,0 +1,41 @@
+// A connection to a broker for tests of single requests.
+import { type Broker, type Cluster, Kafka, type KafkaConfig, logLevel } from 'kafkajs'
+import type { Test } from 'tap'
+import { openCluster } from '#host/log/kafka/cluster.js'
+import { Link } from '#host/log/kafka/link.js'
+
+export const quietKafka = (address: string, config: Partial<KafkaConfig> = {}): Kafka =>
+  new Kafka({
+    brokers: [address],
+    logLevel: logLevel.NOTHING,
+    retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 40 },
+    ...config,
+  })
+
+/** A cluster of its own, and a link to its only broker. */
+export async function linkTo(
+  t: Test,
+  address: string,
+  config: Partial<KafkaConfig> = {},
+): Promise<{ cluster: Cluster; broker: Broker; link: Link }> {
+  const cluster = openCluster(quietKafka(address, config))
+  t.teardown(() => cluster.disconnect())
+  await cluster.connect()
+  await cluster.refreshMetadata()
+  const [nodeId = -1] = cluster.getNodeIds()
+  const broker = await cluster.findBroker({ nodeId: String(nodeId) })
+  return { cluster, broker, link: new Link(broker) }
+}
+
+/** Makes topics with the partitions that are given for each. */
+export async function makeTopics(
+  t: Test,
+  address: string,
+  topics: Readonly<Record<string, number>>,
+): Promise<void> {
+  const admin = quietKafka(address).admin()
+  t.teardown(() => admin.disconnect())
+  await admin.connect()
+  const specs = Object.entries(topics).map(([topic, numPartitions]) => ({ topic, numPartitions }))
+  await admin.createTopics({ topics: specs, waitForLeaders: true })
+}
