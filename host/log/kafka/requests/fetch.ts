@@ -1,5 +1,6 @@
 // Fetch: record batches from the leader of their partitions, by the id of the topic: of one that was made anew nothing is returned.
 import type { TopicPartition } from '../../log.js'
+import type { AbortedTransaction } from '../decoding.js'
 import { type KafkaRequest, type Response, readTopics, writeTopics } from '../request.js'
 
 export interface PartitionToFetch extends TopicPartition {
@@ -20,11 +21,6 @@ export interface FetchOptions {
   readonly maxBytes: number
   /** Of each topic by its name, as Metadata has it. */
   readonly topicIds: ReadonlyMap<string, string>
-}
-
-export interface AbortedTransaction {
-  readonly producerId: number
-  readonly firstOffset: number
 }
 
 export interface Fetched extends TopicPartition {
