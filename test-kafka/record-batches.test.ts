@@ -1,5 +1,5 @@
 // The codec of record batches against a broker and Kafka's own console tools, both ways.
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { ATTRIBUTES, COMPRESSION_MASK, LENGTH, PREFIX_BYTES } from '#host/log/kafka/batch.js'
 import { compressions } from '#host/log/kafka/compression.js'
 import { decodeBatches } from '#host/log/kafka/decoding.js'
@@ -7,11 +7,10 @@ import { encodeBatches, sequenceAfter } from '#host/log/kafka/encoding.js'
 import { fetchRecords } from '#host/log/kafka/requests/fetch.js'
 import { findCoordinator } from '#host/log/kafka/requests/find-coordinator.js'
 import { initProducerId } from '#host/log/kafka/requests/init-producer-id.js'
-import { metadata } from '#host/log/kafka/requests/metadata.js'
 import { produce } from '#host/log/kafka/requests/produce.js'
 import { addPartitionsToTxn, endTxn } from '#host/log/kafka/requests/transaction.js'
 import type { RecordToAppend } from '#host/log/log.js'
-import { linkTo, makeTopics } from '../test/support/kafka/client.js'
+import { linkTo, newTopic } from '../test/support/kafka/client.js'
 import { brokerAddress, ownName } from '../test/support/kafka/shared.js'
 import { runTool } from '../test/support/kafka/tool.js'
 import { until } from '../test/support/until.js'
@@ -19,13 +18,6 @@ import { until } from '../test/support/until.js'
 const address = await brokerAddress(t)
 const { link } = await linkTo(t, address)
 const partition = 0
-
-async function newTopic(t: Test): Promise<{ topic: string; id: string }> {
-  const topic = ownName('clicks')
-  await makeTopics(t, address, { [topic]: 1 })
-  const { topics } = await link.ask(metadata([topic]))
-  return { topic, id: topics[0]?.id ?? '' }
-}
 
 async function send(
   topic: string,
@@ -59,11 +51,13 @@ const begin = (transactionalId: string | null) =>
   })
 
 void t.test('what is encoded is read by Kafka’s console consumer', async (t) => {
-  const { topic } = await newTopic(t)
+  const { topic } = await newTopic(t, address, link)
+  // Not long ago: the broker would let them expire.
+  const time = Date.now()
   const record = (key: string | null, value: string | null): RecordToAppend => ({
     topic,
     partition,
-    timestamp: 1_700_000_000_000,
+    timestamp: time,
     key: key === null ? null : Buffer.from(key),
     value: value === null ? null : Buffer.from(value),
   })
@@ -75,12 +69,12 @@ void t.test('what is encoded is read by Kafka’s console consumer', async (t) =
       ['trace', Buffer.from(`t${i}`)],
       ['größe', Buffer.alloc(0)],
     ] as const
-    records.push({ ...record(`user-${i % 7}`, value), timestamp: 1_700_000_000_000 - i, headers })
-    lines.push(`CreateTime:${1_700_000_000_000 - i}\ttrace:t${i},größe:\tuser-${i % 7}\t${value}`)
+    records.push({ ...record(`user-${i % 7}`, value), timestamp: time - i, headers })
+    lines.push(`CreateTime:${time - i}\ttrace:t${i},größe:\tuser-${i % 7}\t${value}`)
   }
   records.push(record(null, 'no key'), record('gone', null))
-  lines.push('CreateTime:1700000000000\tNO_HEADERS\tnull\tno key')
-  lines.push('CreateTime:1700000000000\tNO_HEADERS\tgone\tnull')
+  lines.push(`CreateTime:${time}\tNO_HEADERS\tnull\tno key`)
+  lines.push(`CreateTime:${time}\tNO_HEADERS\tgone\tnull`)
 
   const { producerId, producerEpoch } = await begin(null)
   let sequence = 0
@@ -105,7 +99,7 @@ void t.test('what is encoded is read by Kafka’s console consumer', async (t) =
 })
 
 void t.test('what Kafka’s console producer writes is decoded', async (t) => {
-  const place = await newTopic(t)
+  const place = await newTopic(t, address, link)
   const rows = compressions.map((compression) =>
     Array.from({ length: 200 }, (_, i) => `user-${i % 7}\t${compression} größe 😀 ${i * 7919}`),
   )
@@ -137,7 +131,7 @@ void t.test('what Kafka’s console producer writes is decoded', async (t) => {
 })
 
 void t.test('what was aborted is left out, and markers are passed', async (t) => {
-  const place = await newTopic(t)
+  const place = await newTopic(t, address, link)
   const { topic } = place
   const writers = await Promise.all(
     ['first', 'second'].map(async (name) => {

@@ -1,4 +1,4 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { decodeBatches } from '#host/log/kafka/decoding.js'
 import { kafkaErrors } from '#host/log/kafka/error-codes.js'
 import { fetchRecords, type PartitionToFetch } from '#host/log/kafka/requests/fetch.js'
@@ -7,7 +7,7 @@ import { metadata } from '#host/log/kafka/requests/metadata.js'
 import { offsetForLeaderEpoch } from '#host/log/kafka/requests/offset-for-leader-epoch.js'
 import { type BatchToProduce, produce } from '#host/log/kafka/requests/produce.js'
 import { batchOf } from '../test/support/kafka/batch.js'
-import { linkTo, makeTopics, quietKafka } from '../test/support/kafka/client.js'
+import { linkTo, makeTopics, newTopic, quietKafka } from '../test/support/kafka/client.js'
 import { brokerAddress, ownBroker, ownName } from '../test/support/kafka/shared.js'
 import { runTool } from '../test/support/kafka/tool.js'
 import { until } from '../test/support/until.js'
@@ -18,16 +18,8 @@ const { link } = await linkTo(t, address)
 const send = (...batches: BatchToProduce[]) =>
   link.ask(produce({ transactionalId: null, timeoutMs: 5_000 }, batches))
 
-/** A new topic of so many partitions, with its id. */
-async function newTopic(t: Test, partitions = 1): Promise<{ topic: string; id: string }> {
-  const topic = ownName('clicks')
-  await makeTopics(t, address, { [topic]: partitions })
-  const { topics } = await link.ask(metadata([topic]))
-  return { topic, id: topics[0]?.id ?? '' }
-}
-
 t.test('Metadata tells ids, and partitions in order with their leaders', async (t) => {
-  const { topic, id } = await newTopic(t, 5)
+  const { topic, id } = await newTopic(t, address, link, 5)
   const missing = ownName('missing')
   const found = await link.ask(metadata([topic, missing]))
   const [host = '', port] = address.split(':')
@@ -52,7 +44,7 @@ t.test('Metadata tells ids, and partitions in order with their leaders', async (
 t.test(
   'a topic that was made anew has another id, and by the former one nothing is fetched',
   async (t) => {
-    const { topic, id } = await newTopic(t)
+    const { topic, id } = await newTopic(t, address, link)
     const admin = quietKafka(address).admin()
     t.teardown(() => admin.disconnect())
     await admin.connect()
@@ -76,7 +68,7 @@ t.test(
 )
 
 t.test('Produce and Fetch carry batches as they are', async (t) => {
-  const { topic, id } = await newTopic(t, 2)
+  const { topic, id } = await newTopic(t, address, link, 2)
   const large = batchOf({ values: ['x'.repeat(300_000)] })
   const first = await send(
     { topic, partition: 0, batch: batchOf({ values: ['a', 'b', 'c'] }) },
@@ -109,7 +101,7 @@ t.test('Produce and Fetch carry batches as they are', async (t) => {
 })
 
 t.test('a Fetch waits for records, as long as it is allowed to', async (t) => {
-  const { topic, id } = await newTopic(t)
+  const { topic, id } = await newTopic(t, address, link)
   let isAnswered = false
   const waiting = link.ask(fetching(topic, id, {}, undefined, 50_000)).finally(() => {
     isAnswered = true
@@ -125,7 +117,7 @@ t.test('a Fetch waits for records, as long as it is allowed to', async (t) => {
 })
 
 t.test('Produce is refused with a reason', async (t) => {
-  const { topic } = await newTopic(t)
+  const { topic } = await newTopic(t, address, link)
   const large = batchOf({ values: ['x'.repeat(1_100_000)] })
   t.match(await send({ topic, partition: 0, batch: large }), {
     partitions: [{ error: kafkaErrors.MESSAGE_TOO_LARGE, offset: -1 }],
@@ -141,7 +133,7 @@ t.test('Produce is refused with a reason', async (t) => {
 })
 
 t.test('ListOffsets finds the ends, and the first record of a time', async (t) => {
-  const { topic } = await newTopic(t, 2)
+  const { topic } = await newTopic(t, address, link, 2)
   const time = Date.now()
   for (const timestamp of [time + 1_000, time + 2_000, time + 3_000]) {
     await send({ topic, partition: 0, batch: batchOf({ values: ['a', 'b'], timestamp }) })

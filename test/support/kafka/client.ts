@@ -3,6 +3,8 @@ import { type Broker, type Cluster, Kafka, type KafkaConfig, logLevel } from 'ka
 import type { Test } from 'tap'
 import { openCluster } from '#host/log/kafka/cluster.js'
 import { Link } from '#host/log/kafka/link.js'
+import { metadata } from '#host/log/kafka/requests/metadata.js'
+import { ownName } from './shared.js'
 
 export const quietKafka = (address: string, config: Partial<KafkaConfig> = {}): Kafka =>
   new Kafka({
@@ -38,4 +40,17 @@ export async function makeTopics(
   await admin.connect()
   const specs = Object.entries(topics).map(([topic, numPartitions]) => ({ topic, numPartitions }))
   await admin.createTopics({ topics: specs, waitForLeaders: true })
+}
+
+/** A topic of a name of its own, with its id. */
+export async function newTopic(
+  t: Test,
+  address: string,
+  link: Link,
+  partitions = 1,
+): Promise<{ topic: string; id: string }> {
+  const topic = ownName('clicks')
+  await makeTopics(t, address, { [topic]: partitions })
+  const { topics } = await link.ask(metadata([topic]))
+  return { topic, id: topics[0]?.id ?? '' }
 }
