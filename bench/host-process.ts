@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { steadyMalloc } from '../host/supervisor/malloc.js'
 
 const commandLine = fileURLToPath(new URL('../host/main.js', import.meta.url))
 
@@ -40,9 +41,13 @@ export async function startHostProcess(options: HostProcessOptions): Promise<Hos
   const spawnedAt = performance.now()
   const host = spawn(
     process.execPath,
-    // One process: its id is that of the one that owns the data, and no second one takes up memory.
+    // One process, as a supervisor would start it: its id is that of the one that owns the data, and no second one takes up memory.
     [main, command, '--root', root, '--data', data, '--port', '0', '--no-supervisor'],
-    { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: { ...process.env, ...env } },
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+      env: steadyMalloc({ ...process.env, ...env }),
+    },
   )
   const { pid } = host
   if (pid === undefined) throw new Error(`${process.execPath} could not be started`)

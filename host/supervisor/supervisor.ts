@@ -5,6 +5,7 @@ import type { Logger } from '../logger.js'
 import { backoffMs } from '../processor/clock.js'
 import { onStopSignals, type StopSignal, signalExitCode } from '../signals.js'
 import { Blame, type BlameLimits } from './blame.js'
+import { steadyMalloc } from './malloc.js'
 import type { FromHost, FunctionVitals, SupervisedStart } from './messages.js'
 import { faultyThread } from './reports.js'
 
@@ -119,6 +120,7 @@ class Supervisor {
     const host = fork(module, [...args, '--supervised', JSON.stringify(start)], {
       // In a process group of its own: a Ctrl-C of the terminal reaches the supervisor alone.
       detached: true,
+      env: steadyMalloc(process.env),
     })
     this.#host = host
     host.on('message', (message: FromHost) => this.#hear(message))

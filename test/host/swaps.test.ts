@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import type { ProcessSample } from '#bench/sampler.js'
+import { steadyMalloc } from '#host/supervisor/malloc.js'
 import { testFolder } from '../support/folder.js'
 import { until } from '../support/until.js'
 
@@ -56,7 +57,7 @@ async function startSampledHost(t: Test, root: string) {
   const child = spawn(
     process.execPath,
     ['--expose-gc', '--import', file('sampler.js'), file('sampled-host.js'), root],
-    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: steadyMalloc(process.env) },
   )
   t.teardown(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return

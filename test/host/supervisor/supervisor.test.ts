@@ -67,6 +67,29 @@ t.test('a host that is killed is started anew, where it was, with all that it ha
   t.notOk(isAlive(host.pid))
 })
 
+t.test(
+  'memory that is freed is given back to the system, unless the environment says otherwise',
+  { skip: process.platform !== 'linux' && 'only Linux shows what a process was given' },
+  async (t) => {
+    const name = 'MALLOC_TRIM_THRESHOLD_'
+    for (const [given, found] of [
+      [undefined, '131072'],
+      ['1', '1'],
+    ]) {
+      const args = ['start', '--root', project(t), '--port', '0']
+      const command = new Command(t, args, given === undefined ? {} : { [name]: given })
+      const { pid } = await command.host()
+      const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+      t.same(
+        environment.filter((variable) => variable.startsWith(name)),
+        [`${name}=${found}`],
+      )
+      command.child.kill('SIGTERM')
+      await command.ended
+    }
+  },
+)
+
 t.test('whoever kills the host under load has no function blamed for it', async (t) => {
   const command = start(t, project(t))
   const { url } = await command.host()
