@@ -52,6 +52,8 @@ export const errorCodes = {
   LOG_DAMAGED: { retryable: false, status: 500 },
   UNSUPPORTED_FORMAT: { retryable: false, status: 500 },
   PACKAGE_MISSING: { retryable: false, status: 500 },
+  BROKER_UNAVAILABLE: { retryable: true, status: 503 },
+  BROKER_REFUSED: { retryable: false, status: 500 },
   BROKER_UNSUPPORTED: { retryable: false, status: 500 },
   OFFSET_OUT_OF_RANGE: { retryable: false, status: 500 },
   UNKNOWN_TOPIC: { retryable: false, status: 500 },

@@ -1,6 +1,7 @@
 // The errors that only the Kafka log raises, worded once.
 import { HostError } from '../../errors.js'
 import { partitionKey, type TopicPartition } from '../log.js'
+import { kafkaErrorName, kafkaErrors } from './error-codes.js'
 
 /** `offset`: from where on nothing could be read. */
 export function batchDamaged(
@@ -36,3 +37,52 @@ export const packageMissing = (name: string, compression: string, cause: unknown
       `install it with \`npm install ${name}\`, without --omit=optional`,
     { cause },
   )
+
+/** The connection, or who is asked for: both may be there again in a moment. */
+export const brokerUnavailable = (cause: unknown): HostError =>
+  new HostError(
+    'BROKER_UNAVAILABLE',
+    `Kafka cannot be asked (${cause instanceof Error ? cause.message : 'no broker is known'}): it is tried again; look whether the brokers run, and can be reached from here`,
+    { cause },
+  )
+
+/** What a broker answered. */
+export function refused(error: number, what: string): HostError {
+  const name = kafkaErrorName(error)
+  if (isPassing(error)) {
+    return new HostError(
+      'BROKER_UNAVAILABLE',
+      `Kafka is not ready for ${what} (${name}): it is tried again`,
+    )
+  }
+  return new HostError(
+    'BROKER_REFUSED',
+    `Kafka refuses ${what} (${name}): see what the name says, and the rights of this client`,
+  )
+}
+
+/** Passes by itself, or with somebody's looking after the cluster. */
+export const isPassing = (error: number): boolean => passing.includes(error)
+
+const passing: readonly number[] = [
+  kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION,
+  kafkaErrors.LEADER_NOT_AVAILABLE,
+  kafkaErrors.NOT_LEADER_OR_FOLLOWER,
+  kafkaErrors.REQUEST_TIMED_OUT,
+  kafkaErrors.BROKER_NOT_AVAILABLE,
+  kafkaErrors.REPLICA_NOT_AVAILABLE,
+  kafkaErrors.NETWORK_EXCEPTION,
+  kafkaErrors.COORDINATOR_LOAD_IN_PROGRESS,
+  kafkaErrors.COORDINATOR_NOT_AVAILABLE,
+  kafkaErrors.NOT_COORDINATOR,
+  kafkaErrors.NOT_ENOUGH_REPLICAS,
+  kafkaErrors.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+  kafkaErrors.NOT_CONTROLLER,
+  kafkaErrors.CONCURRENT_TRANSACTIONS,
+  kafkaErrors.KAFKA_STORAGE_ERROR,
+  kafkaErrors.FENCED_LEADER_EPOCH,
+  kafkaErrors.UNKNOWN_LEADER_EPOCH,
+  kafkaErrors.OFFSET_NOT_AVAILABLE,
+  kafkaErrors.UNSTABLE_OFFSET_COMMIT,
+  kafkaErrors.THROTTLING_QUOTA_EXCEEDED,
+]

@@ -1,0 +1,251 @@
+// The brokers of a cluster, by what they are asked for: any of them, the leader of a partition, the coordinator of a group or a transaction.
+import type { Broker, Cluster, Kafka } from 'kafkajs'
+import { HostError } from '../../errors.js'
+import type { TopicPartition } from '../log.js'
+import { partitionKey } from '../log.js'
+import { unknownTopic } from '../problems.js'
+import { openCluster } from './cluster.js'
+import { kafkaErrors } from './error-codes.js'
+import { Link } from './link.js'
+import { brokerUnavailable, refused } from './problems.js'
+import type { KafkaRequest, Response } from './request.js'
+import { findCoordinator } from './requests/find-coordinator.js'
+import { metadata, type TopicMetadata } from './requests/metadata.js'
+
+export interface Leader {
+  readonly node: number
+  readonly leaderEpoch: number
+  readonly topicId: string
+}
+
+export type CoordinatorOf = Parameters<typeof findCoordinator>[0]
+
+/** An answer for a partition. */
+type Answered = TopicPartition & { readonly error: number }
+
+/** Asked again as long as others would be: a cluster elects a leader, or a coordinator loads, for seconds. */
+const patienceMs = 30_000
+const retryMinMs = 20
+const retryMaxMs = 500
+
+/** Another broker has the partition by now, or will have it in a moment. */
+const moved: readonly number[] = [
+  kafkaErrors.LEADER_NOT_AVAILABLE,
+  kafkaErrors.NOT_LEADER_OR_FOLLOWER,
+  kafkaErrors.REPLICA_NOT_AVAILABLE,
+  kafkaErrors.FENCED_LEADER_EPOCH,
+  kafkaErrors.UNKNOWN_LEADER_EPOCH,
+  kafkaErrors.KAFKA_STORAGE_ERROR,
+  kafkaErrors.OFFSET_NOT_AVAILABLE,
+  kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION,
+]
+export const isMoved = (error: number): boolean => moved.includes(error)
+
+/** Has connections of its own: who must not wait behind another's long polls takes another one. */
+export class Brokers implements AsyncDisposable {
+  readonly #cluster: Cluster
+  readonly #links = new WeakMap<Broker, Link>()
+  readonly #topics = new Map<string, TopicMetadata>()
+  readonly #coordinators = new Map<string, number>()
+  readonly #end = new AbortController()
+  #connecting: Promise<void> | undefined
+
+  constructor(kafka: Kafka) {
+    this.#cluster = openCluster(kafka)
+  }
+
+  /** Aborted when it is closed. */
+  get signal(): AbortSignal {
+    return this.#end.signal
+  }
+
+  /** Rejects with BROKER_UNAVAILABLE when it cannot be reached, BROKER_UNSUPPORTED. */
+  async ask<R extends Response>(node: number, request: KafkaRequest<R>): Promise<R> {
+    try {
+      return await (await this.#link(node)).ask(request)
+    } catch (thrown) {
+      this.#lost(node)
+      throw asBrokerError(thrown)
+    }
+  }
+
+  async askAny<R extends Response>(request: KafkaRequest<R>): Promise<R> {
+    return await this.patiently(async () => {
+      await this.#connected()
+      let failure: unknown
+      for (const node of this.#cluster.getNodeIds()) {
+        try {
+          return await this.ask(Number(node), request)
+        } catch (thrown) {
+          failure = thrown
+        }
+      }
+      this.#connecting = undefined
+      throw failure ?? brokerUnavailable(undefined)
+    })
+  }
+
+  /** What the cluster knows of these topics now; a name that does not exist is absent. */
+  async topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>> {
+    const found = new Map<string, TopicMetadata>()
+    if (names.length === 0) return found
+    const { topics } = await this.askAny(metadata([...new Set(names)]))
+    for (const topic of topics) {
+      if (topic.error === kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION) this.#topics.delete(topic.name)
+      else if (topic.error !== kafkaErrors.NONE && !isMoved(topic.error)) {
+        throw refused(topic.error, `the topic ${topic.name}`)
+      } else {
+        this.#topics.set(topic.name, topic)
+        found.set(topic.name, topic)
+      }
+    }
+    return found
+  }
+
+  /** Throws UNKNOWN_TOPIC; BROKER_UNAVAILABLE while it has none. */
+  async leader({ topic, partition }: TopicPartition): Promise<Leader> {
+    const found = this.#topics.get(topic) ?? (await this.topics([topic])).get(topic)
+    if (found === undefined) throw unknownTopic(topic)
+    const at = found.partitions[partition]
+    if (at === undefined) {
+      this.#topics.delete(topic)
+      throw unknownTopic(topic, partition)
+    }
+    if (at.leader < 0) {
+      this.#topics.delete(topic)
+      throw brokerUnavailable(
+        new Error(`${partitionKey(topic, partition)} has no leader for the moment`),
+      )
+    }
+    return { node: at.leader, leaderEpoch: at.leaderEpoch, topicId: found.id }
+  }
+
+  /** It is looked up anew before it is asked again. */
+  forgetTopic(topic: string): void {
+    this.#topics.delete(topic)
+  }
+
+  /** One request for each leader; partitions whose leader has moved are asked for again, for a while. Unknown ones: UNKNOWN_TOPIC. */
+  async askLeaders<P extends TopicPartition, A extends Answered>(
+    partitions: readonly P[],
+    request: (of: readonly P[]) => KafkaRequest<Response & { readonly partitions: readonly A[] }>,
+  ): Promise<A[]> {
+    const answers: A[] = []
+    let left = partitions
+    await this.patiently(async () => {
+      const byNode = new Map<number, P[]>()
+      for (const one of left) {
+        const { node } = await this.leader(one)
+        byNode.set(node, [...(byNode.get(node) ?? []), one])
+      }
+      const asked = await Promise.allSettled(
+        [...byNode].map(async ([node, of]) => (await this.ask(node, request(of))).partitions),
+      )
+      let failure: unknown
+      for (const outcome of asked) {
+        if (outcome.status === 'rejected') failure ??= outcome.reason
+        else {
+          for (const answer of outcome.value) {
+            if (isMoved(answer.error)) {
+              this.forgetTopic(answer.topic)
+              failure ??= refused(answer.error, partitionKey(answer.topic, answer.partition))
+            } else answers.push(answer)
+          }
+        }
+      }
+      const done = new Set(answers.map(({ topic, partition }) => partitionKey(topic, partition)))
+      left = left.filter(({ topic, partition }) => !done.has(partitionKey(topic, partition)))
+      if (failure !== undefined) throw failure
+    })
+    return answers
+  }
+
+  /** The broker's number. */
+  async coordinator(type: CoordinatorOf, key: string): Promise<number> {
+    const known = this.#coordinators.get(`${type} ${key}`)
+    if (known !== undefined) return known
+    const { error, broker } = await this.askAny(findCoordinator(type, key))
+    if (error !== kafkaErrors.NONE) throw refused(error, `the coordinator of ${type} ${key}`)
+    this.#coordinators.set(`${type} ${key}`, broker)
+    return broker
+  }
+
+  forgetCoordinator(type: CoordinatorOf, key: string): void {
+    this.#coordinators.delete(`${type} ${key}`)
+  }
+
+  /** Tries again whatever may pass by itself, until it does not; then the last failure. */
+  async patiently<T>(work: () => Promise<T>, withinMs = patienceMs): Promise<T> {
+    const end = performance.now() + withinMs
+    for (let pauseMs = retryMinMs; ; pauseMs = Math.min(pauseMs * 2, retryMaxMs)) {
+      try {
+        return await work()
+      } catch (thrown) {
+        const mayPass = thrown instanceof HostError && thrown.retryable
+        if (!mayPass || this.signal.aborted || performance.now() + pauseMs > end) throw thrown
+      }
+      await this.#pause(pauseMs)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort()
+    await this.#connecting?.catch(() => {})
+    await this.#cluster.disconnect()
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (this.signal.aborted) return
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        clearTimeout(timer)
+        this.signal.removeEventListener('abort', end)
+        resolve()
+      }
+      const timer = setTimeout(end, ms)
+      this.signal.addEventListener('abort', end)
+    })
+  }
+
+  async #connected(): Promise<void> {
+    if (this.signal.aborted) throw brokerUnavailable(new Error('its log is closed'))
+    this.#connecting ??= this.#connect()
+    try {
+      await this.#connecting
+    } catch (thrown) {
+      this.#connecting = undefined
+      throw asBrokerError(thrown)
+    }
+  }
+
+  async #connect(): Promise<void> {
+    await this.#cluster.connect()
+    await this.#cluster.refreshMetadata()
+  }
+
+  async #link(node: number): Promise<Link> {
+    await this.#connected()
+    const broker = await this.#cluster.findBroker({ nodeId: String(node) })
+    const known = this.#links.get(broker)
+    if (known !== undefined) return known
+    const link = new Link(broker)
+    this.#links.set(broker, link)
+    return link
+  }
+
+  /** Whatever it was asked for may be another's by now. */
+  #lost(node: number): void {
+    for (const [name, { partitions }] of this.#topics) {
+      if (partitions.some(({ leader }) => leader === node)) this.#topics.delete(name)
+    }
+    for (const [key, broker] of this.#coordinators) {
+      if (broker === node) this.#coordinators.delete(key)
+    }
+  }
+}
+
+/** kafkajs tells by their names what its errors are; all that is not one of them is a defect, and stays what it is. */
+function asBrokerError(thrown: unknown): unknown {
+  const isKafkas = thrown instanceof Error && thrown.name.startsWith('KafkaJS')
+  return isKafkas ? brokerUnavailable(thrown) : thrown
+}
