@@ -4,6 +4,7 @@ import { isBlank, LineSplitter } from '../http/line-splitter.js'
 import { decodeToken, encodeToken, type Token } from '../http/token.js'
 import { isObject } from '../object.js'
 import type { HostClient } from './client.js'
+import { grouped } from './output.js'
 
 /** What has become of the lines so far. */
 export interface Lines {
@@ -11,6 +12,8 @@ export interface Lines {
   refused: number
   /** Everything up to this line, counted from 1, is written or was refused. */
   writtenTo: number
+  /** The same in bytes of the input. */
+  writtenBytes: number
   /** A reader that waits for it sees all that is acknowledged. */
   token: string | undefined
 }
@@ -30,13 +33,16 @@ export interface EmitLinesOptions {
   /** Kept up to date, for whoever has to say how far it came. */
   readonly lines: Lines
   refused(problem: LineProblem): void
-  moved(bytes: number): void
+  /** The account of the lines has changed. */
+  moved(): void
   readonly signal: AbortSignal
 }
 
 interface Line {
   readonly number: number
   readonly bytes: Buffer
+  /** In the input: where it ends. */
+  readonly end: number
 }
 
 const maxBatchLines = 1000
@@ -52,21 +58,25 @@ export async function emitLines(options: EmitLinesOptions): Promise<void> {
   const stop = () => void source.destroy()
   signal.addEventListener('abort', stop)
   let number = 0
+  let end = 0
   const take = async (found: Iterable<Buffer>) => {
     for (const bytes of found) {
       number++
-      if (!isBlank(bytes)) await sender.add({ number, bytes })
+      end += bytes.length + 1
+      if (!isBlank(bytes)) await sender.add({ number, bytes, end })
       if (signal.aborted) return
     }
     // What has come is sent at once: more may be long in coming.
     await sender.flush()
-    if (!signal.aborted) lines.writtenTo = number
+    if (signal.aborted) return
+    lines.writtenTo = number
+    lines.writtenBytes = end
+    moved()
   }
   try {
     for await (const chunk of source) {
       await take(splitter.push(chunk))
       if (signal.aborted) return
-      moved(chunk.length)
       if (splitter.begunBytes > maxLineBytes) {
         throw new HostError('BAD_LINE', `line ${number + 1} has more than ${maxLineBytes} bytes`)
       }
@@ -114,7 +124,7 @@ class Sender {
       lines.acknowledged += count
       this.#token = merged(this.#token, decodeToken(token))
       lines.token = encodeToken(this.#token)
-      lines.writtenTo = last.number
+      this.#written(last)
     } catch (error) {
       if (!(error instanceof HostError)) throw error
       await this.#sendParts(batch, error)
@@ -131,15 +141,22 @@ class Sender {
     }
     const at = badIndex(error)
     const bad = batch[at]
-    if (bad === undefined) throw error
+    if (bad === undefined) throw brokenOff(error, batch, this.#options.lines)
     const problem = { line: bad.number, code: error.code, message: reasonOf(error) }
     const { isSkipping, lines, refused } = this.#options
     if (!isSkipping) throw stoppedAt(problem, lines)
     await this.#send(batch.slice(0, at))
     lines.refused++
-    lines.writtenTo = bad.number
+    this.#written(bad)
     refused(problem)
     await this.#send(batch.slice(at + 1))
+  }
+
+  #written({ number, end }: Line): void {
+    const { lines, moved } = this.#options
+    lines.writtenTo = number
+    lines.writtenBytes = end
+    moved()
   }
 
   async #post(batch: readonly Line[]): Promise<{ count: number; token: string }> {
@@ -164,11 +181,38 @@ const reasonOf = ({ message }: HostError): string =>
   message.replace(/^line [\d,]+: /, '').replace(/; no line was written(: .*)?$/, '')
 
 function stoppedAt({ line, code, message }: LineProblem, { writtenTo }: Lines): HostError {
+  const written =
+    writtenTo === 0
+      ? 'nothing was written'
+      : `nothing behind line ${grouped(writtenTo)} was written`
+  const goOn = writtenTo === 0 ? 'send all again' : `go on with tail -n +${writtenTo + 1}`
   return new HostError(
     'BAD_LINE',
-    `line ${line.toLocaleString('en-US')}: ${message}; nothing behind line ${writtenTo.toLocaleString('en-US')} was written: ` +
-      `mend it and go on with tail -n +${writtenTo + 1}, or leave out what is refused with --skip-bad`,
+    `line ${grouped(line)}: ${message}; ${written}: mend it and ${goOn}, or leave out what is refused with --skip-bad`,
     { details: { line, code, lastLine: writtenTo } },
+  )
+}
+
+/** What is known of the lines when the host could not be asked, or did not answer. */
+function brokenOff(error: HostError, batch: readonly Line[], { writtenTo }: Lines): HostError {
+  const first = batch[0]?.number ?? writtenTo + 1
+  const last = batch.at(-1)?.number ?? first
+  const done = writtenTo === 0 ? '' : `everything up to line ${grouped(writtenTo)} is done; `
+  if (error.code === 'ANSWER_LOST') {
+    const doubtful =
+      first === last ? `line ${grouped(first)}` : `lines ${grouped(first)} to ${grouped(last)}`
+    return new HostError(
+      'ANSWER_LOST',
+      `${error.message}. ${done}${doubtful}: all of them are written or none; nothing from line ${grouped(last + 1)} on was sent. ` +
+        `If they are written go on with tail -n +${last + 1}, else with tail -n +${first}`,
+      { cause: error, details: { firstLine: first, lastLine: last } },
+    )
+  }
+  if (writtenTo === 0) return error
+  return new HostError(
+    error.code,
+    `${error.message}; ${done}go on with tail -n +${writtenTo + 1}`,
+    { cause: error, ...(error.details === undefined ? {} : { details: error.details }) },
   )
 }
 

@@ -8,6 +8,7 @@ import { emitLines, type LineProblem, type Lines } from './emit-lines.js'
 import { exitCodes, Interrupted } from './exit.js'
 import { count, type HostFlags, hostClient, hostOptions, nonEmpty, several } from './option.js'
 import { grouped, writeJson, writeText } from './output.js'
+import { EmitProgress } from './progress.js'
 
 interface EmitFlags extends HostFlags {
   readonly delete?: boolean
@@ -130,8 +131,6 @@ async function emitMany(stream: string, flags: EmitFlags): Promise<number> {
   const { file } = flags
   const source = file === undefined ? process.stdin : opened(file)
   const totalBytes = file === undefined ? undefined : statSync(file).size
-  // Here: what this command draws with, the others start without.
-  const { EmitProgress } = await import('./progress.js')
   const progress = new EmitProgress({ totalBytes, isShown: !flags.json && process.stderr.isTTY })
   const refused = ({ line, code, message }: LineProblem) => {
     progress.print(
@@ -140,7 +139,13 @@ async function emitMany(stream: string, flags: EmitFlags): Promise<number> {
         : `millrace: ${code}: line ${grouped(line)}: ${message}`,
     )
   }
-  const lines: Lines = { acknowledged: 0, refused: 0, writtenTo: 0, token: undefined }
+  const lines: Lines = {
+    acknowledged: 0,
+    refused: 0,
+    writtenTo: 0,
+    writtenBytes: 0,
+    token: undefined,
+  }
   try {
     await emitLines({
       client,
@@ -149,7 +154,7 @@ async function emitMany(stream: string, flags: EmitFlags): Promise<number> {
       isSkipping: flags.skipBad ?? false,
       lines,
       refused,
-      moved: (bytes) => progress.moved(bytes, lines.acknowledged),
+      moved: () => progress.moved(lines.writtenBytes, lines.acknowledged),
       signal: stop.signal,
     })
   } finally {

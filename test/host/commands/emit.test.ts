@@ -88,7 +88,15 @@ t.test('never sends a batch again whose answer was lost', async (t) => {
   const command = emit(t, url, lines(1500))
   t.match(await command.ended, { code: 69 })
   t.match(JSON.parse(command.out), { count: 1000, lastLine: 1000 })
-  t.match(errors(command), [{ error: { code: 'ANSWER_LOST' } }])
+  t.match(errors(command), [
+    {
+      error: {
+        code: 'ANSWER_LOST',
+        message: /lines 1,001 to 1,500: all of them .* from line 1,501 on was sent.*\+1501.*\+1001/,
+        details: { firstLine: 1001, lastLine: 1500 },
+      },
+    },
+  ])
   t.equal(bodies.length, 2)
 })
 
