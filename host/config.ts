@@ -70,10 +70,15 @@ export function loadConfig(sources: ConfigSources): Config {
   })
 }
 
-/** Where the host of a folder listens, for those who speak to it: they need not know the secrets of its tokens. */
-export function configuredAddress(sources: ConfigSources): { host: string; port: number } {
-  const { host, port } = readConfig(sources).config.http
-  return { host, port }
+/** Where the host of a folder listens and what it owns, for those who speak to it: they need not know the secrets of its tokens. */
+export function configuredAddress(sources: ConfigSources): {
+  host: string
+  port: number
+  data: string
+} {
+  const { folder, config } = readConfig(sources)
+  const { host, port } = config.http
+  return { host, port, data: resolve(folder, config.data) }
 }
 
 function readConfig({ root, env = {}, flags = {} }: ConfigSources): {

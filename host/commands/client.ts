@@ -9,6 +9,8 @@ export interface ClientOptions {
   readonly token: string | undefined
   /** How long a host that is busy, recovering or not there for a moment is asked again. */
   readonly patienceMs: number
+  /** Somebody sees to it that the host is there: refusing a connection, it is being started anew. */
+  readonly isKept?: () => boolean
   /** Ends every wait and every request. */
   readonly signal?: AbortSignal
 }
@@ -52,7 +54,7 @@ export class HostClient implements Disposable {
 
   /** A good answer, its body still to come. */
   async open(asked: Asked): Promise<IncomingMessage> {
-    const { patienceMs, signal } = this.#options
+    const { patienceMs, signal, isKept = () => false } = this.#options
     const since = performance.now()
     for (let attempt = 1; ; attempt++) {
       try {
@@ -64,7 +66,8 @@ export class HostClient implements Disposable {
       } catch (error) {
         const mayPass =
           error instanceof HostError &&
-          (passing.includes(error.code) || (error.code === 'HOST_UNREACHABLE' && this.#hasAnswered))
+          (passing.includes(error.code) ||
+            (error.code === 'HOST_UNREACHABLE' && (this.#hasAnswered || isKept())))
         // The host's own `Retry-After` is a second; its queue is often empty before.
         const waitMs = Math.min(1000, 50 * 2 ** attempt)
         if (!mayPass || performance.now() - since + waitMs > patienceMs) throw error

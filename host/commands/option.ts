@@ -2,7 +2,8 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { configuredAddress } from '../config.js'
 import { HostError } from '../errors.js'
-import { HostClient } from './client.js'
+import { whoRuns } from '../running.js'
+import { type ClientOptions, HostClient } from './client.js'
 
 export function nonEmpty(value: string): string {
   if (value === '') throw new InvalidArgumentError('It is empty.')
@@ -36,37 +37,61 @@ export const jsonOption = (command: Command): Command =>
 /** Of a command that speaks to a host which runs. */
 export const hostOptions = (command: Command): Command =>
   jsonOption(rootOption(command))
-    .option('--url <url>', 'where the host is; else MILLRACE_URL, or as --root says', nonEmpty)
-    .option('--retry-for <seconds>', 'how long a host that is busy is asked again', count, 30)
+    .option('--url <url>', 'where the host is; else MILLRACE_URL, or as --root says', hostUrl)
+    .option(
+      '--retry-for <seconds>',
+      'how long a host that is busy or started anew is asked again',
+      count,
+      30,
+    )
 
 export function hostClient(flags: HostFlags, signal?: AbortSignal): HostClient {
   const { MILLRACE_TOKEN: token } = process.env
   return new HostClient({
-    url: hostUrl(flags),
+    ...hostAddress(flags),
     token: token === '' ? undefined : token,
     patienceMs: flags.retryFor * 1000,
     ...(signal === undefined ? {} : { signal }),
   })
 }
 
-function hostUrl(flags: HostFlags): string {
-  const given = flags.url ?? process.env.MILLRACE_URL
-  if (given !== undefined && given !== '') {
-    const isHttp = URL.canParse(given) && new URL(given).protocol === 'http:'
-    if (isHttp) return given.replace(/\/+$/, '')
-    throw new HostError(
-      'BAD_CONFIG',
-      `${JSON.stringify(given)} is no address of a host: http://127.0.0.1:7420 is one`,
-    )
+type HostAddress = Pick<ClientOptions, 'url' | 'isKept'>
+
+function hostAddress({ url, root }: HostFlags): HostAddress {
+  if (url !== undefined) return { url }
+  const { MILLRACE_URL: variable } = process.env
+  if (variable !== undefined && variable !== '') {
+    if (isHostUrl(variable)) return { url: withoutSlash(variable) }
+    throw new HostError('BAD_CONFIG', `MILLRACE_URL: ${notHostUrl(variable)}`)
   }
-  const { host, port } = configuredAddress({ root: flags.root, env: process.env })
-  if (port === 0) {
-    throw new HostError(
-      'BAD_CONFIG',
-      'http.port is 0, so that the port is known to the host alone: give --url with what it printed',
-    )
+  const { host, port, data } = configuredAddress({ root, env: process.env })
+  const running = whoRuns(data)
+  if (running !== undefined) {
+    return { url: fromHere(running.url), isKept: () => whoRuns(data) !== undefined }
   }
-  // Listening on every address, it listens on the loopback one.
-  const name = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+  if (port !== 0) {
+    return { url: fromHere(`http://${host.includes(':') ? `[${host}]` : host}:${port}`) }
+  }
+  throw new HostError(
+    'HOST_UNREACHABLE',
+    `nobody runs the data folder ${data}, and http.port is 0: start a host with millrace dev, or say where it is with --url`,
+  )
 }
+
+/** As an argument of the command line. */
+function hostUrl(given: string): string {
+  if (!isHostUrl(given)) throw new InvalidArgumentError(`It is ${notHostUrl(given)}.`)
+  return withoutSlash(given)
+}
+
+const isHostUrl = (given: string): boolean =>
+  URL.canParse(given) && new URL(given).protocol === 'http:'
+
+const notHostUrl = (given: string): string =>
+  `no address of a host: http://127.0.0.1:7420 is one, ${JSON.stringify(given)} is not`
+
+const withoutSlash = (url: string): string => url.replace(/\/+$/, '')
+
+/** Listening on every address, it listens on the loopback one. */
+const fromHere = (url: string): string =>
+  url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')

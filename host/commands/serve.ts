@@ -7,6 +7,7 @@ import { type Config, type ConfigFlags, loadConfig } from '../config.js'
 import { asHostError, HostError } from '../errors.js'
 import type { RunningHost } from '../host.js'
 import { createLogger, isPretty, type Logger } from '../logger.js'
+import { sayRunning, sayStopped } from '../running.js'
 import { onStopSignals, type StopSignal, signalExitCode } from '../signals.js'
 import { linkToSupervisor } from '../supervisor/link.js'
 import type { FunctionVitals, SupervisedStart } from '../supervisor/messages.js'
@@ -137,6 +138,7 @@ async function run(
   })
   if (typeof host === 'number') return host
 
+  sayRunning(config.data, { pid: link === undefined ? process.pid : process.ppid, url: host.url })
   link?.tell({ kind: 'listening', port: Number(new URL(host.url).port) })
   announce(host, config, logger, isDev)
   const failed = host.failed.then((error) => {
@@ -148,6 +150,8 @@ async function run(
   if (ended !== 0) limit(config.limits.stopMs, ended)
   logger.info('stopping')
   await host[Symbol.asyncDispose]()
+  // After an error another one is started: whoever waits for it may go on waiting.
+  if (ended === 0) sayStopped(config.data)
   logger.info('stopped')
   return ended
 }

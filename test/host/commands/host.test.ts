@@ -1,7 +1,9 @@
 // The commands that speak to a host, against a real one.
 import t, { type Test } from 'tap'
 import { Command } from '../../support/command.js'
+import { testFolder } from '../../support/folder.js'
 import { type HostUnderTest, testHost } from '../../support/host.js'
+import { until } from '../../support/until.js'
 
 const counter = `
 import { defineProcessor, json } from 'millrace'
@@ -106,3 +108,31 @@ t.test('a failure is shown with its line, in the list shortly', async (t) => {
   t.match(out, /> 7 \| .*throw new Error\('no luck'\)/)
   t.match((await run(t, host, ['functions'])).out, /halted[^\n]*\n {2}\w+: .*no luck/)
 })
+
+t.test(
+  'a host on any free port is found by its data folder, and waited for while it is started anew',
+  async (t) => {
+    const root = testFolder(t, { functions })
+    const started = new Command(t, ['start', '--root', root, '--port', '0'])
+    const host = await started.host()
+    const get = () => new Command(t, ['functions', '--root', root, '--json'])
+    const before = get()
+    t.match(await before.ended, { code: 0 }, before.err)
+
+    process.kill(host.pid, 'SIGKILL')
+    await until('nobody listens', () =>
+      fetch(host.url).then(
+        () => false,
+        () => true,
+      ),
+    )
+    const during = get()
+    t.match(await during.ended, { code: 0 }, during.err)
+
+    started.child.kill('SIGTERM')
+    t.match(await started.ended, { code: 0 })
+    const after = new Command(t, ['functions', '--root', root], { MILLRACE_HTTP_PORT: '1' })
+    t.match(await after.ended, { code: 69 })
+    t.match(after.err, /HOST_UNREACHABLE: no host answers at http:\/\/127.0.0.1:1 /)
+  },
+)

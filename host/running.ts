@@ -1,0 +1,55 @@
+// Who runs a data folder, and where it listens: a file there, for the commands that speak to the host.
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isObject } from './object.js'
+
+export interface Running {
+  /** Of the process that sees to it that a host is there: the supervisor, else the host itself. */
+  readonly pid: number
+  readonly url: string
+}
+
+const runningFile = (data: string): string => join(data, 'running.json')
+
+/** A host that dies leaves the file: its supervisor, which lives, starts another. */
+export function sayRunning(data: string, running: Running): void {
+  const file = runningFile(data)
+  try {
+    writeFileSync(`${file}.new`, `${JSON.stringify(running)}\n`)
+    renameSync(`${file}.new`, file)
+  } catch {
+    // On a full disk the host runs nevertheless; commands then look where its configuration says.
+    rmSync(file, { force: true })
+  }
+}
+
+export function sayStopped(data: string): void {
+  rmSync(runningFile(data), { force: true })
+}
+
+/** Undefined: nobody does, or it is not known. */
+export function whoRuns(data: string): Running | undefined {
+  try {
+    const { pid, url }: Partial<Running> = object(readFileSync(runningFile(data), 'utf8'))
+    if (typeof pid !== 'number' || typeof url !== 'string') return undefined
+    // In a container every start may have the same pid.
+    return pid !== process.pid && isAlive(pid) ? { pid, url } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function object(text: string): object {
+  const value: unknown = JSON.parse(text)
+  return isObject(value) ? value : {}
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // Another user's.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
