@@ -1,7 +1,16 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import type { SASLOptions } from 'kafkajs'
 import t from 'tap'
+import { testFolder } from '../test/support/folder.js'
 import { quietKafka } from '../test/support/kafka/client.js'
+import { isFree } from '../test/support/kafka/ports.js'
 import { brokerAddress, ownBroker, ownName } from '../test/support/kafka/shared.js'
 import { runTool } from '../test/support/kafka/tool.js'
+import { until } from '../test/support/until.js'
+
+const serve = 'dist/test/support/kafka/serve.js'
 
 t.test('answers a client, and does not create what nobody asked for', async (t) => {
   const admin = quietKafka(await brokerAddress(t)).admin()
@@ -51,26 +60,57 @@ t.test('has tools that read what they are given, and tell what was refused', asy
   t.equal(offsets, `${topic}:0:2\n`)
 })
 
-t.test('has further listeners, with a configuration of their own', async (t) => {
-  const login = 'org.apache.kafka.common.security.plain.PlainLoginModule'
+t.test('has further listeners, users and permissions when it is told to', async (t) => {
+  const modules = 'org.apache.kafka.common.security'
   const broker = await ownBroker(t, {
-    listeners: { LOGIN: 'SASL_PLAINTEXT' },
+    listeners: { PLAIN: 'SASL_PLAINTEXT', SCRAM: 'SASL_PLAINTEXT' },
+    format: ['--add-scram', 'SCRAM-SHA-256=[name=bob,password=secret]'],
     properties: {
-      'listener.name.login.sasl.enabled.mechanisms': 'PLAIN',
-      'listener.name.login.plain.sasl.jaas.config': `${login} required user_alice="secret";`,
+      'listener.name.plain.sasl.enabled.mechanisms': 'PLAIN',
+      'listener.name.plain.plain.sasl.jaas.config': `${modules}.plain.PlainLoginModule required user_alice="secret";`,
+      'listener.name.scram.sasl.enabled.mechanisms': 'SCRAM-SHA-256',
+      'listener.name.scram.scram-sha-256.sasl.jaas.config': `${modules}.scram.ScramLoginModule required;`,
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+      // Whoever comes by the listener without authentication: the broker itself, tools and tests.
+      'super.users': 'User:ANONYMOUS',
     },
   })
-  const as = (password: string) =>
-    quietKafka(broker.listener('LOGIN'), {
-      sasl: { mechanism: 'plain', username: 'alice', password },
-      retry: { retries: 0 },
-    }).admin()
-  const admin = as('secret')
-  t.teardown(() => admin.disconnect())
-  await admin.connect()
-  t.strictSame(await admin.listTopics(), [])
-  const stranger = as('guess')
-  t.teardown(() => stranger.disconnect())
-  await t.rejects(stranger.connect(), /Authentication failed|authentication/i)
+  const seenBy = async (listener: string, sasl: SASLOptions) => {
+    const admin = quietKafka(broker.listener(listener), { sasl }).admin()
+    t.teardown(() => admin.disconnect())
+    await admin.connect()
+    return admin.listTopics()
+  }
+  const topic = ownName('clicks')
+  await broker.tool('kafka-topics', ['--create', '--topic', topic])
+  const alice = { mechanism: 'plain', username: 'alice', password: 'secret' } as const
+  const bob = { mechanism: 'scram-sha-256', username: 'bob', password: 'secret' } as const
+  t.strictSame(await seenBy('PLAIN', alice), [], 'she may see nothing')
+  t.strictSame(await seenBy('SCRAM', bob), [])
+  const allow = ['--add', '--topic', topic, '--allow-principal', 'User:alice']
+  await broker.tool('kafka-acls', [...allow, '--operation', 'Describe'])
+  t.strictSame(await seenBy('PLAIN', alice), [topic])
+  t.strictSame(await seenBy('SCRAM', bob), [])
   t.throws(() => broker.listener('TLS'), TypeError)
+})
+
+t.test('goes with the process that started it, however that ends', async (t) => {
+  const owner = spawn(process.execPath, [serve, '--port', '0', '--data', testFolder(t)])
+  t.teardown(() => owner.kill('SIGKILL'))
+  const [line]: string[] = await once(createInterface({ input: owner.stdout }), 'line')
+  const [, port = ''] = /serves at 127\.0\.0\.1:(\d+)$/.exec(line ?? '') ?? []
+  t.notOk(await isFree(Number(port)))
+  owner.kill('SIGKILL')
+  await until('nobody listens any more', () => isFree(Number(port)))
+})
+
+t.test('a Java that is missing is told, and how to get one', async (t) => {
+  const without = spawn(process.execPath, [serve], { env: { JAVA_HOME: '/nowhere' } })
+  let said = ''
+  without.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString()
+  })
+  t.strictSame(await once(without, 'close'), [69, null])
+  t.match(said, /needs Java 17 or newer; \/nowhere\/bin\/java was not found\.\n.*apt-get install/)
+  t.match(said, 'docker compose up')
 })

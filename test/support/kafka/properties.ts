@@ -41,6 +41,9 @@ export interface PropertiesOptions {
   readonly further: Readonly<Record<string, string>>
 }
 
+// Certificates have several lines.
+const escaped = (value: string) => value.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
+
 /** The text of a server.properties. */
 export function serverProperties(options: PropertiesOptions): string {
   const { folder, controllerPort, ports, listeners, further } = options
@@ -56,7 +59,7 @@ export function serverProperties(options: PropertiesOptions): string {
     ...further,
   }
   return Object.entries(all)
-    .map(([name, value]) => `${name}=${value.replaceAll('\\', '\\\\')}\n`)
+    .map(([name, value]) => `${name}=${escaped(value)}\n`)
     .join('')
 }
 

@@ -10,7 +10,7 @@ const tools = {
   'kafka-console-consumer': 'org.apache.kafka.tools.consumer.ConsoleConsumer',
   'kafka-console-producer': 'org.apache.kafka.tools.ConsoleProducer',
   'kafka-configs': 'kafka.admin.ConfigCommand',
-  'kafka-acls': 'kafka.admin.AclCommand',
+  'kafka-acls': 'org.apache.kafka.tools.AclCommand',
   'kafka-delete-records': 'org.apache.kafka.tools.DeleteRecordsCommand',
   'kafka-get-offsets': 'org.apache.kafka.tools.GetOffsetShell',
   'kafka-transactions': 'org.apache.kafka.tools.TransactionsCommand',
