@@ -8,6 +8,7 @@ import { Group, type HaltReason } from '../processor/group.js'
 import { createProgram, type Edges, type Program } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
 import type { RecordFailure } from '../processor/runner.js'
+import { userLog } from '../processor/user-log.js'
 import { createMemoryStore, type MemoryStore } from '../tables/memory.js'
 import { Life } from './life.js'
 import type { Settings } from './options.js'
@@ -137,16 +138,9 @@ export class HostedFunction implements FunctionStatus {
         },
         skipped: (failure) => void this.skipped.push(this.#failedRecord(failure)),
         log: ({ key }) => {
-          const write =
-            (level: LogLine['level']) =>
-            (message: string, fields: LogLine['fields'] = {}) =>
-              void this.lines.push({ level, message, fields, key })
-          return {
-            debug: write('debug'),
-            info: write('info'),
-            warn: write('warn'),
-            error: write('error'),
-          }
+          return userLog((level, message, fields) => {
+            this.lines.push({ level, message, fields, key })
+          })
         },
       },
     })
