@@ -146,12 +146,19 @@ function plain(thrown: unknown, causes: number): PlainError {
   }
   const { name, message, stack, cause } = thrown as Record<string, unknown>
   return {
-    name: typeof name === 'string' ? name : 'Error',
+    name: typeof name === 'string' ? className(thrown, name) : 'Error',
     message: String(message),
     ...(typeof stack === 'string' ? { stack } : {}),
     ...(thrown instanceof HostError ? pick(thrown) : {}),
     ...(cause === undefined || causes === 0 ? {} : { cause: toPlainError(cause, causes - 1) }),
   }
+}
+
+/** A class of somebody's own rarely sets the name. */
+function className(thrown: object, name: string): string {
+  const { constructor: made } = thrown
+  const own = typeof made === 'function' ? made.name : ''
+  return name === 'Error' && own !== '' ? own : name
 }
 
 /** The reverse of `toPlainError`. An error that had no code of ours becomes `fallback`. */

@@ -49,10 +49,12 @@ export function isPretty(format: LoggerOptions['format']): boolean {
 function prettyStream(stream: LoggerOptions['stream']): pino.DestinationStream {
   // Loaded on demand: it costs 30 ms of start-up, and production has no use for it.
   const pretty: typeof pinoPretty = createRequire(import.meta.url)('pino-pretty')
+  const isColored = stream === undefined && process.stdout.isTTY === true && !process.env.NO_COLOR
   return pretty({
-    colorize: stream === undefined && process.stdout.isTTY === true && !process.env.NO_COLOR,
+    colorize: isColored,
     translateTime: 'SYS:HH:MM:ss.l',
     sync: true,
+    ...(isColored ? { messageFormat: coloredMessage } : {}),
     errorLikeObjectKeys: ['err', 'error'],
     destination:
       stream === undefined
@@ -65,6 +67,18 @@ function prettyStream(stream: LoggerOptions['stream']): pino.DestinationStream {
             },
           }),
   })
+}
+
+const codes = { reset: '\u001b[0m', bold: '\u001b[1m', red: '\u001b[31m' } as const
+
+/** pino-pretty colours the whole message: below its first line it is plain, but for the line of a code frame that is meant. */
+export function coloredMessage(line: Readonly<Record<string, unknown>>, key: string): string {
+  const [first = '', ...rest] = String(line[key] ?? '').split('\n')
+  const shown = rest.map((text) => {
+    if (/^> *\d+ \|/.test(text)) return `${codes.bold}${text}${codes.reset}`
+    return /^ +\| +\^/.test(text) ? `${codes.red}${text}${codes.reset}` : text
+  })
+  return rest.length === 0 ? first : [first + codes.reset, ...shown].join('\n')
 }
 
 function wrap(inner: pino.Logger): Logger {

@@ -47,6 +47,10 @@ export type FunctionState =
 export interface ShownError {
   readonly code: string
   readonly message: string
+  /** The class of what user code has thrown. */
+  readonly name?: string
+  /** As `class: message`, the nearest first. */
+  readonly causes?: readonly string[]
   readonly at: string
   readonly file?: string
   readonly line?: number

@@ -3,6 +3,7 @@ import type { PlainError } from '../errors.js'
 import { isObject } from '../object.js'
 import type { ShownError } from './catalog.js'
 import type { Bundle } from './description.js'
+import { causeLines, frameLines, headline, placeLines } from './error-lines.js'
 import type { RecordPlace } from './messages.js'
 import { type MappedStack, mapStack } from './stack.js'
 
@@ -14,10 +15,14 @@ export function showError(
 ): ShownError {
   const mapped = bundle === undefined ? undefined : mapUserFrames(error, bundle)
   // Thrown by the host on the user's account (no default export, say): the place is in the details.
+  const name = classOf(error)
+  const causes = causesOf(error)
   const location = mapped?.file === undefined ? locationOf(error.details) : mapped
   return {
     code: error.code ?? 'HANDLER_FAILED',
     message: error.message,
+    ...(name === undefined ? {} : { name }),
+    ...(causes.length === 0 ? {} : { causes }),
     at: new Date().toISOString(),
     ...(location?.file === undefined ? {} : { file: location.file }),
     ...(location?.line === undefined ? {} : { line: location.line }),
@@ -31,12 +36,32 @@ export function showError(
   }
 }
 
-/** For the terminal: message, place and code frame. */
+/** For the terminal: message, place, code frame, the way there and the causes. */
 export function describeError(error: ShownError): string {
-  const at = error.line === undefined ? '' : `:${error.line}:${error.column ?? 1}`
-  const place = error.file === undefined ? '' : `\n${error.file}${at}`
-  const frame = error.frame === undefined ? '' : `\n${error.frame}`
-  return `${error.code}: ${error.message}${place}${frame}`
+  const { frame } = error
+  return [
+    headline(error),
+    ...placeLines(error),
+    ...(frame === undefined ? [] : [frame]),
+    ...frameLines(error),
+    ...causeLines(error),
+  ].join('\n')
+}
+
+/** Of what user code has thrown; the host's own errors are told apart by their codes. */
+function classOf({ code, name, message, cause }: PlainError): string | undefined {
+  if (code === undefined) return name
+  return cause !== undefined && cause.message === message ? classOf(cause) : undefined
+}
+
+/** Without those whose words the error above them has taken over. */
+function causesOf(error: PlainError): string[] {
+  const causes: string[] = []
+  for (let { cause, message } = error; cause !== undefined; { cause, message } = cause) {
+    const isTaken = cause.message !== '' && message.includes(cause.message)
+    if (!isTaken) causes.push([classOf(cause) ?? cause.code, cause.message].join(': '))
+  }
+  return causes
 }
 
 /** Of the error, or of what it was caused by: what a codec throws is wrapped by the host. */

@@ -7,6 +7,8 @@ import type { Attempt, UserLog } from '../processor/context.js'
 import { Group, type HaltReason } from '../processor/group.js'
 import { createProgram, type Program, type RunnableDefinition } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
+import type { RecordFailure } from '../processor/runner.js'
+import { userLog } from '../processor/user-log.js'
 import type { TableStore } from '../tables/store.js'
 import { type LoadedBundle, loadBundle } from './load.js'
 import type {
@@ -64,7 +66,7 @@ class FunctionThread {
 
   async run(): Promise<void> {
     const { log, storePath, settings, progress, edges, partitions } = this.#start
-    this.#loaded = load(this.#start)
+    this.#loaded = this.#load(this.#start)
     const attached = await this.#ports.attachLog(log)
     this.#log = attached
     if (storePath !== null) this.#store = await this.#ports.openStore(storePath)
@@ -114,9 +116,17 @@ class FunctionThread {
     }
   }
 
+  #load(version: Version): Loaded {
+    const { attempts } = version.options.retry
+    return load(version, (failure, pauseMs) => {
+      const { error, ...place } = failure
+      this.#say({ kind: 'retrying', error, place, of: attempts, pauseMs })
+    })
+  }
+
   async #swap(version: Version): Promise<void> {
     // Loaded beside the running version: if that throws, nothing has changed.
-    const next = load(version)
+    const next = this.#load(version)
     await this.#group?.swap(next.program)
     this.#loaded?.bundle.dispose()
     this.#loaded = next
@@ -131,20 +141,10 @@ class FunctionThread {
   }
 
   #userLog(attempt: Attempt): UserLog {
-    const write = (level: LogLevel) => (message: string, fields?: Record<string, unknown>) =>
-      this.#write(level, String(message), {
-        ...fields,
-        key: attempt.key,
-        stream: attempt.stream,
-        partition: attempt.partition,
-        offset: attempt.offset,
-      })
-    return {
-      debug: write('debug'),
-      info: write('info'),
-      warn: write('warn'),
-      error: write('error'),
-    }
+    const { key, stream, partition, offset } = attempt
+    return userLog((level, message, fields) =>
+      this.#write(level, message, { ...fields, key, stream, partition, offset }),
+    )
   }
 
   #write(level: LogLevel, message: string, fields: Record<string, unknown>): void {
@@ -156,7 +156,10 @@ class FunctionThread {
   }
 }
 
-function load(version: Version): Loaded {
+function load(
+  version: Version,
+  retrying: (failure: RecordFailure, pauseMs: number) => void,
+): Loaded {
   const bundle = loadBundle(version.bundle)
   try {
     // The probe has checked the shape of this very bundle.
@@ -166,6 +169,7 @@ function load(version: Version): Loaded {
       version.edges,
       version.options,
       version.bundle.version,
+      retrying,
     )
     return { bundle, program }
   } catch (error) {
@@ -182,9 +186,10 @@ function placeOf(reason: HaltReason): RecordPlace {
 // A log line's fields are the user's: whatever they are, they must not fail the handler.
 function toJson(fields: Record<string, unknown>): string {
   try {
-    const text: string | undefined = JSON.stringify(fields, (_, value: unknown) =>
-      typeof value === 'bigint' ? String(value) : value,
-    )
+    const text: string | undefined = JSON.stringify(fields, (_, value: unknown) => {
+      if (value instanceof Error) return { type: value.name, message: value.message }
+      return typeof value === 'bigint' ? String(value) : value
+    })
     // A `toJSON` of their own may say that there is nothing.
     return text ?? '{}'
   } catch (error) {

@@ -2,6 +2,7 @@
 import { fromPlainError, type PlainError, toPlainError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import type { Condition } from './condition.js'
+import { headline, placeLines } from './error-lines.js'
 import { describeError, showError } from './failure.js'
 import type { KeptThread, ThreadFailure } from './kept-thread.js'
 import type { FromWorker, RecordPlace } from './messages.js'
@@ -50,6 +51,16 @@ export class Hearing {
         const shown = versions.show(message.error, message.place)
         logger.warn(`record skipped\n${describeError(shown)}`, placeFields(message.place))
         break
+      }
+      case 'retrying': {
+        const { place, of, pauseMs } = message
+        const shown = versions.show(message.error, place)
+        const text = [headline(shown), ...placeLines(shown)].join(' at ')
+        logger.warn(
+          `attempt 1 of ${of} has failed, the next in ${pauseMs} ms: ${text}`,
+          placeFields(place),
+        )
+        return
       }
       case 'unstartable':
         this.#cannotStart(message.error)

@@ -56,6 +56,14 @@ export type FromWorker =
   | { readonly kind: 'recovering' | 'running' | 'fenced'; readonly partition: number }
   | { readonly kind: 'resumed' }
   | { readonly kind: 'halted' | 'skipped'; readonly error: PlainError; readonly place: RecordPlace }
+  /** The first attempt at a record has failed, and was not its last. */
+  | {
+      readonly kind: 'retrying'
+      readonly error: PlainError
+      readonly place: RecordPlace
+      readonly of: number
+      readonly pauseMs: number
+    }
   /** A partition's store keeps refusing: main has to close and open it. */
   | { readonly kind: 'detached'; readonly partition: number; readonly error: PlainError }
   /** The bundle did not load, or the log or store did not open: the worker ends after it. */

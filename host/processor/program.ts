@@ -3,6 +3,7 @@ import type { Codec, CodecKind } from '../../sdk/codec.js'
 import { HostError } from '../errors.js'
 import type { Attempt } from './context.js'
 import { type TableDefinition, tableCodec } from './migration.js'
+import type { RecordFailure } from './runner.js'
 import { type ValueCodec, valueCodec } from './value.js'
 
 /** The part of a definition that the task runs; its shape was checked in the probe. */
@@ -65,6 +66,8 @@ export interface Program {
   readonly targets: ReadonlyMap<string, Target>
   readonly table: ValueCodec | null
   readonly loop: Target | null
+  /** Told of a record's first failed attempt, unless it was its last. */
+  readonly retrying?: (failure: RecordFailure, pauseMs: number) => void
 }
 
 type MarkedCodec = Codec<unknown> & { readonly kind?: CodecKind }
@@ -75,6 +78,7 @@ export function createProgram(
   edges: Edges,
   options: RunOptions,
   version: string,
+  retrying?: Program['retrying'],
 ): Program {
   const need = <T>(found: T | undefined | null, what: string): T => {
     if (found !== undefined && found !== null) return found
@@ -119,6 +123,7 @@ export function createProgram(
             partitions: edges.partitions,
             codec: values(definition.loop, 'loop'),
           },
+    ...(retrying === undefined ? {} : { retrying }),
   }
 }
 

@@ -175,6 +175,10 @@ export class Runner implements AttemptHost {
     const pauseMs = this.next(source, record, attempt, error, run.attempts)
     if (typeof pauseMs !== 'number') return pauseMs
     if (this.#isInterrupted) return 'again'
+    if (run.attempts === 1 && this.program.retrying !== undefined) {
+      const stream = this.program.sources[source]?.stream ?? ''
+      this.program.retrying(this.#failure(stream, record, attempt.key, error, 1), pauseMs)
+    }
     let giveUp: (() => void) | undefined
     const isOver = await this.#pause.wait(pauseMs, (end) => {
       giveUp = end

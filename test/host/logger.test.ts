@@ -1,7 +1,7 @@
 // Logger and lifecycle: what comes out, and in which order things stop.
 import t from 'tap'
 import { Stack } from '#host/lifecycle.js'
-import { createLogger, type LoggerOptions } from '#host/logger.js'
+import { coloredMessage, createLogger, type LoggerOptions } from '#host/logger.js'
 
 function capture(options: Pick<LoggerOptions, 'level' | 'format'>) {
   const written: string[] = []
@@ -57,6 +57,19 @@ t.test('pretty is for people', (t) => {
   t.match(written.join(''), /INFO.*: listening[\s\S]*url: "http:\/\/x"/)
   t.end()
 })
+
+t.test(
+  'of a message of several lines only the first is coloured, and the line that is meant is marked',
+  (t) => {
+    const msg = 'halted\n/a.ts:2:1\n  1 | a\n> 2 | b\n    | ^'
+    t.equal(
+      coloredMessage({ msg }, 'msg'),
+      'halted\u001b[0m\n/a.ts:2:1\n  1 | a\n\u001b[1m> 2 | b\u001b[0m\n\u001b[31m    | ^\u001b[0m',
+    )
+    t.equal(coloredMessage({ msg: 'running' }, 'msg'), 'running')
+    t.end()
+  },
+)
 
 t.test('a stack disposes in the reverse order, once, and goes on after errors', async (t) => {
   const order: string[] = []
