@@ -1,7 +1,7 @@
 // Records dev mode in a pseudo-terminal, a broken save and a mended one, and draws what it printed: docs/images/*.svg.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
@@ -10,12 +10,16 @@ import './build.mjs'
 const main = join(import.meta.dirname, '../dist/host/main.js')
 const images = join(import.meta.dirname, '../docs/images')
 const columns = 108
-const root = await mkdtemp(join(tmpdir(), 'app-'))
+const home = await mkdtemp(join(tmpdir(), 'recording-'))
+const root = join(home, 'app')
 const file = join(root, 'functions/click-count.ts')
 
 let screen = ''
 const command = async (...args) => {
-  const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, NO_COLOR: '1' } })
+  const child = spawn(process.execPath, [main, ...args], {
+    cwd: args[0] === 'init' ? home : root,
+    env: { ...process.env, NO_COLOR: '1' },
+  })
   let said = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk) => {
@@ -42,27 +46,19 @@ const scene = async () => {
   }
   const text = screen
   screen = ''
-  return text.replaceAll(root, 'app')
+  return text.replaceAll(root, '~/app')
 }
 
 await command('init', root)
-const source = `import { defineProcessor, json } from 'millrace'
-
-export default defineProcessor({
-  inputs: { clicks: json<{ page: string }>() },
-  table: json<{ count: number }>(),
-  on: {
-    clicks(ctx, click) {
-      ctx.set({ count: (ctx.get()?.count ?? 0) + 1 })
-    },
-  },
-})
-`
-await writeFile(file, source)
+const source = await readFile(file, 'utf8')
+// As npm install has it.
+await mkdir(join(root, 'node_modules/.bin'), { recursive: true })
+await symlink(main, join(root, 'node_modules/.bin/millrace'))
 
 // util-linux's script gives it a terminal.
-const shell = `stty cols ${columns} && exec ${process.execPath} ${main} dev --root ${root}`
+const shell = `stty cols ${columns} && exec npm run dev`
 const terminal = spawn('script', ['-qefc', shell, '/dev/null'], {
+  cwd: root,
   env: { ...process.env, TERM: 'xterm-256color', FORCE_COLOR: '1', MILLRACE_HTTP_PORT: '7420' },
   stdio: ['pipe', 'pipe', 'inherit'],
 })
@@ -73,24 +69,29 @@ try {
   const [url] = await printed(/http:\/\/[\d.:]+/)
   await printed(/\/views\/click-count/)
   const dev = await scene()
+  /** What an emit and a get print, the second once it shows the first. */
   const emit = async () => {
-    const args = ['emit', 'clicks', 'alice', '{"page":"/home"}', '--url', url, '--json']
-    const { token } = JSON.parse(await command(...args))
-    return await command('get', 'click-count', 'alice', '--after', token, '--url', url)
+    const said = await command('emit', 'clicks', 'alice', '{"page":"/home"}', '--url', url)
+    const [, token] = /^token (.*)$/m.exec(said) ?? []
+    const value = await command('get', 'click-count', 'alice', '--after', token, '--url', url)
+    return [
+      `$ npx millrace emit clicks alice '{"page":"/home"}'`,
+      said.trimEnd(),
+      '$ npx millrace get click-count alice',
+      value.trimEnd(),
+    ].join('\n')
   }
-  const asked = async (value) =>
-    `$ millrace emit clicks alice '{"page":"/home"}'\r\n$ millrace get click-count alice\r\n${value}`
   await draw('dev', [
-    ['$ millrace dev', dev],
-    ['in another terminal', await asked(await emit())],
+    ['$ npm run dev', dev],
+    ['in another terminal', await emit()],
   ])
 
-  await writeFile(file, source.replace('?? 0) + 1 })', '?? 0) + 1 }'))
+  await writeFile(file, source.replace('lastPage: click.page })', 'lastPage: click.page }'))
   await printed(/refused/)
   const broken = await scene()
   await draw('broken', [
     ['a broken save: the old version goes on', broken],
-    ['in another terminal', await asked(await emit())],
+    ['in another terminal', await emit()],
   ])
 
   await writeFile(file, source.replace('+ 1', '+ 10'))
@@ -98,12 +99,12 @@ try {
   const mended = await scene()
   await draw('mended', [
     ['a mended save: the new version counts on', mended],
-    ['in another terminal', await asked(await emit())],
+    ['in another terminal', await emit()],
   ])
 } finally {
   terminal.stdin.write('\u0003')
   await once(terminal, 'close')
-  await rm(root, { recursive: true, force: true })
+  await rm(home, { recursive: true, force: true })
 }
 
 async function draw(name, scenes) {

@@ -18,7 +18,7 @@ done
 
 token=$(curl -sf -d '{"page":"/home"}' "$url/emitters/clicks/alice" | sed -nE 's/.*"token":"([^"]+)".*/\1/p')
 value=$(curl -sf "$url/views/click-count/alice?after=$token")
-[ "$value" = '{"count":1}' ] || { cat "$out"; echo "found $value"; exit 1; }
+[ "$value" = '{"count":1,"lastPage":"/home"}' ] || { cat "$out"; echo "found $value"; exit 1; }
 
 kill -INT -- -$group
 wait $group || true
