@@ -12,7 +12,7 @@ import { Registry } from './functions/registry.js'
 import { createApp } from './http/app.js'
 import { createGate } from './http/gate.js'
 import { createQuickRead } from './http/quick-read.js'
-import { listen } from './http/serve.js'
+import { listen, probePort } from './http/serve.js'
 import { Stack } from './lifecycle.js'
 import { KeptLog } from './log/embedded/kept-log.js'
 import { type EmbeddedLogOptions, openEmbeddedLog } from './log/embedded/log.js'
@@ -91,6 +91,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
         onFailure: fail,
       }),
     )
+    // Else functions would run before it is known that nobody can reach them.
+    await probePort(config.http)
     const registry = new Registry({
       log,
       logger,

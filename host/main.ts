@@ -55,7 +55,10 @@ Commands that speak to a host find it by --root or --url; MILLRACE_TOKEN is thei
   addFunctions(program)
   addTopology(program)
   addOperations(program)
-  addReset(program)
+  addReset(program, ended)
+  for (const command of program.commands) {
+    command.showHelpAfterError(`(run millrace ${command.name()} --help to see how it is called)`)
+  }
   await program.parseAsync(argv)
   return code
 }

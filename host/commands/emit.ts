@@ -1,12 +1,11 @@
 // The command `emit`: one record from the arguments, or a record a line from a file or standard input.
 import { createReadStream, statSync } from 'node:fs'
-import { type Command, Option } from 'commander'
-import { HostError } from '../errors.js'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { onStopSignals, signalExitCode } from '../signals.js'
 import type { HostClient } from './client.js'
 import { emitLines, type LineProblem, type Lines } from './emit-lines.js'
 import { exitCodes, Interrupted } from './exit.js'
-import { count, type HostFlags, hostClient, hostOptions, nonEmpty, several } from './option.js'
+import { count, type HostFlags, hostClient, hostOptions, several } from './option.js'
 import { grouped, writeJson, writeText } from './output.js'
 import { EmitProgress } from './progress.js'
 
@@ -26,9 +25,9 @@ export function addEmit(program: Command, ended: (code: number) => void): void {
     .argument('[key]')
     .argument('[value]', 'sent as it is: JSON, or text for a stream of strings')
     .addOption(new Option('--delete', 'emit a tombstone: a record without a value'))
-    .option('--header <name=value>', 'of the record; may be given again', several)
+    .option('--header <name=value>', 'of the record; may be given again', header)
     .option('--timestamp <ms>', 'of the record, in ms since 1970; else now', count)
-    .option('--file <file>', 'NDJSON from this file, not from standard input', nonEmpty)
+    .option('--file <file>', 'NDJSON from this file, not from standard input', file)
     .option('--skip-bad', 'leave out lines that are refused, instead of stopping there')
   hostOptions(command)
     .addHelpText(
@@ -111,9 +110,6 @@ function headersOf(given: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     given.map((text) => {
       const at = text.indexOf('=')
-      if (at < 1) {
-        throw new HostError('BAD_REQUEST', `--header ${JSON.stringify(text)}: name=value is wanted`)
-      }
       // HTTP has bytes here, and Node writes latin1.
       const value = Buffer.from(text.slice(at + 1)).toString('latin1')
       return [`millrace-header-${text.slice(0, at)}`, value]
@@ -129,8 +125,10 @@ async function emitMany(stream: string, flags: EmitFlags): Promise<number> {
   })
   using client = hostClient(flags)
   const { file } = flags
-  const source = file === undefined ? process.stdin : opened(file)
-  const totalBytes = file === undefined ? undefined : statSync(file).size
+  const source =
+    file === undefined ? process.stdin : createReadStream(file, { highWaterMark: 1024 * 1024 })
+  const found = file === undefined ? undefined : statSync(file)
+  const totalBytes = found?.isFile() ? found.size : undefined
   const progress = new EmitProgress({ totalBytes, isShown: !flags.json && process.stderr.isTTY })
   const refused = ({ line, code, message }: LineProblem) => {
     progress.print(
@@ -165,12 +163,17 @@ async function emitMany(stream: string, flags: EmitFlags): Promise<number> {
   return lines.refused > 0 ? exitCodes.refused : exitCodes.done
 }
 
-function opened(file: string) {
-  const found = statSync(file, { throwIfNoEntry: false })
-  if (found === undefined || found.isDirectory()) {
-    throw new HostError('BAD_REQUEST', `--file: there is no file ${file}`)
-  }
-  return createReadStream(file, { highWaterMark: 1024 * 1024 })
+function header(value: string, before?: readonly string[]): string[] {
+  if (value.indexOf('=') < 1) throw new InvalidArgumentError('NAME=VALUE is wanted.')
+  return several(value, before)
+}
+
+/** A pipe is one, too. */
+function file(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined) throw new InvalidArgumentError('There is no such file.')
+  if (found.isDirectory()) throw new InvalidArgumentError('It is a folder.')
+  return path
 }
 
 function summarise(lines: Lines, isJson: boolean, isInterrupted: boolean): void {

@@ -2,7 +2,15 @@
 import { pipeline } from 'node:stream/promises'
 import type { Command } from 'commander'
 import { HostError } from '../errors.js'
-import { count, type HostFlags, hostClient, hostOptions, nonEmpty, several } from './option.js'
+import {
+  count,
+  type HostFlags,
+  hostClient,
+  hostOptions,
+  nonEmpty,
+  positive,
+  several,
+} from './option.js'
 import { endQuietlyOnClosedPipe, writeText } from './output.js'
 
 interface GetFlags extends HostFlags {
@@ -27,7 +35,7 @@ export function addGet(program: Command): void {
     .option('--prefix <text>', 'entries whose key begins with it', nonEmpty)
     .option('--from <key>', 'entries from this key on', nonEmpty)
     .option('--to <key>', 'entries before this key', nonEmpty)
-    .option('--limit <n>', 'at most so many entries', count)
+    .option('--limit <n>', 'at most so many entries', positive)
   hostOptions(command)
     .addHelpText(
       'after',

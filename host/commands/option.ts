@@ -15,6 +15,18 @@ export function count(value: string): number {
   return Number(value)
 }
 
+export function positive(value: string): number {
+  if (count(value) === 0) throw new InvalidArgumentError('The least is 1.')
+  return Number(value)
+}
+
+export function functionArgument(name: string): string {
+  if (/^[a-z][a-z0-9-]*$/.test(name)) return name
+  throw new InvalidArgumentError(
+    'It is no name of a function: small letters, digits and "-", a letter first.',
+  )
+}
+
 /** An option that may be given several times. */
 export const several = (value: string, before: readonly string[] = []): string[] => [
   ...before,

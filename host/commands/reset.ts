@@ -3,12 +3,13 @@ import { existsSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { type Config, loadConfig } from '../config.js'
 import { HostError, isErrorCode } from '../errors.js'
 import { nearest } from '../nearest.js'
 import { checkOne } from './check.js'
-import { jsonOption, nonEmpty, rootOption } from './option.js'
+import { exitCodes } from './exit.js'
+import { functionArgument, jsonOption, nonEmpty, rootOption } from './option.js'
 import { grouped, writeJson, writeText } from './output.js'
 
 interface ResetFlags {
@@ -19,12 +20,12 @@ interface ResetFlags {
   readonly json?: boolean
 }
 
-export function addReset(program: Command): void {
+export function addReset(program: Command, ended: (code: number) => void): void {
   const command = program
     .command('reset')
     .description('delete the table, loop and positions of a function: it begins anew')
     .argument('<function>', 'its name; its file may be gone', functionArgument)
-    .option('--yes', 'do not ask')
+    .option('--yes', 'do not ask: in scripts, where there is no terminal')
     .option('--revision <revision>', "else that of the function's file, if it is there", nonEmpty)
     .option('--data <dir>', 'the folder of log and tables', nonEmpty)
   jsonOption(rootOption(command))
@@ -42,16 +43,14 @@ Example:
       if (!flags.yes && !process.stdin.isTTY) {
         command.error('error: say --yes: there is no terminal to ask')
       }
-      await reset(name, flags)
+      if (await reset(name, flags)) return
+      process.stderr.write('nothing was reset\n')
+      ended(exitCodes.refused)
     })
 }
 
-function functionArgument(name: string): string {
-  if (!/^[a-z][a-z0-9-]*$/.test(name)) throw new InvalidArgumentError('It is no function name.')
-  return name
-}
-
-async function reset(name: string, flags: ResetFlags): Promise<void> {
+/** False: it was asked, and the answer was no. */
+async function reset(name: string, flags: ResetFlags): Promise<boolean> {
   const config = loadConfig({
     root: flags.root,
     env: process.env,
@@ -95,7 +94,7 @@ async function reset(name: string, flags: ResetFlags): Promise<void> {
     const hint = await otherName(name, config.functions)
     if (hint !== undefined) throw new HostError('UNKNOWN_FUNCTION', hint)
     show(flags, { function: name, topics: [], positions }, `${name} has nothing to reset`)
-    return
+    return true
   }
   const what = [
     ...topics.map((topic) => `${topic.name} (${grouped(topic.records)} records)`),
@@ -103,7 +102,7 @@ async function reset(name: string, flags: ResetFlags): Promise<void> {
     ...(hasStore ? ['the local table'] : []),
   ].join(', ')
   if (!flags.yes && !(await confirmed(`reset ${name}: delete ${what}?`))) {
-    throw new HostError('BAD_REQUEST', 'nothing was reset')
+    return false
   }
   for (const step of resetSteps(options, remains)) {
     await step()
@@ -115,6 +114,7 @@ async function reset(name: string, flags: ResetFlags): Promise<void> {
     { function: name, topics: names, positions },
     `${name} is reset: ${what} deleted; it begins anew at the next start`,
   )
+  return true
 }
 
 /** As the file has it: a revision has a group, a table and a loop of its own. */

@@ -98,7 +98,7 @@ async function needsOf(
       throw new HostError(
         'STREAM_NOT_UPSTREAM',
         `no function leads from the stream "${token.stream}" to the table "${goal.table}": ` +
-          'it will never reflect that emit; see GET /topology',
+          'it will never reflect that emit; millrace topology, or GET /topology, shows what leads where',
       )
     }
     const id = (await log.describe([topic])).get(topic)?.id

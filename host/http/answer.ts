@@ -43,16 +43,3 @@ function extraHeaders(error: HostError): Record<string, string> {
   if (error.status === 413) return { connection: 'close' }
   return {}
 }
-
-/** For codes that answer a request because of what others said, as `describe` of a stream that is not there. */
-export const notFound = (
-  code: 'UNKNOWN_STREAM' | 'UNKNOWN_TABLE' | 'UNKNOWN_FUNCTION',
-  name: string,
-): HostError => {
-  const [what, where] = {
-    UNKNOWN_STREAM: ['stream', 'no function that is loaded reads or writes it; see GET /topology'],
-    UNKNOWN_TABLE: ['table', 'no function that is loaded has it; see GET /topology'],
-    UNKNOWN_FUNCTION: ['function', 'see GET /functions for those that are there'],
-  }[code]
-  return new HostError(code, `there is no ${what} ${JSON.stringify(name)}: ${where}`)
-}

@@ -6,7 +6,7 @@ import type { Header, RecordToAppend } from '../log/log.js'
 import { partitionOf } from '../log/partitioner.js'
 import { checkRecord } from '../log/problems.js'
 import type { Gatekeeper } from './access.js'
-import { json, notFound } from './answer.js'
+import { json } from './answer.js'
 import { bodyChunks, readBody } from './body.js'
 import type { HttpApp, HttpContext, HttpDeps } from './deps.js'
 import { encodeAll, givenBody } from './given.js'
@@ -14,6 +14,7 @@ import { readLines } from './lines.js'
 import { checkKey, decodeBytes, decodeText, segment } from './target.js'
 import { readTimestamp } from './timestamp.js'
 import { encodeToken } from './token.js'
+import { unknownStream } from './unknown.js'
 
 const headerPrefix = 'millrace-header-'
 
@@ -24,9 +25,10 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
 
   const streamOf = (c: HttpContext): StreamEntry => {
     const name = decodeText(segment(c.req.path, 2), 'the stream')
-    gatekeeper(c.req.header('authorization')).require(['emit'], name)
+    const access = gatekeeper(c.req.header('authorization'))
+    access.require(['emit'], name)
     const stream = catalog.stream(name)
-    if (stream === undefined) throw notFound('UNKNOWN_STREAM', name)
+    if (stream === undefined) throw unknownStream(name, catalog.topology(), access.mayName)
     if (stopping.aborted) throw new HostError('STOPPING', 'the host stops: try again in a moment')
     return stream
   }

@@ -1,10 +1,11 @@
 // What runs: the functions, one function, how they hang together, and what a person may have one do.
 import { HostError } from '../errors.js'
 import { operations } from '../functions/operation.js'
-import type { Gatekeeper } from './access.js'
-import { json, notFound } from './answer.js'
+import type { Access, Gatekeeper } from './access.js'
+import { json } from './answer.js'
 import type { HttpApp, HttpContext, HttpDeps } from './deps.js'
 import { decodeText, segment } from './target.js'
+import { unknownFunction } from './unknown.js'
 
 export function functionRoutes(
   app: HttpApp,
@@ -17,6 +18,9 @@ export function functionRoutes(
     return access
   }
 
+  const unknown = (name: string, { mayName }: Access) =>
+    unknownFunction(name, [...catalog.states().keys()], mayName)
+
   app.get('/functions', async (c) => {
     const access = enter(c)
     return json({
@@ -26,19 +30,20 @@ export function functionRoutes(
 
   app.get('/functions/:name', async (c) => {
     const name = decodeText(segment(c.req.path, 2), 'the function')
-    enter(c, name)
+    const access = enter(c, name)
     const status = await catalog.function(name)
-    if (status === undefined) throw notFound('UNKNOWN_FUNCTION', name)
+    if (status === undefined) throw unknown(name, access)
     return json(status)
   })
 
   for (const operation of operations) {
     app.post(`/functions/:name/${operation}`, async (c) => {
       const name = decodeText(segment(c.req.path, 2), 'the function')
-      gatekeeper(c.req.header('authorization')).require(['admin'], name)
+      const access = gatekeeper(c.req.header('authorization'))
+      access.require(['admin'], name)
       if (stopping.aborted) throw new HostError('STOPPING', 'the host stops: try again in a moment')
       const status = (await operator.operate(name, operation)) && (await catalog.function(name))
-      if (!status) throw notFound('UNKNOWN_FUNCTION', name)
+      if (!status) throw unknown(name, access)
       return json(status)
     })
   }

@@ -46,6 +46,22 @@ export async function listen(
   }
 }
 
+/** Before anything runs: throws what `listen` would throw now. */
+export async function probePort({
+  host,
+  port,
+}: Pick<ListenOptions, 'host' | 'port'>): Promise<void> {
+  if (port === 0) return
+  const server = createServer().listen(port, host)
+  try {
+    await once(server, 'listening')
+  } catch (cause) {
+    throw cannotListen(cause, host, port)
+  }
+  server.close()
+  await once(server, 'close')
+}
+
 async function close(server: Server, graceMs: number): Promise<void> {
   if (!server.listening) return
   const closed = once(server, 'close')

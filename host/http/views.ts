@@ -4,7 +4,7 @@ import type { TableEntry } from '../functions/catalog.js'
 import { partitionOf } from '../log/partitioner.js'
 import type { Gatekeeper } from './access.js'
 import { waitUntilReflected, waitUntilServing } from './after.js'
-import { errorAnswer, jsonText, jsonType, notFound, shortBytes } from './answer.js'
+import { errorAnswer, jsonText, jsonType, shortBytes } from './answer.js'
 import { readBody, toText } from './body.js'
 import { clientOf } from './client.js'
 import type { HttpApp, HttpContext, HttpDeps } from './deps.js'
@@ -21,6 +21,7 @@ import {
   segment,
 } from './target.js'
 import { decodeToken } from './token.js'
+import { unknownTable } from './unknown.js'
 import type { WaitingRoom } from './waiting.js'
 
 const waitParameters = ['after', 'timeoutMs', 'stale']
@@ -42,8 +43,9 @@ export function viewRoutes(
     // The header is looked for only when it matters: this is the hot path.
     if (hasTokens) gatekeeper(c.req.header('authorization')).require(['read'], name)
     const table = catalog.table(name)
-    if (table === undefined) throw notFound('UNKNOWN_TABLE', name)
-    return table
+    if (table !== undefined) return table
+    const { mayName } = gatekeeper(c.req.header('authorization'))
+    throw unknownTable(name, catalog.topology(), mayName)
   }
 
   const waitFor = async (

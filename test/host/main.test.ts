@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
+import { functionFiles } from '#host/commands/template.js'
 import { Command } from '../support/command.js'
 import { testFolder } from '../support/folder.js'
 
@@ -161,4 +162,19 @@ t.test('dev says where it listens, what runs and what to try', async (t) => {
   )
   command.child.kill('SIGINT')
   t.match(await command.ended, { code: 0 })
+})
+
+t.test('dev names what does not run, too, and shows the record that the file shows', async (t) => {
+  const [count] = functionFiles('count', 'page-count')
+  const functions = { 'page-count.ts': count?.text ?? '', 'broken.ts': 'export default {{' }
+  const root = testFolder(t, { functions })
+  const command = new Command(t, ['dev', '--root', root, '--port', '0'], {
+    MILLRACE_LOGGING_FORMAT: 'pretty',
+  })
+  await command.printed('/views/page-count/alice\n')
+  t.match(
+    command.out,
+    /functions +broken \(does not run: see above\)\n +page-count \((starting|running)\)\n/,
+  )
+  t.match(command.out, / try +curl \S+\/emitters\/clicks\/alice -d '\{"page":"\/home"\}'\n/)
 })

@@ -131,6 +131,18 @@ t.test('ends at a refused line, and says from which line on nothing was written'
   ])
 })
 
+t.test(
+  'a first line that is refused: nothing was written, and nothing is to be left out',
+  async (t) => {
+    const { url } = await fakeHost(t, (_, response) =>
+      refuse(response, 400, 'BAD_LINE', { line: 1 }),
+    )
+    const command = emit(t, url, 'bad\n')
+    t.match(await command.ended, { code: 1 })
+    t.match(command.err, /nothing was written: mend it and send all again, or leave out/)
+  },
+)
+
 t.test('halves a batch that is too large for the host', async (t) => {
   const { url } = await fakeHost(t, (found, response) => {
     if (found.length > 100) refuse(response, 413, 'BODY_TOO_LARGE')
@@ -182,9 +194,16 @@ t.test('refuses calls that mean nothing', async (t) => {
     ['clicks', 'a', '1', '--delete'],
     ['clicks', 'a', '1', '--file', 'x'],
     ['clicks', '--timestamp', '1'],
+    ['clicks', '--file', 'nowhere.ndjson'],
+    ['clicks', '--file', 'docs'],
+    ['clicks', 'a', '1', '--header', 'x'],
+    ['clicks', 'a', '1', '--url', 'ftp://x'],
   ]) {
     const command = new Command(t, ['emit', ...args, '--json'])
     t.match(await command.ended, { code: 64 }, args.join(' '))
     t.match(errors(command), [{ error: { code: 'BAD_USAGE' } }])
   }
+  const limit = new Command(t, ['get', 'clicks', '--limit', '0'])
+  t.match(await limit.ended, { code: 64 })
+  t.match(limit.err, /The least is 1\.\n.*run millrace get --help/)
 })

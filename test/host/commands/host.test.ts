@@ -96,6 +96,25 @@ t.test('functions, topology, pause and resume show and do what the routes do', a
   t.match(await run(t, host, ['restart', 'nobody']), { code: 1, err: /UNKNOWN_FUNCTION/ })
 })
 
+t.test(
+  'a name that is not there: what it is instead, what is near, and which there are',
+  async (t) => {
+    const host = await running(t)
+    const said = async (...args: string[]) => (await run(t, host, args)).err
+    t.match(
+      await said('get', 'clicks', 'a'),
+      /UNKNOWN_TABLE: .*it is a stream; tables that are made of it: click-count \(there are: click-count, last-name\)/,
+    )
+    t.match(await said('get', 'click-cuont', 'a'), /did you mean "click-count"\?/)
+    t.match(
+      await said('emit', 'clik', 'a', '1'),
+      /UNKNOWN_STREAM.*\(there are: clicks, seen, names\)/,
+    )
+    t.match(await said('emit', 'last-name', 'a', '1'), /it is a table, which reads names/)
+    t.match(await said('pause', 'lastname'), /UNKNOWN_FUNCTION.*did you mean "last-name"\?/)
+  },
+)
+
 t.test('a failure is shown with its line, in the list shortly', async (t) => {
   const broken = counter.replace('ctx.set((', "throw new Error('no luck')\nctx.set((")
   const host = await testHost(t, {

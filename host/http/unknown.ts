@@ -1,0 +1,52 @@
+// What is answered for a name that is not there: what it is instead, which is near, and which there are.
+import { HostError } from '../errors.js'
+import type { Topology } from '../functions/catalog.js'
+import { nearest } from '../nearest.js'
+
+type Code = 'UNKNOWN_STREAM' | 'UNKNOWN_TABLE' | 'UNKNOWN_FUNCTION'
+/** Of a token: others' names are not told. */
+type MayName = (name: string) => boolean
+
+const maxNames = 20
+
+export function unknownStream(name: string, { functions, streams }: Topology, may: MayName) {
+  const owner = functions.find(({ table }) => table === name)
+  const inputs = owner?.inputs.filter(may) ?? []
+  const hint = owner === undefined ? undefined : `it is a table, which reads ${listed(inputs)}`
+  return unknown('UNKNOWN_STREAM', 'stream', name, namesOf(streams).filter(may), hint)
+}
+
+export function unknownTable(name: string, { functions, streams, tables }: Topology, may: MayName) {
+  const isStream = may(name) && streams.some((stream) => stream.name === name)
+  const readers = functions.filter(({ inputs }) => inputs.includes(name))
+  const kept = readers.flatMap(({ table }) => table ?? []).filter(may)
+  const hint = isStream ? `it is a stream; tables that are made of it: ${listed(kept)}` : undefined
+  return unknown('UNKNOWN_TABLE', 'table', name, namesOf(tables).filter(may), hint)
+}
+
+export const unknownFunction = (name: string, all: readonly string[], may: MayName): HostError =>
+  unknown('UNKNOWN_FUNCTION', 'function', name, all.filter(may), undefined)
+
+function unknown(
+  code: Code,
+  what: string,
+  name: string,
+  all: readonly string[],
+  hint: string | undefined,
+): HostError {
+  const near = nearest(name, all)
+  const better = near === undefined ? '' : `, did you mean "${near}"?`
+  const why = hint === undefined ? better : `: ${hint}`
+  return new HostError(
+    code,
+    `there is no ${what} ${JSON.stringify(name)}${why} (there are: ${listed(all)})`,
+  )
+}
+
+const namesOf = (all: readonly { readonly name: string }[]): string[] => all.map(({ name }) => name)
+
+function listed(names: readonly string[]): string {
+  const more = names.length - maxNames
+  const shown = names.slice(0, maxNames).join(', ') || 'none'
+  return more > 0 ? `${shown} and ${more} more` : shown
+}
