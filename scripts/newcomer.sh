@@ -15,7 +15,7 @@ said 'npm pack'
 
 cd "$home"
 begun=$SECONDS
-npx --yes -p "$tarball" millrace init app --millrace "$tarball" >"$home/said"
+npx --yes -p "$tarball" millrace init app >"$home/said"
 cd app
 npm install --silent --no-audit --no-fund
 said 'init and npm install'
@@ -49,6 +49,7 @@ group=
 if grep -q 'rror' "$home/out"; then cat "$home/out"; exit 1; fi
 
 for template in session loop enrich schema; do npx millrace new "my-$template" --template "$template" >/dev/null; done
+npm install --silent --no-audit --no-fund
 npx millrace check
 npm run --silent types
 said 'new, check, types'

@@ -1,11 +1,19 @@
 // The command `init`: a project in an empty folder, with a function, its test, and what they need.
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { basename, relative, resolve } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { HostError } from '../errors.js'
 import { jsonOption, nonEmpty } from './option.js'
 import { writeJson, writeText } from './output.js'
-import { defaultTemplate, functionFiles, isCode, projectFiles, writeFiles } from './template.js'
+import {
+  defaultTemplate,
+  functionFiles,
+  isCode,
+  ownSpec,
+  projectFiles,
+  writeFiles,
+} from './template.js'
 
 interface InitFlags {
   readonly millrace?: string
@@ -21,8 +29,8 @@ export function addInit(program: Command): void {
       .argument('<dir>', 'an empty folder, or one that is made')
       .option(
         '--millrace <spec>',
-        'what to depend on, in place of this version: a tarball of npm pack, a folder, a range',
-        nonEmpty,
+        'what to depend on, in place of the package that runs: a tarball of npm pack, a folder, a range',
+        dependency,
       )
       .option('--force', 'in a folder that is not empty, too; no file is overwritten'),
   )
@@ -50,7 +58,7 @@ async function init(dir: string, flags: InitFlags): Promise<void> {
     )
   }
   const files = [
-    ...projectFiles({ name: packageName(root), millrace: dependency(flags.millrace) }),
+    ...projectFiles({ name: packageName(root), millrace: flags.millrace ?? ownSpec() }),
     ...functionFiles(defaultTemplate, 'click-count'),
   ]
   const { written, kept } = await writeFiles(root, files)
@@ -66,7 +74,7 @@ async function init(dir: string, flags: InitFlags): Promise<void> {
       ...kept.map((path) => `  ${path} was there already, and stays as it is`),
       '',
       'Next:',
-      ...(cd === '' ? [] : [`  cd ${cd}`]),
+      ...(cd === '' ? [] : [`  cd ${quoted(cd)}`]),
       '  npm install',
       '  npm run dev',
       '',
@@ -78,10 +86,17 @@ async function init(dir: string, flags: InitFlags): Promise<void> {
 }
 
 /** A path is meant from where one stands, npm means one from the project. */
-function dependency(given: string | undefined): string {
-  if (given === undefined) return ''
-  return /^[./~]|\.tgz$/.test(given) && !given.includes('://') ? `file:${resolve(given)}` : given
+function dependency(given: string): string {
+  nonEmpty(given)
+  if (!/^[./]|^file:|\.tgz$/.test(given) || given.includes('://')) return given
+  const path = resolve(given.replace(/^file:/, ''))
+  if (!existsSync(path)) throw new InvalidArgumentError(`There is no ${path}.`)
+  return `file:${path}`
 }
+
+/** As a shell takes it. */
+const quoted = (path: string): string =>
+  /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 
 /** As npm wants names. */
 function packageName(root: string): string {

@@ -1,12 +1,22 @@
 // The command `new`: a further function from a template, and its test if the project has tests.
 import { existsSync } from 'node:fs'
-import { basename, dirname, join, relative, resolve } from 'node:path'
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename, join, relative, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { loadConfig } from '../config.js'
 import { HostError } from '../errors.js'
-import { jsonOption, rootOption } from './option.js'
+import { exampleOf } from '../example.js'
+import { isObject } from '../object.js'
+import { functionArgument, jsonOption, rootOption } from './option.js'
 import { writeJson, writeText } from './output.js'
-import { defaultTemplate, functionFiles, templates, writeFiles } from './template.js'
+import {
+  defaultTemplate,
+  functionFiles,
+  ownPackage,
+  type TemplateFile,
+  templates,
+  writeFiles,
+} from './template.js'
 
 interface NewFlags {
   readonly root: string
@@ -19,7 +29,7 @@ export function addNew(program: Command): void {
   const command = program
     .command('new')
     .description('make a function file from a template, and its test if there is a folder test/')
-    .argument('<name>', 'small letters, digits and "-", a letter first')
+    .argument('<name>', 'small letters, digits and "-", a letter first', functionArgument)
     .addOption(
       new Option('--template <template>', 'what it shows')
         .choices(known.map(({ name }) => name))
@@ -38,14 +48,8 @@ export function addNew(program: Command): void {
 
 async function create(name: string, flags: NewFlags): Promise<void> {
   // Loaded here: esbuild comes with it.
-  const { functionName, isFunctionFile } = await import('../functions/bundle.js')
+  const { isFunctionFile } = await import('../functions/bundle.js')
   const config = loadConfig({ root: flags.root, env: process.env })
-  if (basename(name) !== name || functionName(`${name}.ts`) !== name) {
-    throw new HostError(
-      'BAD_FUNCTION_NAME',
-      `${JSON.stringify(name)} is no name of a function: small letters, digits and "-", a letter first`,
-    )
-  }
   const folder = config.functions
   const taken = ['.ts', '.mts', '.js', '.mjs']
     .map((extension) => join(folder, name + extension))
@@ -63,32 +67,62 @@ async function create(name: string, flags: NewFlags): Promise<void> {
     }
     return [{ path: join(relative(config.root, folder), basename(path)), text }]
   })
+  // First what the function needs: dev takes the file up at once.
+  const { packages, isNamed } = await addPackages(files, config.root)
   const { written, kept } = await writeFiles(config.root, files)
   if (flags.json) {
-    writeJson({ name, template: flags.template, written, kept })
+    writeJson({ name, template: flags.template, written, kept, packages })
     return
   }
-  const missing = missingPackages(files, config.root)
+  const example = files.map(({ text }) => exampleOf(text)).find((found) => found !== undefined)
+  const needed = Object.entries(packages).map(([each, range]) => `${each}@${range}`)
   writeText(
     [
       ...written.map((path) => `wrote ${path}`),
       ...kept.map((path) => `${path} was there already, and stays as it is`),
-      ...(missing.length === 0 ? [] : ['', `It needs: npm install ${missing.join(' ')}`]),
+      ...(needed.length === 0
+        ? []
+        : [
+            isNamed
+              ? `package.json now names ${needed.join(' ')}: npm install`
+              : `It needs: npm install ${needed.join(' ')}`,
+          ]),
       '',
       'dev takes it up at once; start at its next start, or at a SIGHUP.',
+      ...(example === undefined
+        ? []
+        : [`Then: npx millrace emit ${example.stream} ${example.key} '${example.value}'`]),
     ].join('\n'),
   )
 }
 
-function missingPackages(files: readonly { readonly text: string }[], root: string): string[] {
-  const imported = files.flatMap(({ text }) =>
-    [...text.matchAll(/from '([a-z@][^':]*)'/g)].map(([, name = '']) => name),
+/** What the files import and the project does not name: into its package.json, if it has one, as this package is tested with it. */
+async function addPackages(
+  files: readonly TemplateFile[],
+  root: string,
+): Promise<{ packages: Readonly<Record<string, string>>; isNamed: boolean }> {
+  const file = join(root, 'package.json')
+  const manifest = await readFile(file, 'utf8').then(parsed, () => undefined)
+  const named = [manifest?.dependencies, manifest?.devDependencies].flatMap((each) =>
+    isObject(each) ? Object.keys(each) : [],
   )
-  const isThere = (name: string): boolean => {
-    for (let at = root; ; at = dirname(at)) {
-      if (existsSync(join(at, 'node_modules', name))) return true
-      if (at === dirname(at)) return false
-    }
+  const isMissing = (name: string) =>
+    !named.includes(name) && files.some((each) => each.text.includes(`from '${name}'`))
+  const missing = Object.entries(ownPackage().dependencies).filter(([name]) => isMissing(name))
+  const packages = Object.fromEntries(missing)
+  if (manifest === undefined || missing.length === 0) return { packages, isNamed: false }
+  const before = isObject(manifest.dependencies) ? manifest.dependencies : {}
+  manifest.dependencies = { ...before, ...packages }
+  await writeFile(file, `${JSON.stringify(manifest, null, 2)}\n`)
+  return { packages, isNamed: true }
+}
+
+/** Undefined: what is no manifest is left alone. */
+function parsed(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
   }
-  return [...new Set(imported)].filter((name) => !name.startsWith('millrace') && !isThere(name))
 }

@@ -1,7 +1,7 @@
 // The templates of the package: a project, and functions each with its test. Their files are real ones, which the tests run.
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { HostError } from '../errors.js'
 
@@ -27,8 +27,12 @@ export function templates(): { readonly name: string; readonly says: string }[] 
 
 /** The function's file and its test, under the function's own name. */
 export function functionFiles(template: string, name: string): TemplateFile[] {
+  // Also streams that have the function's name within theirs.
   const renamed = (text: string) =>
-    text.replaceAll(`'${template}'`, `'${name}'`).replaceAll(`/${template}.ts'`, `/${name}.ts'`)
+    text
+      .replaceAll(`'${template}'`, `'${name}'`)
+      .replaceAll(`/${template}.ts'`, `/${name}.ts'`)
+      .replaceAll(`${template}-`, `${name}-`)
   return [
     {
       path: join('functions', `${name}.ts`),
@@ -43,7 +47,7 @@ export function functionFiles(template: string, name: string): TemplateFile[] {
 
 /** What surrounds the functions. */
 export function projectFiles({ name, millrace }: { name: string; millrace: string }) {
-  const { version, devDependencies } = ownPackage()
+  const { devDependencies } = ownPackage()
   const manifest = {
     name,
     version: '0.0.0',
@@ -57,7 +61,7 @@ export function projectFiles({ name, millrace }: { name: string; millrace: strin
       test: 'tsx --test test/*.test.ts',
       types: 'tsc',
     },
-    dependencies: { millrace: millrace === '' ? `^${version}` : millrace },
+    dependencies: { millrace },
     devDependencies: Object.fromEntries(
       ['@types/node', 'tsx', 'typescript'].map((each) => [each, devDependencies[each] ?? '*']),
     ),
@@ -102,7 +106,31 @@ function notWritable(file: string, cause: unknown): HostError {
 
 const read = (path: string): string => readFileSync(join(folder, path), 'utf8')
 
-/** The tools of a new project are those that this package is tested with. */
-function ownPackage(): { version: string; devDependencies: Record<string, string> } {
+type Versions = Readonly<Record<string, string>>
+
+/** Tools and packages of a new project are those that this package is tested with. */
+export function ownPackage(): {
+  readonly version: string
+  readonly dependencies: Versions
+  readonly devDependencies: Versions
+} {
   return JSON.parse(read('../package.json'))
+}
+
+/** What a project depends on to have the very package that runs here: as npm got it, or the folder that it runs from. */
+export function ownSpec(): string {
+  const root = join(folder, '..')
+  const modules = dirname(root)
+  const { version } = ownPackage()
+  if (basename(modules) !== 'node_modules') return `file:${root}`
+  try {
+    const lock = JSON.parse(readFileSync(join(modules, '.package-lock.json'), 'utf8'))
+    const resolved: unknown = lock.packages?.[`node_modules/${basename(root)}`]?.resolved
+    if (typeof resolved !== 'string' || !resolved.startsWith('file:')) return `^${version}`
+    const from = resolve(dirname(modules), resolved.slice('file:'.length))
+    return `file:${existsSync(from) ? from : root}`
+  } catch {
+    // Another package manager than npm.
+    return `^${version}`
+  }
 }

@@ -1,4 +1,5 @@
 // Passes some records on to another stream, keeping nothing.
+// Try: npx millrace emit orders order-1 '{"total":120}'
 import { defineProcessor, json } from 'millrace'
 
 interface Order {

@@ -1,4 +1,5 @@
 // Sends messages to itself under other keys: a transfer debits one account, and then credits the other in that key's turn.
+// Try: npx millrace emit transfers alice '{"to":"bob","amount":5}'
 import { defineProcessor, json } from 'millrace'
 
 export default defineProcessor({

@@ -1,4 +1,5 @@
 // Takes only values that its schema allows: others are refused when they are emitted.
+// Try: npx millrace emit readings roof '{"celsius":12}'
 import { defineProcessor, json } from 'millrace'
 import { z } from 'zod'
 

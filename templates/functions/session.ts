@@ -1,4 +1,5 @@
 // Gathers the records of a key into sessions: 30 minutes without one end a session, which is emitted when the next begins.
+// Try: npx millrace emit visits alice '{"page":"/home"}'
 import { defineProcessor, json } from 'millrace'
 
 const gapMs = 30 * 60 * 1000

@@ -1,9 +1,11 @@
 // `init`, `new` and `check`: files on a disk, without a host.
 import { execFile } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { functionFiles, templates } from '#host/commands/template.js'
+import { exampleOf } from '#host/example.js'
 import { Command } from '../../support/command.js'
 import { testFolder } from '../../support/folder.js'
 
@@ -14,9 +16,14 @@ const run = async (t: Test, ...args: string[]) => {
 }
 
 t.test('init makes a project, adds to it with --force, and never overwrites', async (t) => {
-  const root = join(testFolder(t), 'My App')
-  const made = await run(t, 'init', root, '--millrace', './millrace-0.1.0.tgz')
-  t.match(made, { code: 0, out: /Next:\n[\s\S]*npm install\n {2}npm run dev/ })
+  const folder = testFolder(t, { 'millrace-0.1.0.tgz': '' })
+  const root = join(folder, 'My App')
+  const tarball = join(folder, 'millrace-0.1.0.tgz')
+  const nowhere = await run(t, 'init', root, '--millrace', './nope.tgz')
+  t.match(nowhere, { code: 64, err: /There is no .*nope\.tgz/ })
+  t.notOk(existsSync(root))
+  const made = await run(t, 'init', root, '--millrace', relative(process.cwd(), tarball))
+  t.match(made, { code: 0, out: /Next:\n {2}cd '.*My App'\n {2}npm install\n {2}npm run dev/ })
   t.same(readdirSync(root).sort(), [
     '.gitignore',
     'README.md',
@@ -28,7 +35,7 @@ t.test('init makes a project, adds to it with --force, and never overwrites', as
   ])
   t.match(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')), {
     name: 'my-app',
-    dependencies: { millrace: `file:${join(process.cwd(), 'millrace-0.1.0.tgz')}` },
+    dependencies: { millrace: `file:${tarball}` },
   })
   writeFileSync(join(root, 'tsconfig.json'), 'mine')
   t.match(await run(t, 'init', root), { code: 73, err: /FOLDER_NOT_EMPTY.*--force/ })
@@ -56,15 +63,69 @@ t.test(
     t.match(await run(t, 'new', 'visits', '--root', root), { code: 73, err: /visits\.ts is there/ })
     t.match(await run(t, 'new', 'taken', '--root', root), { code: 73, err: /taken\.mts is there/ })
     for (const name of ['Big', '../x', '9lives', 'a.test']) {
-      t.match(
-        await run(t, 'new', name, '--root', root),
-        { code: 1, err: /BAD_FUNCTION_NAME/ },
-        name,
-      )
+      const refused = await run(t, 'new', name, '--root', root)
+      t.match(refused, { code: 64, err: /no name of a function.*\n.*millrace new --help/ }, name)
     }
     t.match(await run(t, 'new', 'x', '--root', root, '--template', 'nope'), { code: 64 })
   },
 )
+
+t.test(
+  'a project depends on the package that has made it, wherever npm got that from',
+  async (t) => {
+    const folder = testFolder(t, { 'm.tgz': '' })
+    const made = async (main: string, name: string) => {
+      const root = join(folder, name)
+      await promisify(execFile)(process.execPath, [main, 'init', root])
+      const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+      return dependencies.millrace
+    }
+    t.equal(await made(join(process.cwd(), 'dist/host/main.js'), 'a'), `file:${process.cwd()}`)
+
+    const modules = join(folder, 'node_modules')
+    const installed = join(modules, 'millrace')
+    for (const part of ['dist/host', 'dist/sdk', 'templates', 'package.json']) {
+      cpSync(part, join(installed, part), { recursive: true })
+    }
+    const resolved = (from: string) =>
+      writeFileSync(
+        join(modules, '.package-lock.json'),
+        JSON.stringify({ packages: { 'node_modules/millrace': { resolved: from } } }),
+      )
+    const main = join(installed, 'dist/host/main.js')
+    resolved('file:m.tgz')
+    t.equal(await made(main, 'b'), `file:${join(folder, 'm.tgz')}`)
+    resolved('https://registry.npmjs.org/millrace/-/millrace-0.1.0.tgz')
+    t.match(await made(main, 'c'), /^\^\d+\.\d+\.\d+$/)
+  },
+)
+
+t.test(
+  'new names what the function needs in package.json, and shows a record to try it',
+  async (t) => {
+    const root = testFolder(t, { 'package.json': '{"name":"app"}', functions: {} })
+    const made = await run(t, 'new', 'roofs', '--template', 'schema', '--root', root)
+    t.match(made, { code: 0, out: /zod@\S+: npm install[\s\S]*millrace emit readings roof '/ })
+    const own = JSON.parse(readFileSync('package.json', 'utf8'))
+    t.same(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')), {
+      name: 'app',
+      dependencies: { zod: own.dependencies.zod },
+    })
+    const other = await run(t, 'new', 'lookup', '--template', 'enrich', '--root', root, '--json')
+    t.match(JSON.parse(other.out), { packages: {} })
+    t.match(readFileSync(join(root, 'functions/lookup.ts'), 'utf8'), "inputs: { 'lookup-orders': ")
+  },
+)
+
+t.test('each template shows a record of a stream that it reads', async (t) => {
+  for (const { name } of templates()) {
+    const [file] = functionFiles(name, name)
+    const example = exampleOf(file?.text ?? '')
+    const inputs = /inputs: \{ '?([a-z-]+)/.exec(file?.text ?? '')
+    t.equal(example?.stream, inputs?.[1], name)
+    t.doesNotThrow(() => JSON.parse(example?.value ?? ''), name)
+  }
+})
 
 t.test('each template passes its own test', async (t) => {
   const args = ['--import', 'tsx', '--test', '--test-reporter', 'tap']
