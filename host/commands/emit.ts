@@ -1,5 +1,5 @@
 // The command `emit`: one record from the arguments, or a record a line from a file or standard input.
-import { createReadStream, statSync } from 'node:fs'
+import { accessSync, constants, createReadStream, statSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { onStopSignals, signalExitCode } from '../signals.js'
 import type { HostClient } from './client.js'
@@ -173,6 +173,11 @@ function file(path: string): string {
   const found = statSync(path, { throwIfNoEntry: false })
   if (found === undefined) throw new InvalidArgumentError('There is no such file.')
   if (found.isDirectory()) throw new InvalidArgumentError('It is a folder.')
+  try {
+    accessSync(path, constants.R_OK)
+  } catch {
+    throw new InvalidArgumentError('It may not be read.')
+  }
   return path
 }
 

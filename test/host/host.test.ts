@@ -116,6 +116,7 @@ t.test(
     t.match(halted.error, {
       code: 'HANDLER_FAILED',
       message: 'no such page',
+      name: 'Error',
       key: 'ada',
       stream: 'clicks',
       offset: 1,
@@ -123,6 +124,9 @@ t.test(
       frame: /> +8 \| +if \(click\.page === '\/bad'\) throw/,
       stack: /at .*fragile\.ts:8:\d+\)?$/,
     })
+    const attempts = host.lines.filter((line) => line.includes('attempt 1 of 2 has failed'))
+    t.equal(attempts.length, 1, 'the first failed attempt is one line, with its place')
+    t.match(attempts[0], /"level":"warn".*"key":"ada".*Error: no such page at .*fragile\.ts:8:\d+"/)
     t.same(
       await host.view('fragile', 'ada'),
       { count: 1 },

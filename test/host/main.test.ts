@@ -1,6 +1,8 @@
 // The command line, as a process: help, refusals, exit codes, signals.
 import { once } from 'node:events'
+import { existsSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { functionFiles } from '#host/commands/template.js'
 import { Command } from '../support/command.js'
@@ -50,6 +52,8 @@ t.test(
   'a host that cannot start says why, without a stack, with the code of the table',
   async (t) => {
     const root = project(t)
+    const loaded = `require('node:fs').writeFileSync(${JSON.stringify(join(root, 'loaded'))}, '')`
+    writeFileSync(join(root, 'functions/aware.ts'), loaded)
     const taken = createServer().listen(0, '127.0.0.1')
     await once(taken, 'listening')
     t.teardown(() => taken.close())
@@ -66,6 +70,7 @@ t.test(
       t.match(await command.ended, { code, signal: null }, args.join(' '))
       t.match(command.err, message)
       t.notMatch(command.err, /\n +at /)
+      t.notOk(existsSync(join(root, 'loaded')), 'no function has run')
     }
     const command = new Command(t, ['start', '--root', root], { MILLRACE_HTTP_PROT: '1' })
     t.match(await command.ended, { code: 78 })
