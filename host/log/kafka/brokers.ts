@@ -69,6 +69,31 @@ export class Brokers implements AsyncDisposable {
     }
   }
 
+  /**
+   * As `ask`, for so long. A broker that has not answered after `limitMs` loses its connections, with what else waits on them: kafkajs
+   * would go on with one whose other end is gone.
+   */
+  async askWithin<R extends Response>(
+    node: number,
+    request: KafkaRequest<R>,
+    withinMs: number,
+    limitMs: number,
+  ): Promise<R> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      const end = () => {
+        if (withinMs >= limitMs) this.#drop(node)
+        reject(brokerUnavailable(new Error(`broker ${node} has not answered in time`)))
+      }
+      timer = setTimeout(end, Math.min(withinMs, limitMs))
+    })
+    try {
+      return await Promise.race([this.ask(node, request), late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
   async askAny<R extends Response>(request: KafkaRequest<R>): Promise<R> {
     return await this.patiently(async () => {
       await this.#connected()
@@ -100,6 +125,15 @@ export class Brokers implements AsyncDisposable {
       }
     }
     return found
+  }
+
+  /** The ids of the topics of these names, or of all that there are. */
+  async topicIds(names?: readonly string[]): Promise<Map<string, string>> {
+    if (names !== undefined) {
+      return new Map([...(await this.topics(names))].map(([name, { id }]) => [name, id]))
+    }
+    const { topics } = await this.askAny(metadata(null))
+    return new Map(topics.map(({ name, id }) => [name, id]))
   }
 
   /** Throws UNKNOWN_TOPIC; BROKER_UNAVAILABLE while it has none. */
@@ -231,6 +265,14 @@ export class Brokers implements AsyncDisposable {
     const link = new Link(broker)
     this.#links.set(broker, link)
     return link
+  }
+
+  #drop(node: number): void {
+    this.#cluster
+      .findBroker({ nodeId: String(node) })
+      .then((broker) => this.#links.get(broker)?.drop())
+      // It has no connection, then.
+      .catch(() => {})
   }
 
   /** Whatever it was asked for may be another's by now. */

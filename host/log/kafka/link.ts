@@ -1,4 +1,5 @@
 // Requests of our own over the connections of a kafkajs broker, which knows neither these versions nor a flexible one.
+import type { Socket } from 'node:net'
 import type { Broker } from 'kafkajs'
 import { HostError } from '../../errors.js'
 import type { KafkaRequest, Response } from './request.js'
@@ -12,6 +13,7 @@ interface RawQueue {
 
 interface RawConnection {
   readonly requestQueue: RawQueue
+  readonly socket?: Socket
   connect(): Promise<unknown>
 }
 
@@ -100,6 +102,14 @@ export class Link {
     })
     if (answer === undefined) throw new TypeError(`kafkajs did not decode its answer to ${apiName}`)
     return answer
+  }
+
+  /** What waits on its connections fails, and the next request opens them anew: kafkajs itself keeps one on which nothing is answered. */
+  drop(): void {
+    // With an error: kafkajs does not listen to an end without one.
+    for (const { socket } of this.#broker.connectionPool.pool) {
+      socket?.destroy(new Error('it has not answered in time'))
+    }
   }
 
   /** A version that a broker does not know makes it close the connection, with all that is on it. */
