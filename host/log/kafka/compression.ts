@@ -41,6 +41,17 @@ export function decompress(bytes: Buffer, compression: Compression): Buffer {
   }
 }
 
+/** Whether what it needs is installed. */
+export function canCompress(compression: WrittenCompression): boolean {
+  if (compression !== 'lz4') return true
+  try {
+    lz4()
+    return true
+  } catch {
+    return false
+  }
+}
+
 const lz4 = (): typeof Lz4 => load('lz4-napi', 'lz4')
 
 // Java clients put blocks of raw snappy into a stream of their own, others write raw snappy.

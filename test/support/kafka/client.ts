@@ -1,6 +1,7 @@
 // A connection to a broker for tests of single requests.
 import { type Broker, type Cluster, Kafka, type KafkaConfig, logLevel } from 'kafkajs'
 import type { Test } from 'tap'
+import { Brokers } from '#host/log/kafka/brokers.js'
 import { openCluster } from '#host/log/kafka/cluster.js'
 import { Link } from '#host/log/kafka/link.js'
 import { metadata } from '#host/log/kafka/requests/metadata.js'
@@ -53,4 +54,11 @@ export async function newTopic(
   await makeTopics(t, address, { [topic]: partitions })
   const { topics } = await link.ask(metadata([topic]))
   return { topic, id: topics[0]?.id ?? '' }
+}
+
+/** The brokers, over connections of their own. */
+export function brokersOf(t: Test, address: string, config: Partial<KafkaConfig> = {}): Brokers {
+  const brokers = new Brokers(quietKafka(address, config))
+  t.teardown(() => brokers[Symbol.asyncDispose]())
+  return brokers
 }

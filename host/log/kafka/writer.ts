@@ -1,0 +1,206 @@
+// The transactional writer of one (group, partition): fenced by its transactional id, bound to the group's generation.
+
+import { HostError } from '../../errors.js'
+import type { Commit, CommitOutcome, LogWriter, Position, TopicPartition } from '../log.js'
+import { logClosed, topicMadeAnew } from '../problems.js'
+import type { Brokers } from './brokers.js'
+import { Coordinators, worstOf } from './coordinators.js'
+import { Deadline } from './deadline.js'
+import { kafkaErrors } from './error-codes.js'
+import { refused } from './problems.js'
+import { heartbeat } from './requests/heartbeat.js'
+import { offsetFetch } from './requests/offset-fetch.js'
+import type { GroupMember } from './requests/transaction.js'
+import { type Transaction, Transactor } from './transactor.js'
+import { asError, type Trouble, troubleOf } from './trouble.js'
+import { type KafkaWriteSettings, kafkaWriteSettings } from './write-settings.js'
+
+export interface KafkaWriterOptions {
+  readonly group: string
+  readonly partition: number
+  /** Those in which it moves positions; absent: any, and what there is of topics is asked for when it is opened. */
+  readonly topics?: readonly string[]
+  /** As whom it commits now: the positions of a group that has members are moved by them alone. */
+  readonly member?: () => GroupMember | undefined
+  readonly settings?: Partial<KafkaWriteSettings>
+}
+
+/** Rejects with FENCED when it is for a member that the group has no more, BROKER_UNAVAILABLE, BROKER_REFUSED, LOG_CLOSED. */
+export async function openKafkaWriter(
+  brokers: Brokers,
+  options: KafkaWriterOptions,
+): Promise<LogWriter> {
+  const { group, partition, topics } = options
+  const settings = kafkaWriteSettings(options.settings)
+  const deadline = new Deadline(settings.deadlineMs, brokers.signal)
+  try {
+    const member = options.member?.()
+    if (member !== undefined) await checkMember(brokers, settings, member, deadline)
+    const id = transactionalIdOf(settings, group, partition)
+    const transactor = await Transactor.begin(brokers, id, settings, deadline)
+    // Before the positions: one that is made anew in between is taken for the one before, and the first commit tells.
+    const topicIds = await deadline.bound(brokers.topicIds(topics))
+    const positions = await committedPositions(brokers, settings, options, deadline)
+    return new KafkaWriter(brokers, options, transactor, topicIds, positions)
+  } catch (thrown) {
+    throw brokers.signal.aborted ? logClosed() : thrown
+  }
+}
+
+export const transactionalIdOf = (
+  { transactionalIdPrefix }: KafkaWriteSettings,
+  group: string,
+  partition: number,
+): string => `${transactionalIdPrefix}${group}-${partition}`
+
+/** Who was away for too long, and does not know yet, must not fence the one who came after. */
+async function checkMember(
+  brokers: Brokers,
+  { requestTimeoutMs }: KafkaWriteSettings,
+  member: GroupMember,
+  deadline: Deadline,
+): Promise<void> {
+  const { error } = await new Coordinators(brokers, requestTimeoutMs).ask(
+    {
+      type: 'group',
+      key: member.group,
+      request: heartbeat(member),
+      // The group's other members are joining: it is one until it has joined, or has not.
+      error: ({ error }) =>
+        error === kafkaErrors.REBALANCE_IN_PROGRESS ? kafkaErrors.NONE : error,
+      lost: () => {},
+    },
+    deadline,
+  )
+  if (error === kafkaErrors.NONE || error === kafkaErrors.REBALANCE_IN_PROGRESS) return
+  const cause = refused(error, `the member ${member.member} of ${member.group}`)
+  if (troubleOf(error, member.group).kind !== 'expelled') throw cause
+  throw new HostError(
+    'FENCED',
+    `this host is no member of ${member.group} any more, another one may own its partitions: it joins again`,
+    { cause },
+  )
+}
+
+/** Once no transaction that moves them is open. */
+async function committedPositions(
+  brokers: Brokers,
+  { requestTimeoutMs }: KafkaWriteSettings,
+  { group, partition, topics = [] }: KafkaWriterOptions,
+  deadline: Deadline,
+): Promise<Position[]> {
+  const coordinators = new Coordinators(brokers, requestTimeoutMs)
+  const ask = async (of: readonly TopicPartition[] | null): Promise<readonly Position[]> => {
+    const { error, positions } = await coordinators.ask(
+      {
+        type: 'group',
+        key: group,
+        request: offsetFetch(group, of),
+        error: ({ error, positions }) =>
+          error === kafkaErrors.NONE
+            ? worstOf(positions.filter((position) => position.partition === partition))
+            : error,
+        lost: () => {},
+      },
+      deadline,
+    )
+    if (error !== kafkaErrors.NONE) throw refused(error, `the positions of ${group}`)
+    return positions
+  }
+  // By name first: among all of a group those are not named of which the very first is being decided.
+  if (topics.length > 0) await ask(topics.map((topic) => ({ topic, partition })))
+  return (await ask(null))
+    .filter((position) => position.partition === partition && position.offset >= 0)
+    .map(({ topic, partition, offset }) => ({ topic, partition, offset }))
+}
+
+class KafkaWriter implements LogWriter {
+  readonly positions: readonly Position[]
+  readonly #brokers: Brokers
+  readonly #options: KafkaWriterOptions
+  readonly #transactor: Transactor
+  readonly #topicIds: Map<string, string>
+  /** How it ended for good. */
+  #end: CommitOutcome | undefined
+
+  constructor(
+    brokers: Brokers,
+    options: KafkaWriterOptions,
+    transactor: Transactor,
+    topicIds: Map<string, string>,
+    positions: readonly Position[],
+  ) {
+    this.#brokers = brokers
+    this.#options = options
+    this.#transactor = transactor
+    this.#topicIds = topicIds
+    this.positions = positions
+  }
+
+  async commit({ records, positions }: Commit): Promise<CommitOutcome> {
+    if (this.#brokers.signal.aborted) return { kind: 'failed', cause: logClosed() }
+    if (this.#end !== undefined) return this.#end
+    const isAbout = positions.length > 0 || records.length === 0
+    const transaction: Transaction = {
+      records,
+      // An empty commit, too, is answered by the fence: it tells whether this writer is the one.
+      ...(isAbout ? { move: { member: this.#member(), positions } } : {}),
+      ...(positions.length > 0
+        ? { check: async (deadline) => await this.#check(positions, deadline) }
+        : {}),
+    }
+    const outcome = await this.#transactor.run(transaction)
+    switch (outcome.kind) {
+      case 'committed':
+        return {
+          kind: 'committed',
+          next: new Map(outcome.lanes.map((lane) => [lane.key, lane.next])),
+        }
+      case 'failed':
+        return outcome
+      case 'unknown':
+        this.#end = outcome
+        return outcome
+      case 'fenced':
+        this.#end = { kind: 'fenced' }
+        return this.#end
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end = { kind: 'fenced' }
+  }
+
+  #member(): GroupMember {
+    const outsider = { group: this.#options.group, generation: -1, member: '' }
+    return this.#options.member?.() ?? outsider
+  }
+
+  /** A position from before must not become one of a topic of the same name. */
+  async #check(positions: readonly Position[], deadline: Deadline): Promise<Trouble | undefined> {
+    const names = [...new Set(positions.map(({ topic }) => topic))]
+    try {
+      const now = await deadline.bound(this.#brokers.topicIds(names))
+      for (const name of names) {
+        const id = now.get(name)
+        let known = this.#topicIds.get(name)
+        if (known === undefined && id !== undefined && this.#isUnnamed(name)) {
+          this.#topicIds.set(name, id)
+          known = id
+        }
+        if (id === undefined || id !== known) {
+          return { kind: 'unknown', cause: topicMadeAnew(name) }
+        }
+      }
+      return undefined
+    } catch (thrown) {
+      return { kind: 'failed', cause: asError(thrown) }
+    }
+  }
+
+  /** Not asked for when the writer was opened: the first commit tells which one it is. */
+  #isUnnamed(topic: string): boolean {
+    const { topics } = this.#options
+    return topics !== undefined && !topics.includes(topic)
+  }
+}

@@ -1,0 +1,152 @@
+// A way to a broker on which single requests and answers can be lost.
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import type { KafkaConfig } from 'kafkajs'
+import type { Test } from 'tap'
+
+/** Those that writers send. */
+export const apiKeys = {
+  Produce: 0,
+  Metadata: 3,
+  OffsetFetch: 9,
+  FindCoordinator: 10,
+  Heartbeat: 12,
+  InitProducerId: 22,
+  AddPartitionsToTxn: 24,
+  AddOffsetsToTxn: 25,
+  EndTxn: 26,
+  TxnOffsetCommit: 28,
+} as const
+
+export type ApiName = keyof typeof apiKeys
+
+/**
+ * `request`: the connection is cut, and it never arrives. `answer`: it is done, and then the connection is cut. `silence`: it is done,
+ * and nothing is answered. `hold`: it waits for its release, with all that comes behind it.
+ */
+export type Loss = 'request' | 'answer' | 'silence' | 'hold'
+
+interface Plan {
+  readonly api: number
+  readonly loss: Loss
+  left: number
+  readonly happened: () => void
+  readonly released: Promise<void>
+}
+
+export interface Proxy {
+  /** For a client that takes this way. */
+  readonly config: Partial<KafkaConfig>
+  /** The requests that came. */
+  readonly seen: ApiName[]
+  /** Of the next so many requests of this kind. */
+  lose(api: ApiName, loss: Loss, times?: number): { happened: Promise<void>; release(): void }
+  /** Cuts every connection. */
+  cut(): void
+  /** Nothing is lost any more. */
+  heal(): void
+}
+
+const names = new Map<number, ApiName>()
+for (const name of Object.keys(apiKeys) as ApiName[]) names.set(apiKeys[name], name)
+
+export async function proxyTo(t: Test, address: string): Promise<Proxy> {
+  const [host = '', port] = address.split(':')
+  const sockets = new Set<Socket>()
+  const seen: ApiName[] = []
+  let plans: Plan[] = []
+
+  const serve = (inner: Socket): void => {
+    const outer = connect(Number(port), host)
+    const cut = (): void => {
+      inner.destroy()
+      outer.destroy()
+    }
+    const planned = new Map<number, Plan>()
+    for (const socket of [inner, outer]) {
+      socket.setNoDelay(true)
+      sockets.add(socket)
+      socket.on('error', cut)
+      socket.on('close', () => {
+        sockets.delete(socket)
+        cut()
+      })
+    }
+    frames(inner, async (frame) => {
+      const api = frame.readInt16BE(4)
+      const name = names.get(api)
+      if (name !== undefined) seen.push(name)
+      const plan = plans.find((one) => one.api === api && one.left > 0)
+      if (plan !== undefined) {
+        plan.left--
+        if (plan.loss === 'request') {
+          plan.happened()
+          cut()
+          return
+        }
+        if (plan.loss === 'hold') {
+          plan.happened()
+          await plan.released
+        } else planned.set(frame.readInt32BE(8), plan)
+      }
+      outer.write(frame)
+    })
+    frames(outer, async (frame) => {
+      const plan = planned.get(frame.readInt32BE(4))
+      if (plan === undefined) {
+        inner.write(frame)
+        return
+      }
+      plan.happened()
+      if (plan.loss === 'answer') cut()
+    })
+  }
+
+  const server = createServer(serve)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  const listening = server.address()
+  if (listening === null || typeof listening === 'string') throw new Error('not a port')
+  return {
+    config: { socketFactory: ({ onConnect }) => connect(listening.port, '127.0.0.1', onConnect) },
+    seen,
+    lose(api, loss, times = 1) {
+      let happened: () => void = () => {}
+      let release: () => void = () => {}
+      const happening = new Promise<void>((resolve) => {
+        happened = resolve
+      })
+      const released = new Promise<void>((resolve) => {
+        release = resolve
+      })
+      plans.push({ api: apiKeys[api], loss, left: times, happened, released })
+      return { happened: happening, release }
+    },
+    cut() {
+      for (const socket of sockets) socket.destroy()
+    },
+    heal() {
+      plans = []
+    },
+  }
+}
+
+/** Hands on whole requests or answers, one after the other. */
+function frames(socket: Socket, hand: (frame: Buffer) => Promise<void>): void {
+  let rest = Buffer.alloc(0)
+  let last = Promise.resolve()
+  socket.on('data', (chunk: Buffer) => {
+    rest = Buffer.concat([rest, chunk])
+    while (rest.length >= 4) {
+      const length = 4 + rest.readInt32BE(0)
+      if (rest.length < length) return
+      const frame = rest.subarray(0, length)
+      rest = rest.subarray(length)
+      last = last.then(() => hand(frame))
+    }
+  })
+}
