@@ -15,6 +15,8 @@ export interface HostProcessOptions {
   readonly data: string
   /** The module that is run. Default: the command line. */
   readonly main?: string
+  /** With the supervisor, of which `pid` is then. Default: without. */
+  readonly isSupervised?: boolean
   /** Beside those of this process; undefined: not even that of this process. */
   readonly env?: Readonly<Record<string, string | undefined>>
 }
@@ -37,12 +39,22 @@ export interface HostProcess extends AsyncDisposable {
 }
 
 export async function startHostProcess(options: HostProcessOptions): Promise<HostProcess> {
-  const { command = 'start', root, data, main = commandLine, env } = options
+  const { command = 'start', root, data, main = commandLine, isSupervised = false, env } = options
   const spawnedAt = performance.now()
   const host = spawn(
     process.execPath,
     // One process, as a supervisor would start it: its id is that of the one that owns the data, and no second one takes up memory.
-    [main, command, '--root', root, '--data', data, '--port', '0', '--no-supervisor'],
+    [
+      main,
+      command,
+      '--root',
+      root,
+      '--data',
+      data,
+      '--port',
+      '0',
+      ...(isSupervised ? [] : ['--no-supervisor']),
+    ],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,

@@ -10,12 +10,24 @@ import { median, type Result, ratio } from './figure.js'
 import { latency } from './latency.js'
 import { reads } from './reads.js'
 import { recovery } from './recovery.js'
+import { restart } from './restart.js'
 import { swap } from './swap.js'
 import { testkit } from './testkit.js'
 import { upkeep } from './upkeep.js'
 import { values } from './values.js'
 
-const figures = [count, latency, reads, swap, recovery, concurrent, values, testkit, upkeep]
+const figures = [
+  count,
+  latency,
+  reads,
+  swap,
+  recovery,
+  restart,
+  concurrent,
+  values,
+  testkit,
+  upkeep,
+]
 
 interface Options {
   readonly only?: readonly string[]

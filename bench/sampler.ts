@@ -6,7 +6,7 @@ export type Counts = Readonly<Record<string, number>>
 
 /** After a full garbage collection. */
 export interface ThreadSample {
-  /** The function that the thread runs; `main` for the main thread. */
+  /** The function that the thread runs; `main` for the main thread, `log` for that of the log. */
   readonly thread: string
   readonly heapBytes: number
   /** What keeps the event loop going: timers, handles, requests. */
@@ -28,16 +28,17 @@ const channel = new BroadcastChannel('millrace sampler')
 channel.unref()
 
 if (isMainThread) {
-  process.on('message', (functions: readonly string[]) => {
+  process.on('message', (asked: readonly string[]) => {
     const threads = [sampleOf('main')]
     channel.onmessage = (event) => {
       threads.push((event as { data: ThreadSample }).data)
-      if (threads.length > functions.length) process.send?.(ofProcess(threads))
+      if (threads.length > asked.length) process.send?.(ofProcess(threads))
     }
-    channel.postMessage(functions)
+    channel.postMessage(asked)
   })
 } else {
-  const name: unknown = workerData?.bundle?.name
+  // The log thread is told by what it is given: it has no name inside.
+  const name: unknown = workerData?.bundle?.name ?? (workerData?.maintenance && 'log')
   channel.onmessage = (event) => {
     const { data } = event as { data: unknown }
     const isAsked = Array.isArray(data) && data.includes(name)
