@@ -8,21 +8,7 @@ export async function joinAlone(
   options: JoinOptions,
   topics: ReadonlyMap<string, TopicInfo>,
 ): Promise<Membership> {
-  const counts = options.topics.map((name) => {
-    const topic = topics.get(name)
-    if (topic === undefined) throw unknownTopic(name)
-    return topic.partitions.length
-  })
-  const count = counts[0] ?? 0
-  const other = counts.findIndex((found) => found !== count)
-  if (other !== -1) {
-    throw new HostError(
-      'TOPIC_MISMATCH',
-      `group ${options.group} reads ${options.topics[0]} with ${count} partitions and ` +
-        `${options.topics[other]} with ${counts[other]}: topics read together need the same number`,
-    )
-  }
-  const partitions = Array.from({ length: count }, (_, partition) => partition)
+  const partitions = sharedPartitions(options, topics)
   const epoch = 1
   await options.assigned({ epoch, partitions })
   let owners: ReadonlyMap<number, string> = new Map(partitions.map((p) => [p, options.instance]))
@@ -36,4 +22,26 @@ export async function joinAlone(
       await left
     },
   }
+}
+
+/** Of topics that are read together: partition n of each goes to the same member. */
+export function sharedPartitions(
+  { group, topics: names }: Pick<JoinOptions, 'group' | 'topics'>,
+  topics: ReadonlyMap<string, TopicInfo>,
+): number[] {
+  const counts = names.map((name) => {
+    const topic = topics.get(name)
+    if (topic === undefined) throw unknownTopic(name)
+    return topic.partitions.length
+  })
+  const count = counts[0] ?? 0
+  const other = counts.findIndex((found) => found !== count)
+  if (other !== -1) {
+    throw new HostError(
+      'TOPIC_MISMATCH',
+      `group ${group} reads ${names[0]} with ${count} partitions and ` +
+        `${names[other]} with ${counts[other]}: topics read together need the same number`,
+    )
+  }
+  return Array.from({ length: count }, (_, partition) => partition)
 }

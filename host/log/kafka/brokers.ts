@@ -41,6 +41,12 @@ const moved: readonly number[] = [
 ]
 export const isMoved = (error: number): boolean => moved.includes(error)
 
+/** Another broker is the coordinator, or this one will be it in a moment. */
+export const isElsewhere = (error: number): boolean =>
+  error === kafkaErrors.NOT_COORDINATOR ||
+  error === kafkaErrors.COORDINATOR_NOT_AVAILABLE ||
+  error === kafkaErrors.COORDINATOR_LOAD_IN_PROGRESS
+
 /** Has connections of its own: who must not wait behind another's long polls takes another one. */
 export class Brokers implements AsyncDisposable {
   readonly #cluster: Cluster
@@ -202,6 +208,21 @@ export class Brokers implements AsyncDisposable {
     if (error !== kafkaErrors.NONE) throw refused(error, `the coordinator of ${type} ${key}`)
     this.#coordinators.set(`${type} ${key}`, broker)
     return broker
+  }
+
+  /** Asked again for a while when it is not ready, or another broker is it by now. */
+  async askCoordinator<R extends Response & { readonly error: number }>(
+    type: CoordinatorOf,
+    key: string,
+    request: KafkaRequest<R>,
+    withinMs?: number,
+  ): Promise<R> {
+    return await this.patiently(async () => {
+      const answer = await this.ask(await this.coordinator(type, key), request)
+      if (!isElsewhere(answer.error)) return answer
+      this.forgetCoordinator(type, key)
+      throw refused(answer.error, `the coordinator of ${type} ${key}`)
+    }, withinMs)
   }
 
   forgetCoordinator(type: CoordinatorOf, key: string): void {

@@ -1,7 +1,8 @@
 // The errors that only the Kafka log raises, worded once.
 import { HostError } from '../../errors.js'
-import { partitionKey, type TopicPartition } from '../log.js'
+import { partitionKey, type TopicPartition, type TopicSpec } from '../log.js'
 import { kafkaErrorName, kafkaErrors } from './error-codes.js'
+import type { KafkaSettings } from './settings.js'
 
 /** `offset`: from where on nothing could be read. */
 export function batchDamaged(
@@ -86,3 +87,20 @@ const passing: readonly number[] = [
   kafkaErrors.UNSTABLE_OFFSET_COMMIT,
   kafkaErrors.THROTTLING_QUOTA_EXCEEDED,
 ]
+
+/** The host may not make it. */
+export function topicMissing(
+  spec: TopicSpec,
+  { brokers, replication }: Pick<KafkaSettings, 'brokers' | 'replication'>,
+  entries: readonly { readonly name: string; readonly value: string }[],
+): HostError {
+  const configs = entries.map(({ name, value }) => ` --config ${name}=${value}`).join('')
+  const copies = spec.replication ?? replication
+  const factor = copies > 0 ? ` --replication-factor ${copies}` : ''
+  return new HostError(
+    'UNKNOWN_TOPIC',
+    `the topic ${spec.name} does not exist, and log.createTopics is false: make it with ` +
+      `kafka-topics.sh --bootstrap-server ${brokers[0] ?? ''} --create --topic ${spec.name} --partitions ${spec.partitions}${factor}${configs}`,
+    { stream: spec.name },
+  )
+}

@@ -1,0 +1,87 @@
+// As what this host is in its groups: kept by the main thread, asked for by the others when they open a writer.
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import type { GroupMember } from './requests/transaction.js'
+
+type Question = { readonly id: number; readonly group: string }
+type Answer = { readonly id: number; readonly member: GroupMember | null }
+
+export interface Members {
+  /** Undefined: it is in no such group. */
+  of(group: string): Promise<GroupMember | undefined>
+  /** For a further thread. */
+  split(): MessagePort
+  close(): void
+}
+
+/** Where the groups are joined. */
+export class OwnMembers implements Members {
+  readonly #members = new Map<string, GroupMember>()
+  readonly #ports = new Set<MessagePort>()
+
+  /** Before anybody is told of the assignment. */
+  set(group: string, member: GroupMember | undefined): void {
+    if (member === undefined) this.#members.delete(group)
+    else this.#members.set(group, member)
+  }
+
+  async of(group: string): Promise<GroupMember | undefined> {
+    return this.#members.get(group)
+  }
+
+  split(): MessagePort {
+    const { port1, port2 } = new MessageChannel()
+    this.#ports.add(port1)
+    port1.on('message', ({ id, group }: Question) => {
+      const answer: Answer = { id, member: this.#members.get(group) ?? null }
+      port1.postMessage(answer)
+    })
+    port1.once('close', () => this.#ports.delete(port1))
+    port1.unref()
+    return port2
+  }
+
+  close(): void {
+    for (const port of this.#ports) port.close()
+    this.#ports.clear()
+  }
+}
+
+/** In a thread that has been given a port. */
+export class AskedMembers implements Members {
+  readonly #port: MessagePort
+  readonly #waiting = new Map<number, (member: GroupMember | undefined) => void>()
+  #lastId = 0
+  #isClosed = false
+
+  constructor(port: MessagePort) {
+    this.#port = port
+    port.on('message', ({ id, member }: Answer) => {
+      this.#waiting.get(id)?.(member ?? undefined)
+      this.#waiting.delete(id)
+    })
+    port.once('close', () => this.close())
+    port.unref()
+  }
+
+  async of(group: string): Promise<GroupMember | undefined> {
+    if (this.#isClosed) return undefined
+    return await new Promise<GroupMember | undefined>((resolve) => {
+      const question: Question = { id: ++this.#lastId, group }
+      this.#waiting.set(question.id, resolve)
+      this.#port.ref()
+      this.#port.postMessage(question)
+    }).finally(() => this.#port.unref())
+  }
+
+  split(): never {
+    throw new TypeError('a log is shared by the thread that has opened it first')
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#port.close()
+    for (const resolve of this.#waiting.values()) resolve(undefined)
+    this.#waiting.clear()
+  }
+}

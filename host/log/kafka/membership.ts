@@ -1,0 +1,277 @@
+// A host's place in one consumer group: joins it, keeps it by heartbeats, and gives its partitions up before they go to another.
+import { setTimeout as pause } from 'node:timers/promises'
+import type { HostError } from '../../errors.js'
+import type { JoinOptions, Membership, TopicInfo } from '../log.js'
+import { sharedPartitions } from '../sole-member.js'
+import { shareOut } from './assignor.js'
+import type { Brokers } from './brokers.js'
+import { kafkaErrors } from './error-codes.js'
+import {
+  type Owners,
+  packClaim,
+  packShare,
+  protocolName,
+  unpackClaim,
+  unpackShare,
+} from './group-data.js'
+import type { OwnMembers } from './members.js'
+import { refused } from './problems.js'
+import type { KafkaRequest, Response } from './request.js'
+import {
+  heartbeat,
+  type InGroup,
+  type JoinedGroup,
+  joinGroup,
+  leaveGroup,
+  syncGroup,
+} from './requests/group.js'
+
+export interface GroupTimes {
+  /** Without a heartbeat for so long the group takes it for dead. */
+  readonly sessionTimeoutMs: number
+  readonly heartbeatMs: number
+  /** What the others wait for it when they share out anew: its partitions have to be given up by then. */
+  readonly rebalanceTimeoutMs: number
+}
+
+export interface MembershipOptions extends JoinOptions {
+  readonly brokers: Brokers
+  readonly members: OwnMembers
+  readonly times: GroupTimes
+  describe(topics: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>>
+}
+
+/** Who cannot be told that it leaves finds out by its session. */
+const leaveMs = 1_000
+
+interface Assigned {
+  readonly epoch: number
+  readonly in: InGroup
+  readonly partitions: readonly number[]
+}
+
+/** Somebody else may have its partitions, or will: what it has is to be asked for anew. */
+const outOf: readonly number[] = [
+  kafkaErrors.UNKNOWN_MEMBER_ID,
+  kafkaErrors.ILLEGAL_GENERATION,
+  kafkaErrors.FENCED_INSTANCE_ID,
+]
+
+/** Resolves when the first assignment was taken; rejects with what keeps it from joining at all. */
+export async function joinKafkaGroup(options: MembershipOptions): Promise<Membership> {
+  const member = new KafkaMember(options)
+  await member.start()
+  return member
+}
+
+class KafkaMember implements Membership {
+  readonly #options: MembershipOptions
+  readonly #end = new AbortController()
+  #member = ''
+  #epoch = 0
+  #assigned: Assigned | undefined
+  /** Also after they were given up: who had a partition gets it again. */
+  #owned: readonly number[] = []
+  #owners: Owners = new Map()
+  #heardAt = 0
+  #running: Promise<void> = Promise.resolve()
+  #leaving: Promise<void> | undefined
+
+  constructor(options: MembershipOptions) {
+    this.#options = options
+  }
+
+  owners(): Owners {
+    return this.#owners
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#join()
+    } catch (thrown) {
+      await this.#leave().catch(() => {})
+      throw thrown
+    }
+    this.#running = this.#run()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#leaving ??= this.#depart()
+    await this.#leaving
+  }
+
+  async #depart(): Promise<void> {
+    this.#end.abort()
+    await this.#running
+    await this.#giveUp()
+    await this.#leave().catch(() => {})
+    this.#owners = new Map()
+  }
+
+  /** Never rejects: whatever happens, it joins again until it is to leave. */
+  async #run(): Promise<void> {
+    while (!this.#end.signal.aborted) {
+      const why = await this.#stay()
+      if (this.#end.signal.aborted) return
+      // Revoked, it has been heard of all the while: what it flushes still counts.
+      if (why === 'rebalance') await this.#giveUp()
+      else this.#lose()
+      await this.#joinAgain()
+    }
+  }
+
+  /** Until the group is shared out anew, or it is out of it. */
+  async #stay(): Promise<'rebalance' | 'lost'> {
+    const { times } = this.#options
+    while (!this.#end.signal.aborted) {
+      await pause(times.heartbeatMs, undefined, { signal: this.#end.signal }).catch(() => {})
+      if (this.#end.signal.aborted) break
+      const error = await this.#beat()
+      if (error === kafkaErrors.REBALANCE_IN_PROGRESS) return 'rebalance'
+      if (outOf.includes(error)) return 'lost'
+      if (performance.now() - this.#heardAt > times.sessionTimeoutMs) return 'lost'
+    }
+    return 'rebalance'
+  }
+
+  async #beat(): Promise<number> {
+    const assigned = this.#assigned
+    if (assigned === undefined) return kafkaErrors.UNKNOWN_MEMBER_ID
+    try {
+      const sentAt = performance.now()
+      const { error } = await this.#ask(heartbeat(assigned.in), this.#options.times.heartbeatMs)
+      if (error === kafkaErrors.NONE || error === kafkaErrors.REBALANCE_IN_PROGRESS) {
+        this.#heardAt = sentAt
+      }
+      return error
+    } catch {
+      // As long as the session lasts it may be heard again.
+      return kafkaErrors.NETWORK_EXCEPTION
+    }
+  }
+
+  /** Awaits what is flushed, and is heard of meanwhile. */
+  async #giveUp(): Promise<void> {
+    const assigned = this.#assigned
+    if (assigned === undefined) return
+    const { revoked, times, members, group } = this.#options
+    let isOver = false
+    const given = revoked(assigned.epoch).finally(() => {
+      isOver = true
+    })
+    const beating = (async () => {
+      while (!isOver) {
+        await Promise.race([given.catch(() => {}), pause(times.heartbeatMs)])
+        if (!isOver) await this.#beat()
+      }
+    })()
+    // What it could not flush is read again by the next owner.
+    await given.catch(() => {})
+    await beating
+    this.#assigned = undefined
+    members.set(group, undefined)
+  }
+
+  #lose(): void {
+    const assigned = this.#assigned
+    this.#assigned = undefined
+    this.#member = ''
+    this.#owned = []
+    this.#options.members.set(this.#options.group, undefined)
+    if (assigned !== undefined) this.#options.lost(assigned.epoch)
+  }
+
+  async #joinAgain(): Promise<void> {
+    for (let pauseMs = 50; !this.#end.signal.aborted; pauseMs = Math.min(pauseMs * 2, 1_000)) {
+      try {
+        await this.#join()
+        return
+      } catch {
+        // A topic that is away, a cluster that cannot be reached: there is nothing to do without it.
+      }
+      await pause(pauseMs, undefined, { signal: this.#end.signal }).catch(() => {})
+    }
+  }
+
+  async #join(): Promise<void> {
+    const { group, topics, instance, times } = this.#options
+    const count = sharedPartitions(this.#options, await this.#options.describe(topics)).length
+    const metadata = packClaim({ topics, instance, owned: this.#owned })
+    const { signal } = this.#end
+    while (!signal.aborted) {
+      const joined = await this.#ask(
+        joinGroup({ group, member: this.#member, protocol: protocolName, metadata, ...times }),
+      )
+      if (joined.error === kafkaErrors.MEMBER_ID_REQUIRED) {
+        this.#member = joined.member
+        continue
+      }
+      if (outOf.includes(joined.error)) {
+        this.#member = ''
+        continue
+      }
+      if (joined.error !== kafkaErrors.NONE) throw this.#refused(joined.error)
+      this.#member = joined.member
+      const own = { group, generation: joined.generation, member: joined.member }
+      const synced = await this.#ask(syncGroup(own, this.#shares(joined, count)))
+      if (synced.error === kafkaErrors.REBALANCE_IN_PROGRESS) continue
+      if (outOf.includes(synced.error)) {
+        this.#member = ''
+        continue
+      }
+      if (synced.error !== kafkaErrors.NONE) throw this.#refused(synced.error)
+      await this.#take(own, synced.assignment)
+      return
+    }
+  }
+
+  async #take(own: InGroup, assignment: Buffer): Promise<void> {
+    const { members, assigned } = this.#options
+    const { partitions, owners } = unpackShare(assignment)
+    this.#epoch += 1
+    this.#heardAt = performance.now()
+    this.#owned = partitions
+    this.#owners = owners
+    this.#assigned = { epoch: this.#epoch, in: own, partitions }
+    // First: whoever opens a writer because of it asks for it.
+    members.set(own.group, own)
+    await assigned({ epoch: this.#epoch, partitions })
+  }
+
+  /** From the leader alone. */
+  #shares(joined: JoinedGroup, count: number): ReadonlyMap<string, Uint8Array> {
+    if (joined.leader !== joined.member) return new Map()
+    const claims = joined.members.map(({ member, metadata }) => unpackClaim(member, metadata))
+    const shares = shareOut(claims, count)
+    const owners = new Map(
+      claims.flatMap(({ member, instance }) =>
+        (shares.get(member) ?? []).map((partition): [number, string] => [partition, instance]),
+      ),
+    )
+    return new Map(
+      claims.map(({ member, topics }) => [
+        member,
+        packShare(topics, shares.get(member) ?? [], owners),
+      ]),
+    )
+  }
+
+  async #leave(): Promise<void> {
+    const { group } = this.#options
+    if (this.#member !== '') await this.#ask(leaveGroup({ group, member: this.#member }), leaveMs)
+    this.#member = ''
+  }
+
+  /** The group's coordinator; which broker that is may have changed. */
+  async #ask<R extends Response & { readonly error: number }>(
+    request: KafkaRequest<R>,
+    withinMs?: number,
+  ): Promise<R> {
+    const { brokers, group } = this.#options
+    return await brokers.askCoordinator('group', group, request, withinMs)
+  }
+
+  #refused(error: number): HostError {
+    return refused(error, `the group ${this.#options.group}`)
+  }
+}

@@ -1,0 +1,69 @@
+// How the Kafka log reaches its cluster and what it makes there: plain, so that it crosses threads.
+import { Kafka, type LogEntry, logLevel, type SASLOptions } from 'kafkajs'
+
+export interface KafkaSettings {
+  /** `host:port` of some of the cluster's brokers. */
+  readonly brokers: readonly string[]
+  /** Names this host to the brokers, in their quotas and logs. */
+  readonly clientId: string
+  /** Absent: without TLS. In PEM. */
+  readonly ssl?: {
+    readonly ca?: string
+    readonly cert?: string
+    readonly key?: string
+    readonly passphrase?: string
+    readonly rejectUnauthorized?: boolean
+    readonly servername?: string
+  }
+  readonly sasl?: {
+    readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
+    readonly username: string
+    readonly password: string
+  }
+  /** Whether topics that are missing are made. */
+  readonly createTopics: boolean
+  /** Copies of each partition of a topic that is made; -1: as the brokers have it. */
+  readonly replication: number
+  /** Of a stream that is made without a time of its own; -1: for ever. */
+  readonly retentionMs: number
+  /** How long a table's topic keeps a deletion. */
+  readonly tombstoneRetentionMs: number
+  readonly maxRecordBytes: number
+  readonly maxQueuedBytes: number
+  readonly connectionTimeoutMs: number
+}
+
+/** kafkajs' own trials are few: who asks knows better how long to go on. */
+const retry = { initialRetryTime: 50, maxRetryTime: 300, retries: 2 }
+
+export function connectionTo(settings: KafkaSettings, onLog?: (entry: LogEntry) => void): Kafka {
+  const { brokers, clientId, ssl, sasl, connectionTimeoutMs } = settings
+  return new Kafka({
+    brokers: [...brokers],
+    clientId,
+    ...(ssl === undefined ? {} : { ssl }),
+    ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),
+    connectionTimeout: connectionTimeoutMs,
+    enforceRequestTimeout: true,
+    retry,
+    // It calls an error what is tried again and passes: what matters is told by who has asked.
+    logLevel: onLog === undefined ? logLevel.NOTHING : logLevel.INFO,
+    ...(onLog === undefined ? {} : { logCreator: () => onLog }),
+  })
+}
+
+function saslOf({
+  mechanism,
+  username,
+  password,
+}: NonNullable<KafkaSettings['sasl']>): SASLOptions {
+  // Each by itself: kafkajs' type wants one mechanism, not one of three.
+  switch (mechanism) {
+    case 'plain':
+      return { mechanism, username, password }
+    case 'scram-sha-256':
+      return { mechanism, username, password }
+    case 'scram-sha-512':
+      return { mechanism, username, password }
+  }
+}

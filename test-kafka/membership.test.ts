@@ -1,0 +1,142 @@
+// Members of a group on a live broker: who gets what, in which order it is given up, and what becomes of one that is not heard of.
+import t, { type Test } from 'tap'
+import { Brokers } from '#host/log/kafka/brokers.js'
+import { OwnMembers } from '#host/log/kafka/members.js'
+import { joinKafkaGroup } from '#host/log/kafka/membership.js'
+import { KafkaTopics } from '#host/log/kafka/topics.js'
+import type { Membership } from '#host/log/log.js'
+import { makeTopics, quietKafka } from '../test/support/kafka/client.js'
+import { brokerAddress, ownName } from '../test/support/kafka/shared.js'
+import { runTool } from '../test/support/kafka/tool.js'
+import { until } from '../test/support/until.js'
+
+const address = await brokerAddress(t)
+const times = { sessionTimeoutMs: 6_000, heartbeatMs: 200, rebalanceTimeoutMs: 10_000 }
+
+interface TestMember {
+  readonly membership: Membership
+  readonly members: OwnMembers
+  partitions: readonly number[]
+  readonly steps: string[]
+}
+
+/** `revoked` is awaited before its partitions go. */
+async function join(
+  t: Test,
+  group: string,
+  topics: readonly string[],
+  instance: string,
+  revoked: () => Promise<void> = async () => {},
+): Promise<TestMember> {
+  const kafka = quietKafka(address)
+  const brokers = new Brokers(kafka)
+  const settings = { createTopics: true, replication: 1, brokers: [address] }
+  const described = new KafkaTopics(brokers, kafka.admin(), {
+    ...settings,
+    clientId: instance,
+    retentionMs: -1,
+    tombstoneRetentionMs: 1_000,
+    maxRecordBytes: 1_000_000,
+    maxQueuedBytes: 1_000_000,
+    connectionTimeoutMs: 1_000,
+  })
+  t.teardown(async () => {
+    await described[Symbol.asyncDispose]()
+    await brokers[Symbol.asyncDispose]()
+  })
+  const members = new OwnMembers()
+  const own: { partitions: readonly number[]; steps: string[] } = { partitions: [], steps: [] }
+  const membership = await joinKafkaGroup({
+    brokers,
+    members,
+    times,
+    group,
+    topics,
+    instance,
+    describe: (names) => described.describe(names),
+    async assigned({ epoch, partitions }) {
+      own.partitions = partitions
+      own.steps.push(`assigned ${epoch}`)
+    },
+    async revoked(epoch) {
+      own.steps.push(`revoked ${epoch}`)
+      await revoked()
+      own.partitions = []
+    },
+    lost(epoch) {
+      own.steps.push(`lost ${epoch}`)
+      own.partitions = []
+    },
+  })
+  t.teardown(() => membership[Symbol.asyncDispose]())
+  return Object.assign(own, { membership, members })
+}
+
+const all = (members: readonly TestMember[]): number[] =>
+  members.flatMap(({ partitions }) => [...partitions]).sort((a, b) => a - b)
+
+t.test('members share the partitions, keep what they can, and know who has which', async (t) => {
+  const [clicks, taps, group] = [ownName('clicks'), ownName('taps'), ownName('counts')]
+  await makeTopics(t, address, { [clicks]: 4, [taps]: 4 })
+  const first = await join(t, group, [clicks, taps], 'one')
+  t.same(first.partitions, [0, 1, 2, 3])
+  t.match(await first.members.of(group), { group, generation: 1, member: String })
+
+  const second = await join(t, group, [clicks, taps], 'two')
+  await until('all are assigned', () => all([first, second]).length === 4)
+  t.same(
+    [first.partitions, second.partitions],
+    [
+      [0, 1],
+      [2, 3],
+    ],
+  )
+  t.same(first.steps, ['assigned 1', 'revoked 1', 'assigned 2'])
+  const owners = [0, 1, 2, 3].map((partition) => second.membership.owners().get(partition))
+  t.same(owners, ['one', 'one', 'two', 'two'])
+
+  const described = await runTool(address, 'kafka-consumer-groups', [
+    '--describe',
+    '--members',
+    '--verbose',
+    '--group',
+    group,
+  ])
+  t.match(described, new RegExp(`${clicks}:0,1`), "Kafka's own tool shows who has what")
+
+  await first.membership[Symbol.asyncDispose]()
+  t.equal(first.steps.at(-1), 'revoked 2')
+  await until('the other has all', () => second.partitions.length === 4)
+})
+
+t.test('partitions go to another when they are given up, and not before', async (t) => {
+  const [clicks, group] = [ownName('clicks'), ownName('counts')]
+  await makeTopics(t, address, { [clicks]: 2 })
+  let giveUp = () => {}
+  const given = new Promise<void>((resolve) => {
+    giveUp = resolve
+  })
+  const first = await join(t, group, [clicks], 'one', () => given)
+  const joining = join(t, group, [clicks], 'two')
+  await until('it is asked to give them up', () => first.steps.includes('revoked 1'))
+  let hasJoined = false
+  void joining.then(() => {
+    hasJoined = true
+  })
+  const generation = (await first.members.of(group))?.generation
+  t.equal(generation, 1, 'what it commits meanwhile is of its generation')
+  t.notOk(hasJoined)
+  giveUp()
+  const second = await joining
+  await until('both have one', () => all([first, second]).length === 2)
+  t.same([first.partitions.length, second.partitions.length], [1, 1])
+})
+
+t.test('what cannot be joined is refused', async (t) => {
+  const [clicks, odd, group] = [ownName('clicks'), ownName('odd'), ownName('counts')]
+  await makeTopics(t, address, { [clicks]: 2, [odd]: 3 })
+  await t.rejects(join(t, group, [clicks, odd], 'one'), { code: 'TOPIC_MISMATCH' })
+  await t.rejects(join(t, group, [ownName('missing')], 'one'), { code: 'UNKNOWN_TOPIC' })
+})
+
+t.end()
