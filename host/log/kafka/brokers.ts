@@ -50,7 +50,7 @@ export const isElsewhere = (error: number): boolean =>
 /** Has connections of its own: who must not wait behind another's long polls takes another one. */
 export class Brokers implements AsyncDisposable {
   readonly #cluster: Cluster
-  readonly #links = new WeakMap<Broker, Link>()
+  readonly #links = new Map<Broker, Link>()
   readonly #topics = new Map<string, TopicMetadata>()
   readonly #coordinators = new Map<string, number>()
   readonly #end = new AbortController()
@@ -239,17 +239,20 @@ export class Brokers implements AsyncDisposable {
         const mayPass = thrown instanceof HostError && thrown.retryable
         if (!mayPass || this.signal.aborted || performance.now() + pauseMs > end) throw thrown
       }
-      await this.#pause(pauseMs)
+      await this.pause(pauseMs)
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end.abort()
+    // kafkajs would wait for every answer, that of a long poll too.
+    for (const link of this.#links.values()) link.cut(closed())
     await this.#connecting?.catch(() => {})
     await this.#cluster.disconnect()
   }
 
-  async #pause(ms: number): Promise<void> {
+  /** Ends early when it is closed. */
+  async pause(ms: number): Promise<void> {
     if (this.signal.aborted) return
     await new Promise<void>((resolve) => {
       const end = () => {
@@ -263,7 +266,7 @@ export class Brokers implements AsyncDisposable {
   }
 
   async #connected(): Promise<void> {
-    if (this.signal.aborted) throw brokerUnavailable(new Error('its log is closed'))
+    if (this.signal.aborted) throw closed()
     this.#connecting ??= this.#connect()
     try {
       await this.#connecting
@@ -306,6 +309,8 @@ export class Brokers implements AsyncDisposable {
     }
   }
 }
+
+const closed = (): HostError => brokerUnavailable(new Error('its log is closed'))
 
 /** kafkajs tells by their names what its errors are; all that is not one of them is a defect, and stays what it is. */
 function asBrokerError(thrown: unknown): unknown {

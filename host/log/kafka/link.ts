@@ -9,12 +9,17 @@ import { Reader, Writer } from './wire.js'
 interface RawQueue {
   readonly pending: readonly unknown[]
   scheduleCheckPendingRequests(): void
+  push(request: { readonly entry: { reject(error: Error): void } }): void
 }
 
 interface RawConnection {
   readonly requestQueue: RawQueue
   readonly socket?: Socket
   connect(): Promise<unknown>
+  isConnected(): boolean
+  send(request: RawRequest): Promise<unknown>
+  /** Those that wait for an answer. */
+  rejectRequests(error: Error): void
 }
 
 interface RawRequest {
@@ -37,7 +42,8 @@ interface RawBroker {
   readonly brokerAddress: string
   readonly connectionPool: {
     readonly pool: readonly RawConnection[]
-    send(request: RawRequest): Promise<unknown>
+    /** The second is for Fetch alone, the first for all the rest. */
+    getConnection(index: 0 | 1): Promise<RawConnection>
   }
   /** By API key, when it is connected. */
   readonly versions: Readonly<
@@ -68,13 +74,14 @@ export class Link {
    * connection fails, with BROKER_UNSUPPORTED when the broker does not know the request. What the broker refuses is in the answer.
    */
   async ask<R extends Response>(request: KafkaRequest<R>): Promise<R> {
-    const { apiName, apiKey, apiVersion, isFlexible, waitMs } = request
+    const { apiName, apiKey, apiVersion, isFlexible, waitMs, isAside = false } = request
     this.#check(request)
     const { connectionPool } = this.#broker
     // Each time: kafkajs may have replaced them.
     for (const connection of connectionPool.pool) mend(connection)
     let answer: R | undefined
-    await connectionPool.send({
+    const connection = await connectionPool.getConnection(apiName === 'Fetch' && !isAside ? 1 : 0)
+    await connection.send({
       request: {
         apiName,
         apiKey,
@@ -109,6 +116,16 @@ export class Link {
     // With an error: kafkajs does not listen to an end without one.
     for (const { socket } of this.#broker.connectionPool.pool) {
       socket?.destroy(new Error('it has not answered in time'))
+    }
+  }
+
+  /** For good: who waits for an answer is told so at once, and its connections are closed. */
+  cut(reason: Error): void {
+    for (const connection of this.#broker.connectionPool.pool) {
+      connection.rejectRequests(reason)
+      // Those that are on their way to it would wait in vain.
+      connection.requestQueue.push = ({ entry }) => entry.reject(reason)
+      if (connection.isConnected()) connection.socket?.destroy()
     }
   }
 

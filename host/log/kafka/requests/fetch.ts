@@ -21,6 +21,8 @@ export interface FetchOptions {
   readonly maxBytes: number
   /** Of each topic by its name, as Metadata has it. */
   readonly topicIds: ReadonlyMap<string, string>
+  /** Beside another Fetch: see KafkaRequest. */
+  readonly isAside?: boolean
 }
 
 export interface Fetched extends TopicPartition {
@@ -49,13 +51,14 @@ export const fetchRecords = (
   options: FetchOptions,
   partitions: readonly PartitionToFetch[],
 ): KafkaRequest<FetchedPartitions> => {
-  const { maxWaitMs, minBytes, maxBytes, topicIds } = options
+  const { maxWaitMs, minBytes, maxBytes, topicIds, isAside = false } = options
   return {
     apiName: 'Fetch',
     apiKey: 1,
     apiVersion: 13,
     isFlexible: true,
     waitMs: maxWaitMs,
+    isAside,
     encode(writer) {
       const noReplica = -1
       const readCommitted = 1
