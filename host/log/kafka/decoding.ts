@@ -22,20 +22,23 @@ export interface Decoded {
   readonly next: number
   /** What a batch that was cut off has at least; 0: none was. When nothing else was sent, ask for so much. */
   readonly cutBytes: number
+  /** Of the batches that were gone over: what follows them was cut off, or cannot be read. */
+  readonly readBytes: number
 }
 
 /**
  * Records from offset `from` on. What lies before damage, or before what cannot be read, is handed out, and the next call, from
- * there on, throws: LOG_DAMAGED, UNSUPPORTED_FORMAT, PACKAGE_MISSING.
+ * there on, throws: LOG_DAMAGED, UNSUPPORTED_FORMAT, PACKAGE_MISSING. Batches that were fetched together may be decoded a few at
+ * a time, in order, with one and the same `OpenAborts`.
  */
 export function decodeBatches(
   partition: TopicPartition,
   bytes: Buffer,
   from: number,
-  aborted: readonly AbortedTransaction[] = [],
+  aborted: readonly AbortedTransaction[] | OpenAborts = [],
 ): Decoded {
   const records: LogRecord[] = []
-  const open = new OpenAborts(aborted)
+  const open = aborted instanceof OpenAborts ? aborted : new OpenAborts(aborted)
   let next = from
   let at = 0
   let behind = -1
@@ -43,7 +46,7 @@ export function decodeBatches(
     while (bytes.length - at >= batch.PREFIX_BYTES) {
       const size = batch.PREFIX_BYTES + bytes.readInt32BE(at + batch.LENGTH)
       if (size < batch.MAGIC_END) throw batchDamaged(partition, next)
-      if (bytes.length - at < size) return { records, next, cutBytes: size }
+      if (bytes.length - at < size) return { records, next, cutBytes: size, readBytes: at }
       const one = new BatchReader(partition, bytes.subarray(at, at + size), next)
       if (one.base < behind) throw batchDamaged(partition, next)
       const isRead = open.counts(one)
@@ -54,9 +57,9 @@ export function decodeBatches(
     }
   } catch (thrown) {
     if (next === from) throw thrown
-    return { records, next, cutBytes: 0 }
+    return { records, next, cutBytes: 0, readBytes: at }
   }
-  return { records, next, cutBytes: at < bytes.length ? batch.PREFIX_BYTES : 0 }
+  return { records, next, cutBytes: at < bytes.length ? batch.PREFIX_BYTES : 0, readBytes: at }
 }
 
 /** One batch, whole and of the known version; its checksum was right. */
@@ -153,7 +156,7 @@ class BatchReader {
 }
 
 /** Which producers' records do not count, batch by batch. */
-class OpenAborts {
+export class OpenAborts {
   readonly #waiting: AbortedTransaction[]
   readonly #producers = new Set<number>()
 
