@@ -36,6 +36,8 @@ export interface Source<P> {
   onNews(hasNews: () => boolean, wake: () => void): () => void
   /** Whether there is anything to say of the partition: also that it has gone. */
   hasMoved(one: Assigned<P>): boolean
+  /** Called once, when its reader is disposed of: what it waits for ends at once. */
+  close?(): Promise<void>
 }
 
 /** Partitions read side by side; more only makes each one's share small. */
@@ -97,14 +99,21 @@ export class AssignedReader<P> implements LogReader {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
     this.wake()
+    const closing = this.#source.close?.()
     // What is under way uses what the log closes next.
     await this.#reading
+    await closing
     this.#disposed()
   }
 
   async #next(assignment: Assignment<P>): Promise<readonly Batch[]> {
     if (this.#isClosed) return []
-    assignment.found ??= await this.#find(assignment.positions)
+    try {
+      assignment.found ??= await this.#find(assignment.positions)
+    } catch (thrown) {
+      if (this.#isClosed) return []
+      throw thrown
+    }
     const { found, failure } = assignment
     if (failure !== undefined) {
       assignment.failure = undefined
