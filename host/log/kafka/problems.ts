@@ -39,6 +39,28 @@ export const packageMissing = (name: string, compression: string, cause: unknown
     { cause },
   )
 
+/** Records that were read are no more in the log: it goes on otherwise from `end` on. */
+export function logCut(
+  { topic, partition }: TopicPartition,
+  offset: number,
+  end: number,
+): HostError {
+  return new HostError(
+    'OFFSET_OUT_OF_RANGE',
+    `${partitionKey(topic, partition)} was cut at offset ${end}, below the position ${offset}: a leader has lost records, and others may be ` +
+      'at their offsets by now; start again from a position within',
+    { stream: topic, partition, offset },
+  )
+}
+
+/** Its positions are of the topic before. */
+export const topicReplaced = ({ topic, partition }: TopicPartition): HostError =>
+  new HostError(
+    'UNKNOWN_TOPIC',
+    `topic ${topic} was deleted and made anew since it is read: positions of before mean nothing in it`,
+    { stream: topic, partition },
+  )
+
 /** The connection, or who is asked for: both may be there again in a moment. */
 export const brokerUnavailable = (cause: unknown): HostError =>
   new HostError(

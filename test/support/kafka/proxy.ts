@@ -4,9 +4,10 @@ import { connect, createServer, type Socket } from 'node:net'
 import type { KafkaConfig } from 'kafkajs'
 import type { Test } from 'tap'
 
-/** Those that writers send. */
+/** Those that writers and readers send. */
 export const apiKeys = {
   Produce: 0,
+  Fetch: 1,
   Metadata: 3,
   OffsetFetch: 9,
   FindCoordinator: 10,

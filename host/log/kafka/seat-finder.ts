@@ -1,0 +1,72 @@
+// Looks up who leads a partition that is to be read, and what has become of one that cannot be read.
+import { HostError } from '../../errors.js'
+import { partitionKey } from '../log.js'
+import { outOfRange } from '../problems.js'
+import type { Brokers } from './brokers.js'
+import { kafkaErrors } from './error-codes.js'
+import { brokerUnavailable, refused, topicReplaced } from './problems.js'
+import { listOffsets, offsetAt } from './requests/list-offsets.js'
+import type { KafkaSeat } from './seat.js'
+
+/** A broker that starts does not know every topic at once. */
+const missingLimitMs = 1_000
+
+export class SeatFinder {
+  readonly #brokers: Brokers
+  readonly #failed: (seat: KafkaSeat, thrown: unknown) => void
+
+  constructor(brokers: Brokers, failed: (seat: KafkaSeat, thrown: unknown) => void) {
+    this.#brokers = brokers
+    this.#failed = failed
+  }
+
+  /** One after another: the first of a topic asks for all. Returns those that were not found, and may be later. */
+  async locate(seats: readonly KafkaSeat[]): Promise<KafkaSeat[]> {
+    const left: KafkaSeat[] = []
+    for (const seat of seats) {
+      try {
+        const leader = await this.#brokers.leader(seat)
+        if (leader.topicId !== seat.topicId) throw topicReplaced(seat)
+        seat.leader = leader
+      } catch (thrown) {
+        left.push(seat)
+        this.#failed(seat, this.#isToWait(seat, thrown) ? brokerUnavailable(thrown) : thrown)
+      }
+    }
+    return left
+  }
+
+  /** Of one whose offset the broker refuses. Returns it if it may be readable again. */
+  async checkRange(seat: KafkaSeat): Promise<KafkaSeat[]> {
+    const offset = seat.next
+    try {
+      const [oldest, end] = await Promise.all([
+        this.#offset(seat, offsetAt.earliest),
+        this.#offset(seat, offsetAt.latest),
+      ])
+      const isWithin = oldest <= offset && offset <= end
+      throw isWithin
+        ? brokerUnavailable(new Error(`${keyOf(seat)} was cut, or has no leader for the moment`))
+        : outOfRange(seat, offset, oldest, end)
+    } catch (thrown) {
+      if (seat.next === offset) this.#failed(seat, thrown)
+    }
+    return [seat]
+  }
+
+  async #offset({ topic, partition }: KafkaSeat, time: number): Promise<number> {
+    const asked = [{ topic, partition, time }]
+    const [found] = await this.#brokers.askLeaders(asked, listOffsets)
+    if (found?.error === kafkaErrors.NONE) return found.offset
+    throw refused(found?.error ?? kafkaErrors.UNKNOWN_SERVER_ERROR, partitionKey(topic, partition))
+  }
+
+  #isToWait(seat: KafkaSeat, thrown: unknown): boolean {
+    if (!(thrown instanceof HostError) || thrown.code !== 'UNKNOWN_TOPIC') return false
+    this.#brokers.forgetTopic(seat.topic)
+    seat.missingSince ??= performance.now()
+    return performance.now() - seat.missingSince < missingLimitMs
+  }
+}
+
+const keyOf = ({ topic, partition }: KafkaSeat): string => partitionKey(topic, partition)
