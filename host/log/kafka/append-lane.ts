@@ -34,8 +34,8 @@ export interface AppendBatch {
 
 type Failure = Pick<Produced, 'error' | 'message'> | 'lost'
 
-/** `anew`: as another producer; nothing of what is left was written. */
-export type Recovery = 'again' | 'moved' | 'anew'
+/** `anew`: as another producer; nothing of what is left was written. `smaller`: so too, at once. */
+export type Recovery = 'again' | 'moved' | 'anew' | 'smaller'
 
 export class AppendLane implements TopicPartition {
   readonly topic: string
@@ -131,13 +131,17 @@ export class AppendLane implements TopicPartition {
     const failure = head?.failure
     for (const batch of this.#batches) batch.failure = undefined
     if (head === undefined || failure === undefined) return 'again'
-    if (failure === 'lost') return this.abandonExpired() ? 'anew' : 'moved'
+    if (this.abandonExpired()) return 'anew'
+    if (failure === 'lost') return 'moved'
     const { error, message } = failure
     if (isTooLarge(error) && head.encoded.count > 1) {
       this.#batchBytes = Math.ceil(head.encoded.bytes.length / 2)
-    } else if (isMoved(error)) return 'moved'
-    else if (isWorthRepeating(error) || mayBeThere.includes(error)) return 'again'
-    else if (!isSequenceError(error) && !isFence(error)) {
+      this.#renew()
+      return 'smaller'
+    }
+    if (isMoved(error)) return 'moved'
+    if (isWorthRepeating(error) || mayBeThere.includes(error)) return 'again'
+    if (!isSequenceError(error) && !isFence(error)) {
       const refusal = isTooLarge(error)
         ? tooLargeForTopic(this, head.encoded.bytes.length)
         : refusedBatch(this, error, message)

@@ -199,7 +199,7 @@ export class KafkaAppender implements AsyncDisposable {
 
   #recover(lane: AppendLane): void {
     const recovery = lane.recover()
-    if (recovery === 'anew') return
+    if (recovery === 'smaller') return
     if (recovery === 'moved') {
       this.#brokers.forgetTopic(lane.topic)
       lane.node = undefined
@@ -212,6 +212,8 @@ export class KafkaAppender implements AsyncDisposable {
     lane.isBusy = true
     const ms = Math.min(pauseMinMs * 2 ** lane.failures++, pauseMaxMs)
     setTimeout(() => {
+      // Its caller was told meanwhile that it is not there.
+      lane.abandonExpired()
       lane.isBusy = false
       this.#wake(lane)
     }, ms)

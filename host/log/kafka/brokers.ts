@@ -1,4 +1,5 @@
 // The brokers of a cluster, by what they are asked for: any of them, the leader of a partition, the coordinator of a group or a transaction.
+import { setMaxListeners } from 'node:events'
 import type { Broker, Cluster, Kafka } from 'kafkajs'
 import { HostError } from '../../errors.js'
 import type { TopicPartition } from '../log.js'
@@ -58,6 +59,8 @@ export class Brokers implements AsyncDisposable {
 
   constructor(kafka: Kafka) {
     this.#cluster = openCluster(kafka)
+    // Everybody who waits listens to it.
+    setMaxListeners(0, this.#end.signal)
   }
 
   /** Aborted when it is closed. */
