@@ -5,7 +5,7 @@ import type { Brokers } from '#host/log/kafka/brokers.js'
 import type { KafkaWriteSettings } from '#host/log/kafka/write-settings.js'
 import type { RecordToAppend } from '#host/log/log.js'
 import { brokersOf, makeTopics, quietKafka } from '../test/support/kafka/client.js'
-import { committedRecords, committedValues } from '../test/support/kafka/committed.js'
+import { committedRecords, committedValues, difference } from '../test/support/kafka/committed.js'
 import { proxyTo } from '../test/support/kafka/proxy.js'
 import { brokerAddress, ownBroker, ownName } from '../test/support/kafka/shared.js'
 import { runTool } from '../test/support/kafka/tool.js'
@@ -88,6 +88,26 @@ t.test('calls that are not awaited keep their order, and share batches', async (
   t.ok(requests < 50, `${requests} requests`)
 })
 
+t.test('what comes while a batch is on its way goes together behind it', async (t) => {
+  const topic = await newTopic(t)
+  const proxy = await proxyTo(t, address)
+  const appender = appenderOf(t, brokersOf(t, address, proxy.config))
+  await appender.append([record(topic, 'first')])
+  const produced = () => proxy.seen.filter((api) => api === 'Produce').length
+  const before = produced()
+  const held = proxy.lose('Produce', 'hold')
+  const appends = [appender.append([record(topic, 'held')])]
+  await held.happened
+  for (const value of count(20)) {
+    appends.push(appender.append([record(topic, value)]))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  held.release()
+  await Promise.all(appends)
+  t.equal(produced() - before, 2)
+  t.strictSame(await committedValues(brokers, topic), ['first', 'held', ...count(20)])
+})
+
 t.test('batches that are in flight together keep their order', async (t) => {
   const topic = await newTopic(t)
   const appender = appenderOf(t)
@@ -100,7 +120,7 @@ t.test('batches that are in flight together keep their order', async (t) => {
   await Promise.all(appends)
   for (const partition of [0, 1]) {
     const expected = sent.flat().filter((_, i) => i % 2 === partition)
-    t.strictSame(await committedValues(brokers, topic, partition), expected)
+    t.equal(difference(await committedValues(brokers, topic, partition), expected), undefined)
   }
 })
 
@@ -118,14 +138,21 @@ for (const loss of ['request', 'answer'] as const) {
       if (call % 3 === 0) await appends.at(-1)
     }
     const offsets = (await Promise.all(appends)).flat()
-    t.strictSame(
-      offsets,
-      Array.from({ length: 90_000 }, (_, i) => i + 1),
+    const expected = count(90_000)
+    t.equal(
+      difference(
+        offsets.map((offset) => `${offset - 1}`),
+        expected,
+      ),
+      undefined,
     )
     const found = (await committedValues(brokers, topic)).slice(1)
-    t.strictSame(
-      found,
-      count(90_000).map((value) => value.padStart(20, '.')),
+    t.equal(
+      difference(
+        found,
+        expected.map((value) => value.padStart(20, '.')),
+      ),
+      undefined,
     )
   })
 }
@@ -273,6 +300,20 @@ t.test('without a broker it says in time whether something is perhaps written', 
   t.strictSame(await committedValues(brokers, topic), ['first', 'sent', 'sent with it', 'last'])
 })
 
+t.test('while a partition lacks replicas nothing is written, and it goes on later', async (t) => {
+  const topic = await newTopic(t)
+  const proxy = await proxyTo(t, address)
+  const appender = appenderOf(t, brokersOf(t, address, proxy.config), { deadlineMs: 400 })
+  proxy.lose('Produce', 'refuse', 3)
+  await appender.append([record(topic, 'first')])
+  proxy.lose('Produce', 'refuse', 1_000)
+  const expired = appender.append([record(topic, 'expired')])
+  await t.rejects(expired, { code: 'BROKER_UNAVAILABLE', retryable: true })
+  proxy.heal()
+  await appender.append([record(topic, 'last')])
+  t.strictSame(await committedValues(brokers, topic), ['first', 'last'])
+})
+
 t.test('a topic that does not exist is told, also when it is deleted later', async (t) => {
   const topic = await newTopic(t)
   const appender = appenderOf(t)
@@ -334,7 +375,7 @@ t.test('through the death of the broker every record is there once, in order', a
   }
   await writing
   const found = await committedValues(own, topic)
-  t.strictSame(found, count(total), 'none missing, twice or out of order')
+  t.equal(difference(found, count(total)), undefined, 'none missing, twice or out of order')
 })
 
 // The brokers of all tests are connected, so the process would not end by itself.

@@ -46,3 +46,14 @@ export const committedValues = async (
   partition = 0,
 ): Promise<string[]> =>
   (await committedRecords(brokers, topic, partition)).map((record) => record.valueText())
+
+/** Where they part, in a line; undefined: they are the same. Of tens of thousands a whole comparison is of no use to anybody. */
+export function difference(
+  found: readonly string[],
+  expected: readonly string[],
+): string | undefined {
+  const at = expected.findIndex((value, i) => found[i] !== value)
+  if (at < 0 && found.length === expected.length) return undefined
+  const i = at < 0 ? expected.length : at
+  return `at ${i} is ${found[i]}, not ${expected[i]}; of ${expected.length} there are ${found.length}`
+}

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import type { KafkaConfig } from 'kafkajs'
 import type { Test } from 'tap'
+import { kafkaErrors } from '#host/log/kafka/error-codes.js'
+import { Reader, Writer } from '#host/log/kafka/wire.js'
 
 /** Those that writers and readers send. */
 export const apiKeys = {
@@ -23,9 +25,10 @@ export type ApiName = keyof typeof apiKeys
 
 /**
  * `request`: the connection is cut, and it never arrives. `answer`: it is done, and then the connection is cut. `silence`: it is done,
- * and nothing is answered. `hold`: it waits for its release, with all that comes behind it.
+ * and nothing is answered. `hold`: it waits for its release, with all that comes behind it. `refuse`, of Produce only: it is answered, with
+ * NOT_ENOUGH_REPLICAS, and never arrives.
  */
-export type Loss = 'request' | 'answer' | 'silence' | 'hold'
+export type Loss = 'request' | 'answer' | 'silence' | 'hold' | 'refuse'
 
 interface Plan {
   readonly api: number
@@ -85,6 +88,11 @@ export async function proxyTo(t: Test, address: string): Promise<Proxy> {
           cut()
           return
         }
+        if (plan.loss === 'refuse') {
+          plan.happened()
+          inner.write(refusal(frame))
+          return
+        }
         if (plan.loss === 'hold') {
           plan.happened()
           await plan.released
@@ -134,6 +142,39 @@ export async function proxyTo(t: Test, address: string): Promise<Proxy> {
       plans = []
     },
   }
+}
+
+/** To a Produce of version 8. */
+function refusal(frame: Buffer): Buffer {
+  const reader = new Reader(frame.subarray(8), false)
+  const correlation = reader.int32()
+  reader.string() // client
+  reader.string() // transactional id
+  reader.int16() // acks
+  reader.int32() // time-out
+  const topics = reader.array(() => ({
+    name: reader.string(),
+    partitions: reader.array(() => {
+      const partition = reader.int32()
+      reader.bytes()
+      return partition
+    }),
+  }))
+  const writer = new Writer(false).int32(correlation)
+  writer.array(topics, ({ name, partitions }) => {
+    writer.string(name)
+    writer.array(partitions, (partition) => {
+      writer.int32(partition).int16(kafkaErrors.NOT_ENOUGH_REPLICAS)
+      writer.int64(-1).int64(-1).int64(-1)
+      const noErrors: readonly [] = []
+      writer.array(noErrors, () => {}).string(null)
+    })
+  })
+  const notThrottled = 0
+  const body = writer.int32(notThrottled).take()
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(body.length)
+  return Buffer.concat([length, body])
 }
 
 /** Hands on whole requests or answers, one after the other. */
