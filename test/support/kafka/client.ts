@@ -5,6 +5,7 @@ import { Brokers } from '#host/log/kafka/brokers.js'
 import { openCluster } from '#host/log/kafka/cluster.js'
 import { Link } from '#host/log/kafka/link.js'
 import { metadata } from '#host/log/kafka/requests/metadata.js'
+import { until } from '../until.js'
 import { ownName } from './shared.js'
 
 export const quietKafka = (address: string, config: Partial<KafkaConfig> = {}): Kafka =>
@@ -40,7 +41,15 @@ export async function makeTopics(
   t.teardown(() => admin.disconnect())
   await admin.connect()
   const specs = Object.entries(topics).map(([topic, numPartitions]) => ({ topic, numPartitions }))
-  await admin.createTopics({ topics: specs, waitForLeaders: true })
+  await admin.createTopics({ topics: specs, waitForLeaders: false })
+  // Not by kafkajs, which gives up when the broker has not heard of one yet.
+  await until('they have leaders', async () => {
+    const names = { topics: Object.keys(topics) }
+    const found = await admin.fetchTopicMetadata(names).catch(() => ({ topics: [] }))
+    const partitions = found.topics.flatMap((topic) => topic.partitions)
+    const wanted = specs.reduce((sum, { numPartitions }) => sum + numPartitions, 0)
+    return partitions.filter(({ leader }) => leader >= 0).length === wanted
+  })
 }
 
 /** A topic of a name of its own, with its id. */
