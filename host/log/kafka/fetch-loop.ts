@@ -116,7 +116,7 @@ export class FetchLoop {
     const fetch = planFetch({
       seats,
       turn: this.#turn++,
-      wholeBytes: Math.max(leastBytes, Math.floor(this.#maxBytes / (2 * this.#nodes.size))),
+      wholeBytes: Math.max(leastBytes, Math.floor(this.#maxBytes / this.#nodes.size)),
       freeBytes: 2 * this.#maxBytes - this.#usedBytes(),
       waitMs: other === undefined ? longWaitMs : shortWaitMs,
     })

@@ -23,7 +23,7 @@ export interface PlanOptions {
 /** Of a partition, and of an answer. */
 export const leastBytes = 16 * 1024
 /** An answer is shared by so many that have a lot. */
-const width = 4
+const width = 2
 
 export function planFetch(options: PlanOptions): Fetch {
   const { seats, turn, wholeBytes, freeBytes, waitMs } = options
