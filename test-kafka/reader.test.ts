@@ -180,6 +180,15 @@ t.test('a batch that is decoded later knows what was aborted before it', async (
   }
   t.ok(positions.length >= 16, 'batch by batch')
   t.strictSame(read, expected)
+  const [again] = await source.find(beginning(topic))
+  if (again === undefined) throw new Error('it is there')
+  await until('all is fetched again', () => again.next === 24)
+  const whole = await source.read({ topic, partition: 0, position: 0, place: again }, 10_000_000)
+  t.strictSame(
+    whole.records.map((record) => record.valueText()),
+    expected,
+    'of several fetches at a time',
+  )
 })
 
 t.test('a paused partition is left out, until it is resumed or assigned anew', async (t) => {
