@@ -4,6 +4,7 @@ import { Brokers } from '#host/log/kafka/brokers.js'
 import { OwnMembers } from '#host/log/kafka/members.js'
 import { joinKafkaGroup } from '#host/log/kafka/membership.js'
 import { KafkaTopics } from '#host/log/kafka/topics.js'
+import { kafkaWriteSettings } from '#host/log/kafka/write-settings.js'
 import type { Membership } from '#host/log/log.js'
 import { makeTopics, quietKafka } from '../test/support/kafka/client.js'
 import { brokerAddress, ownName } from '../test/support/kafka/shared.js'
@@ -36,9 +37,9 @@ async function join(
     clientId: instance,
     retentionMs: -1,
     tombstoneRetentionMs: 1_000,
-    maxRecordBytes: 1_000_000,
-    maxQueuedBytes: 1_000_000,
     connectionTimeoutMs: 1_000,
+    group: times,
+    write: kafkaWriteSettings(),
   })
   t.teardown(async () => {
     await described[Symbol.asyncDispose]()

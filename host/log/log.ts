@@ -168,7 +168,9 @@ export interface SharedLog {
   readonly transfer: TransferListItem[]
 }
 
-export type LogDescription = { readonly kind: 'embedded' } & Readonly<Record<string, unknown>>
+export type LogDescription = { readonly kind: 'embedded' | 'kafka' } & Readonly<
+  Record<string, unknown>
+>
 
 export interface AppendOptions {
   /** All records, over any partitions, or none. */

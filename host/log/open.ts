@@ -6,5 +6,10 @@ export async function attachLog(description: LogDescription): Promise<Log> {
   switch (description.kind) {
     case 'embedded':
       return attachEmbeddedLog(description)
+    case 'kafka': {
+      // Loaded by those who use it: kafkajs takes its time.
+      const { attachKafkaLog } = await import('./kafka/log.js')
+      return attachKafkaLog(description)
+    }
   }
 }

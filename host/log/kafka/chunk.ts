@@ -48,19 +48,10 @@ export class Chunk {
     return this.#bytes.length - this.#at
   }
 
-  /** One batch at least, and about so many bytes. Throws as `decodeBatches` does, each time again. */
+  /** One batch at least, and about so many bytes, not compressed. Throws as `decodeBatches` does, each time again. */
   take(partition: TopicPartition, from: number, maxBytes: number): Decoded {
-    let end = this.#at
-    do {
-      const found = headAt(this.#bytes, end)
-      end = typeof found === 'object' ? end + found.bytes : this.#bytes.length
-    } while (end < this.#bytes.length && end - this.#at < maxBytes)
-    const decoded = decodeBatches(
-      partition,
-      this.#bytes.subarray(this.#at, end),
-      from,
-      this.#aborts,
-    )
+    const left = this.#bytes.subarray(this.#at)
+    const decoded = decodeBatches(partition, left, from, this.#aborts, maxBytes)
     this.#at += decoded.readBytes
     return decoded
   }

@@ -24,42 +24,51 @@ export interface Decoded {
   readonly cutBytes: number
   /** Of the batches that were gone over: what follows them was cut off, or cannot be read. */
   readonly readBytes: number
+  /** What these have when they are not compressed. */
+  readonly unpackedBytes: number
 }
 
 /**
  * Records from offset `from` on. What lies before damage, or before what cannot be read, is handed out, and the next call, from
  * there on, throws: LOG_DAMAGED, UNSUPPORTED_FORMAT, PACKAGE_MISSING. Batches that were fetched together may be decoded a few at
- * a time, in order, with one and the same `OpenAborts`.
+ * a time, in order, with one and the same `OpenAborts`: `maxBytes` of them, not compressed, and one at least.
  */
 export function decodeBatches(
   partition: TopicPartition,
   bytes: Buffer,
   from: number,
   aborted: readonly AbortedTransaction[] | OpenAborts = [],
+  maxBytes = Number.POSITIVE_INFINITY,
 ): Decoded {
   const records: LogRecord[] = []
   const open = aborted instanceof OpenAborts ? aborted : new OpenAborts(aborted)
   let next = from
   let at = 0
   let behind = -1
+  let unpackedBytes = 0
   try {
     while (bytes.length - at >= batch.PREFIX_BYTES) {
+      if (unpackedBytes >= maxBytes) {
+        return { records, next, cutBytes: 0, readBytes: at, unpackedBytes }
+      }
       const size = batch.PREFIX_BYTES + bytes.readInt32BE(at + batch.LENGTH)
       if (size < batch.MAGIC_END) throw batchDamaged(partition, next)
-      if (bytes.length - at < size) return { records, next, cutBytes: size, readBytes: at }
+      if (bytes.length - at < size)
+        return { records, next, cutBytes: size, readBytes: at, unpackedBytes }
       const one = new BatchReader(partition, bytes.subarray(at, at + size), next)
       if (one.base < behind) throw batchDamaged(partition, next)
       const isRead = open.counts(one)
-      if (isRead && one.end > from) one.readInto(records, from)
+      unpackedBytes += isRead && one.end > from ? one.readInto(records, from) : size
       behind = one.end
       next = Math.max(next, behind)
       at += size
     }
   } catch (thrown) {
     if (next === from) throw thrown
-    return { records, next, cutBytes: 0, readBytes: at }
+    return { records, next, cutBytes: 0, readBytes: at, unpackedBytes }
   }
-  return { records, next, cutBytes: at < bytes.length ? batch.PREFIX_BYTES : 0, readBytes: at }
+  const cutBytes = at < bytes.length ? batch.PREFIX_BYTES : 0
+  return { records, next, cutBytes, readBytes: at, unpackedBytes }
 }
 
 /** One batch, whole and of the known version; its checksum was right. */
@@ -111,8 +120,8 @@ class BatchReader {
       : false
   }
 
-  /** Adds its records from the offset on; or throws, and adds none. */
-  readInto(records: LogRecord[], from: number): void {
+  /** Adds its records from the offset on, and returns their bytes; or throws, and adds none. */
+  readInto(records: LogRecord[], from: number): number {
     const added = records.length
     const cursor = this.#cursor()
     const isLogTime = (this.#attributes & batch.LOG_APPEND_TIME) !== 0
@@ -124,7 +133,7 @@ class BatchReader {
       const timestamp = isLogTime ? maxTimestamp : cursor.timestamp
       records.push(new PackedRecord(bytes, offset, timestamp, cursor, cursor.headers()))
     }
-    if (!cursor.isDamaged) return
+    if (!cursor.isDamaged) return bytes.length
     records.length = added
     throw batchDamaged(this.#partition, Math.max(from, this.base))
   }

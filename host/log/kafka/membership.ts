@@ -17,14 +17,9 @@ import {
 import type { OwnMembers } from './members.js'
 import { refused } from './problems.js'
 import type { KafkaRequest, Response } from './request.js'
-import {
-  heartbeat,
-  type InGroup,
-  type JoinedGroup,
-  joinGroup,
-  leaveGroup,
-  syncGroup,
-} from './requests/group.js'
+import { type JoinedGroup, joinGroup, leaveGroup, syncGroup } from './requests/group.js'
+import { heartbeat } from './requests/heartbeat.js'
+import type { GroupMember } from './requests/transaction.js'
 
 export interface GroupTimes {
   /** Without a heartbeat for so long the group takes it for dead. */
@@ -35,6 +30,7 @@ export interface GroupTimes {
 }
 
 export interface MembershipOptions extends JoinOptions {
+  /** Its own: closed with it. */
   readonly brokers: Brokers
   readonly members: OwnMembers
   readonly times: GroupTimes
@@ -46,7 +42,7 @@ const leaveMs = 1_000
 
 interface Assigned {
   readonly epoch: number
-  readonly in: InGroup
+  readonly in: GroupMember
   readonly partitions: readonly number[]
 }
 
@@ -90,6 +86,7 @@ class KafkaMember implements Membership {
       await this.#join()
     } catch (thrown) {
       await this.#leave().catch(() => {})
+      await this.#options.brokers[Symbol.asyncDispose]()
       throw thrown
     }
     this.#running = this.#run()
@@ -106,6 +103,7 @@ class KafkaMember implements Membership {
     await this.#giveUp()
     await this.#leave().catch(() => {})
     this.#owners = new Map()
+    await this.#options.brokers[Symbol.asyncDispose]()
   }
 
   /** Never rejects: whatever happens, it joins again until it is to leave. */
@@ -225,7 +223,7 @@ class KafkaMember implements Membership {
     }
   }
 
-  async #take(own: InGroup, assignment: Buffer): Promise<void> {
+  async #take(own: GroupMember, assignment: Buffer): Promise<void> {
     const { members, assigned } = this.#options
     const { partitions, owners } = unpackShare(assignment)
     this.#epoch += 1

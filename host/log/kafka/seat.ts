@@ -114,16 +114,16 @@ export class KafkaSeat implements TopicPartition {
   take(maxBytes: number): Batch {
     const { topic, partition } = this
     const from = this.#position
-    const before = this.#heldBytes
+    let left = maxBytes
     const parts: (readonly LogRecord[])[] = []
     for (let chunk = this.#chunks[0]; chunk !== undefined; chunk = this.#chunks[0]) {
-      const left = maxBytes - (before - this.#heldBytes)
       if (left <= 0) break
       const held = chunk.bytesLeft
       try {
         const decoded = chunk.take(this, this.#position, left)
         parts.push(decoded.records)
         this.#position = decoded.next
+        left -= decoded.unpackedBytes
       } catch (thrown) {
         // What lies before it goes first.
         if (this.#position === from) throw thrown

@@ -1,5 +1,7 @@
 // How the Kafka log reaches its cluster and what it makes there: plain, so that it crosses threads.
 import { Kafka, type LogEntry, logLevel, type SASLOptions } from 'kafkajs'
+import type { GroupTimes } from './membership.js'
+import type { KafkaWriteSettings } from './write-settings.js'
 
 export interface KafkaSettings {
   /** `host:port` of some of the cluster's brokers. */
@@ -28,9 +30,9 @@ export interface KafkaSettings {
   readonly retentionMs: number
   /** How long a table's topic keeps a deletion. */
   readonly tombstoneRetentionMs: number
-  readonly maxRecordBytes: number
-  readonly maxQueuedBytes: number
   readonly connectionTimeoutMs: number
+  readonly group: GroupTimes
+  readonly write: KafkaWriteSettings
 }
 
 /** kafkajs' own trials are few: who asks knows better how long to go on. */

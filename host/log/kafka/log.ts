@@ -1,0 +1,181 @@
+// The log on Apache Kafka, as one thread sees it: with connections of its own, whatever other threads have.
+import type { Kafka } from 'kafkajs'
+import { AssignedReader } from '../assigned-reader.js'
+import type {
+  AppendOptions,
+  JoinOptions,
+  Log,
+  LogDescription,
+  LogReader,
+  LogWriter,
+  Membership,
+  Position,
+  RecordToAppend,
+  SharedLog,
+  TopicInfo,
+  TopicPartition,
+  TopicSpec,
+} from '../log.js'
+import { logClosed } from '../problems.js'
+import { KafkaAppender } from './appender.js'
+import { Brokers } from './brokers.js'
+import { describeKafka, readKafkaDescription } from './description.js'
+import { AskedMembers, type Members, OwnMembers } from './members.js'
+import { joinKafkaGroup } from './membership.js'
+import { committedPositions } from './positions.js'
+import type { KafkaSeat } from './seat.js'
+import { connectionTo, type KafkaSettings } from './settings.js'
+import { KafkaSource } from './source.js'
+import { KafkaTopics } from './topics.js'
+import { openKafkaWriter } from './writer.js'
+
+const readBytes = 1024 * 1024
+
+/** In the main thread. Nothing is asked of the cluster before something is asked of the log. */
+export const openKafkaLog = (settings: KafkaSettings): Log =>
+  new KafkaLog(settings, new OwnMembers())
+
+/** In another thread of the process, from what `share()` returned. */
+export function attachKafkaLog(description: LogDescription): Log {
+  const { settings, port } = readKafkaDescription(description)
+  return new KafkaLog(settings, new AskedMembers(port))
+}
+
+class KafkaLog implements Log {
+  readonly #settings: KafkaSettings
+  readonly #kafka: Kafka
+  /** For what is answered at once: what waits on purpose, or must not be waited for, has connections of its own. */
+  readonly #control: Brokers
+  readonly #writing: Brokers
+  readonly #topics: KafkaTopics
+  readonly #appender: KafkaAppender
+  readonly #members: Members
+  readonly #readers = new Set<AssignedReader<KafkaSeat>>()
+  readonly #memberships = new Set<Membership>()
+  #closing: Promise<void> | undefined
+
+  constructor(settings: KafkaSettings, members: Members) {
+    const { clientId, write } = settings
+    this.#settings = settings
+    this.#members = members
+    this.#kafka = connectionTo(settings)
+    this.#control = new Brokers(this.#kafka)
+    this.#writing = new Brokers(this.#kafka)
+    this.#topics = new KafkaTopics(this.#control, this.#kafka.admin(), settings)
+    this.#appender = new KafkaAppender(this.#writing, { clientId, settings: write })
+  }
+
+  async describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>> {
+    return await this.#open(() => this.#topics.describe(names))
+  }
+
+  async endOfEpoch(
+    partition: TopicPartition,
+    leaderEpoch: number,
+  ): Promise<{ leaderEpoch: number; end: number }> {
+    return await this.#open(() => this.#topics.endOfEpoch(partition, leaderEpoch))
+  }
+
+  async offsetAt(topic: string, time: number): Promise<readonly Position[]> {
+    return await this.#open(() => this.#topics.offsetAt(topic, time))
+  }
+
+  async ensure(specs: readonly TopicSpec[]): Promise<void> {
+    await this.#open(() => this.#topics.ensure(specs))
+  }
+
+  async remove(
+    names: readonly string[],
+    { groups = [] }: { readonly groups?: readonly string[] } = {},
+  ): Promise<void> {
+    await this.#open(() => this.#topics.remove(names, groups))
+  }
+
+  async committed(group: string): Promise<readonly Position[]> {
+    return await this.#open(() => committedPositions(this.#control, group))
+  }
+
+  async append(
+    records: readonly RecordToAppend[],
+    options: AppendOptions = {},
+  ): Promise<readonly number[]> {
+    return await this.#open(() => this.#appender.append(records, options))
+  }
+
+  reader(options: { readonly maxBytes?: number } = {}): LogReader {
+    this.#check()
+    const maxBytes = options.maxBytes ?? readBytes
+    const source = new KafkaSource(new Brokers(this.#kafka), () => this.#check(), { maxBytes })
+    const reader = new AssignedReader(source, maxBytes, (gone) => this.#readers.delete(gone))
+    this.#readers.add(reader)
+    return reader
+  }
+
+  async openWriter(group: string, partition: number): Promise<LogWriter> {
+    return await this.#open(async () => {
+      // As it is now: a writer of a generation that is over is not to write for the next one.
+      const member = await this.#members.of(group)
+      return await openKafkaWriter(this.#writing, {
+        group,
+        partition,
+        settings: this.#settings.write,
+        ...(member === undefined ? {} : { member: () => member }),
+      })
+    })
+  }
+
+  async join(options: JoinOptions): Promise<Membership> {
+    const members = this.#members
+    if (!(members instanceof OwnMembers)) {
+      throw new TypeError('groups are joined by the thread that has opened the log first')
+    }
+    return await this.#open(async () => {
+      const membership = await joinKafkaGroup({
+        ...options,
+        members,
+        // A request to join waits for all others, and holds up what is sent after it on its connection.
+        brokers: new Brokers(this.#kafka),
+        times: this.#settings.group,
+        describe: (names) => this.#topics.describe(names),
+      })
+      this.#memberships.add(membership)
+      return membership
+    })
+  }
+
+  share(): SharedLog {
+    this.#check()
+    const port = this.#members.split()
+    return { description: describeKafka(this.#settings, port), transfer: [port] }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close()
+    await this.#closing
+  }
+
+  async #close(): Promise<void> {
+    for (const membership of this.#memberships) await membership[Symbol.asyncDispose]()
+    for (const reader of [...this.#readers]) await reader[Symbol.asyncDispose]()
+    await this.#appender[Symbol.asyncDispose]()
+    this.#members.close()
+    await this.#topics[Symbol.asyncDispose]()
+    await this.#control[Symbol.asyncDispose]()
+    await this.#writing[Symbol.asyncDispose]()
+  }
+
+  /** What was under way when it was closed has failed of that. */
+  async #open<T>(work: () => Promise<T>): Promise<T> {
+    this.#check()
+    try {
+      return await work()
+    } catch (thrown) {
+      this.#check()
+      throw thrown
+    }
+  }
+
+  #check(): void {
+    if (this.#closing !== undefined) throw logClosed()
+  }
+}
