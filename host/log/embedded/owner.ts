@@ -47,8 +47,8 @@ function isAlive(pid: number): boolean {
 /** Undefined: this system does not tell. */
 function isLocked(file: string): boolean | undefined {
   const locks = read('/proc/locks')
-  // Empty where other processes' locks are hidden.
-  if (locks === undefined || locks === '') return undefined
+  // Locks of processes that cannot be seen from here are not in it; the one that is meant can.
+  if (locks === undefined) return undefined
   const found = statSync(file, { throwIfNoEntry: false })
   return found !== undefined && locks.includes(`:${found.ino} `)
 }
