@@ -47,7 +47,7 @@ t.test('gaps that compaction has made are passed', async (t) => {
   await put('a', 'b', 'c')
   await put('gone', 'gone 2')
   let end = 5
-  const compacted = await until('the records of before are gone', async () => {
+  await until('most of the records of before are gone', async () => {
     // Only what lies before the active file is compacted, and a file ends when something comes.
     await put('a', 'b', 'tick')
     end += 3
@@ -56,9 +56,10 @@ t.test('gaps that compaction has made are passed', async (t) => {
     closing.assign(beginning(topic))
     const seen = new Seen(t)
     await seen.read(closing, () => seen.next(topic) === end)
-    return seen.values(topic)[0] === 'c' && !seen.values(topic).includes('') && seen
+    const values = seen.values(topic)
+    // One pass over few records leaves most of them: it goes on until gaps are what is most.
+    return values[0] === 'c' && !values.includes('') && values.length < end / 2
   })
-  t.ok(compacted.values(topic).length < end / 2, 'most of it')
   const { reader } = openReader(t, address)
   const seen = new Seen(t)
   reader.assign([{ topic, partition: 0, offset: 3 }])
