@@ -1,5 +1,6 @@
 // Opens the log's database, and says in the host's words why it cannot be opened.
 import { mkdir } from 'node:fs/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import { ClassicLevel } from 'classic-level'
 import { HostError } from '../../errors.js'
 import { handleOptions, type LevelMemory } from '../../leveldb/handle.js'
@@ -10,6 +11,8 @@ import { breakSeal, inspectLog, sealLog } from './soundness.js'
 
 export type Database = ClassicLevel<Buffer, Buffer>
 export type Snapshot = ReturnType<Database['snapshot']>
+
+const lookAgainMs = 100
 
 /** A further handle, in any thread. */
 export async function openHandle(path: string, memory: LevelMemory = {}): Promise<Database> {
@@ -26,8 +29,7 @@ export async function openOwned(path: string, memory: LevelMemory = {}): Promise
     throw notWritable(path, cause)
   }
   if (isOurs(path)) throw locked(path)
-  // What another process writes just now must not be called damage: opening it tells.
-  const found = isInUse(path) ? undefined : await inspectLog(path)
+  const found = await lastingDamage(path)
   if (found !== undefined) throw harmed(path, found)
   breakSeal(path)
   const database = await openHandle(path, memory)
@@ -35,6 +37,8 @@ export async function openOwned(path: string, memory: LevelMemory = {}): Promise
   try {
     claim(path)
     isClaimed = true
+    // Whoever has let go of the folder just now may have sealed what is ours already.
+    breakSeal(path)
     await checkLayout(path, database)
     return database
   } catch (thrown) {
@@ -44,6 +48,13 @@ export async function openOwned(path: string, memory: LevelMemory = {}): Promise
   }
 }
 
+/** What another process writes just now must not be called damage: opening it tells, and what is damaged stays so. */
+async function lastingDamage(path: string): Promise<Damage | undefined> {
+  if (isInUse(path) || (await inspectLog(path)) === undefined) return undefined
+  await pause(lookAgainMs)
+  return isInUse(path) ? undefined : await inspectLog(path)
+}
+
 /** `isWhole`: no write has failed, so that what is missing in it later is damage. */
 export async function closeOwned(
   path: string,
@@ -51,7 +62,8 @@ export async function closeOwned(
   isWhole: boolean,
 ): Promise<void> {
   await database.close()
-  if (isWhole) sealLog(path)
+  // The lock is gone: the folder may be another's by now, who writes to it.
+  if (isWhole && isOurs(path)) sealLog(path)
   disown(path)
 }
 

@@ -26,10 +26,13 @@ export function disown(path: string): void {
 
 /** By another process that lives. Of two that cannot be told apart, the one that may be writing is meant. */
 export function isInUse(path: string): boolean {
+  const locked = isLocked(join(path, 'LOCK'))
+  // Whoever has it may not have put down its name yet.
+  if (locked === true) return true
   const pid = ownerPid(path)
   if (pid === undefined || pid === process.pid || !isAlive(pid)) return false
   // The number may be another process by now: after a crash a file that is damaged would not be looked for.
-  return isLocked(join(path, 'LOCK')) ?? true
+  return locked ?? true
 }
 
 function isAlive(pid: number): boolean {

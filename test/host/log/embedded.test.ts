@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,6 +10,7 @@ import { Worker } from 'node:worker_threads'
 import { crc32 } from 'node:zlib'
 import { ClassicLevel } from 'classic-level'
 import t, { type Test } from 'tap'
+import { closeOwned, openOwned } from '#host/log/embedded/database.js'
 import { type EmbeddedLogOptions, openEmbeddedLog } from '#host/log/embedded/log.js'
 import type { Log } from '#host/log/log.js'
 import { testFolder } from '../../support/folder.js'
@@ -429,6 +430,18 @@ void t.test(
     }
   },
 )
+
+void t.test('a log that another has taken over meanwhile is not sealed', async (t) => {
+  const path = testFolder(t)
+  const sealed = async (isTaken: boolean): Promise<boolean> => {
+    const database = await openOwned(path)
+    if (isTaken) writeFileSync(join(path, 'owner.pid'), `${process.pid} 1`)
+    await closeOwned(path, database, true)
+    return existsSync(join(path, 'closed.json'))
+  }
+  t.ok(await sealed(false))
+  t.notOk(await sealed(true))
+})
 
 void t.test('a folder that is no log of ours is left alone', async (t) => {
   const path = testFolder(t, { file: 'text' })
