@@ -45,7 +45,7 @@ export class HostClient implements Disposable {
 
   /** The body of a good answer; of any other the host's error is thrown. */
   async text(asked: Asked): Promise<string> {
-    return (await body(await this.open(asked))).toString()
+    return (await body(await this.open(asked), this.#options.url)).toString()
   }
 
   async json<Body>(asked: Asked): Promise<Body> {
@@ -62,7 +62,7 @@ export class HostClient implements Disposable {
         this.#hasAnswered = true
         const status = answer.statusCode ?? 0
         if (status < 300) return answer
-        throw errorOf(await body(answer), status)
+        throw errorOf(await body(answer, this.#options.url), status)
       } catch (error) {
         const mayPass =
           error instanceof HostError &&
@@ -103,9 +103,14 @@ export class HostClient implements Disposable {
   }
 }
 
-async function body(answer: IncomingMessage): Promise<Buffer> {
+/** Rejects with ANSWER_LOST when it breaks off. */
+async function body(answer: IncomingMessage, url: string): Promise<Buffer> {
   const chunks: Buffer[] = []
-  for await (const chunk of answer) chunks.push(chunk)
+  try {
+    for await (const chunk of answer) chunks.push(chunk)
+  } catch (cause) {
+    throw answerLost(url, cause)
+  }
   return Buffer.concat(chunks)
 }
 
@@ -144,9 +149,14 @@ function unanswered(url: string, cause: Error): HostError {
       { cause },
     )
   }
+  return answerLost(url, cause, code)
+}
+
+function answerLost(url: string, cause: unknown, code = ''): HostError {
+  const why = code || (cause instanceof Error ? cause.message : String(cause))
   return new HostError(
     'ANSWER_LOST',
-    `the connection to ${url} broke before the answer was there (${code || cause.message}): whether the host did it is unknown`,
+    `the connection to ${url} broke before the answer was there (${why}): whether the host did it is unknown`,
     { cause },
   )
 }

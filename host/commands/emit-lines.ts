@@ -198,11 +198,12 @@ function brokenOff(error: HostError, batch: readonly Line[], { writtenTo }: Line
   const first = batch[0]?.number ?? writtenTo + 1
   const last = batch.at(-1)?.number ?? first
   const done = writtenTo === 0 ? '' : `everything up to line ${grouped(writtenTo)} is done; `
-  if (error.code === 'ANSWER_LOST') {
+  // INTERNAL: the host failed at it, or what lies between answered in its place.
+  if (error.code === 'ANSWER_LOST' || error.code === 'INTERNAL') {
     const doubtful =
       first === last ? `line ${grouped(first)}` : `lines ${grouped(first)} to ${grouped(last)}`
     return new HostError(
-      'ANSWER_LOST',
+      error.code,
       `${error.message}. ${done}${doubtful}: all of them are written or none; nothing from line ${grouped(last + 1)} on was sent. ` +
         `If they are written go on with tail -n +${last + 1}, else with tail -n +${first}`,
       { cause: error, details: { firstLine: first, lastLine: last } },

@@ -1,6 +1,6 @@
 // The command `new`: a further function from a template, and its test if the project has tests.
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { basename, join, relative, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { loadConfig } from '../config.js'
@@ -113,7 +113,9 @@ async function addPackages(
   if (manifest === undefined || missing.length === 0) return { packages, isNamed: false }
   const before = isObject(manifest.dependencies) ? manifest.dependencies : {}
   manifest.dependencies = { ...before, ...packages }
-  await writeFile(file, `${JSON.stringify(manifest, null, 2)}\n`)
+  // In one step: a full disk must not leave it empty.
+  await writeFile(`${file}.new`, `${JSON.stringify(manifest, null, 2)}\n`)
+  await rename(`${file}.new`, file)
   return { packages, isNamed: true }
 }
 

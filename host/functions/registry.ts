@@ -106,8 +106,9 @@ export class Registry implements AsyncDisposable, Operator {
     const suspects = [...this.#entries.take(files.filter(isSuspected), [])]
     const others = files.filter((file) => !isSuspected(file))
     // A disk that refuses to be written to is seen to by a person, who is told by the host that runs.
-    await Promise.race([this.#take(others, []), this.#released])
-    void this.#tryAll(suspects)
+    const loaded = this.#take(others, [])
+    await Promise.race([loaded, this.#released])
+    void loaded.then(() => this.#tryAll(suspects))
   }
 
   async operate(name: string, operation: Operation): Promise<boolean> {
