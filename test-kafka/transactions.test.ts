@@ -44,10 +44,7 @@ const isPassing = (error: number): boolean =>
   error === kafkaErrors.CONCURRENT_TRANSACTIONS ||
   error === kafkaErrors.COORDINATOR_LOAD_IN_PROGRESS ||
   error === kafkaErrors.COORDINATOR_NOT_AVAILABLE ||
-  error === kafkaErrors.NOT_COORDINATOR ||
-  error === kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION ||
-  error === kafkaErrors.NOT_LEADER_OR_FOLLOWER ||
-  error === kafkaErrors.LEADER_NOT_AVAILABLE
+  error === kafkaErrors.NOT_COORDINATOR
 
 /** Both coordinators are there: the first question has their topics made. */
 async function coordinated(group: string, transactionalId: string): Promise<void> {
@@ -91,17 +88,13 @@ async function trial(t: Test): Promise<Trial> {
       const added = await until('the partition is added', async () => {
         const answer = await link.ask(addPartitionsToTxn(producer, [{ topic, partition: 0 }]))
         const [outcome] = answer.partitions
-        return !isPassing(outcome?.error ?? none) && outcome
+        return outcome?.error !== kafkaErrors.CONCURRENT_TRANSACTIONS && outcome
       })
       if (added.error !== none) return added.error
       const batch = batchOf({ ...producer, values, sequence, isTransactional: true })
       const options = { transactionalId, timeoutMs: 5_000 }
-      // A topic that was made just now is not known to its leader at once.
-      return await until('its leader takes it', async () => {
-        const { partitions } = await link.ask(produce(options, [{ topic, partition: 0, batch }]))
-        const error = partitions[0]?.error ?? -1
-        return isPassing(error) ? undefined : error
-      })
+      const { partitions } = await link.ask(produce(options, [{ topic, partition: 0, batch }]))
+      return partitions[0]?.error ?? -1
     },
     async move(producer, offset, member = outsider) {
       const { error } = await until('the group is added', async () => {

@@ -42,13 +42,18 @@ export async function makeTopics(
   await admin.connect()
   const specs = Object.entries(topics).map(([topic, numPartitions]) => ({ topic, numPartitions }))
   await admin.createTopics({ topics: specs, waitForLeaders: false })
+  const names = Object.keys(topics)
+  const wanted = specs.reduce((sum, { numPartitions }) => sum + numPartitions, 0)
   // Not by kafkajs, which gives up when the broker has not heard of one yet.
   await until('they have leaders', async () => {
-    const names = { topics: Object.keys(topics) }
-    const found = await admin.fetchTopicMetadata(names).catch(() => ({ topics: [] }))
+    const found = await admin.fetchTopicMetadata({ topics: names }).catch(() => ({ topics: [] }))
     const partitions = found.topics.flatMap((topic) => topic.partitions)
-    const wanted = specs.reduce((sum, { numPartitions }) => sum + numPartitions, 0)
     return partitions.filter(({ leader }) => leader >= 0).length === wanted
+  })
+  // A leader is named a moment before it takes anything: only what it answers tells that it does.
+  await until('their leaders answer', async () => {
+    const asked = Promise.all(names.map((topic) => admin.fetchTopicOffsets(topic)))
+    return (await asked.catch(() => [])).flat().length === wanted
   })
 }
 
