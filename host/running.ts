@@ -2,6 +2,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isObject } from './object.js'
+import { isAlive } from './process-alive.js'
 
 export interface Running {
   /** Of the process that sees to it that a host is there: the supervisor, else the host itself. */
@@ -42,14 +43,4 @@ export function whoRuns(data: string): Running | undefined {
 function object(text: string): object {
   const value: unknown = JSON.parse(text)
   return isObject(value) ? value : {}
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // Another user's.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
 }

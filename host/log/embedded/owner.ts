@@ -1,6 +1,7 @@
 // Whose the log's folder is: a file with the owner's name, for what LevelDB's own lock does not tell.
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isAlive } from '../../process-alive.js'
 
 /** In a container every start may have the same pid. */
 const ownName = (): string => `${process.pid} ${performance.timeOrigin}`
@@ -33,18 +34,6 @@ export function isInUse(path: string): boolean {
   if (pid === undefined || pid === process.pid || !isAlive(pid)) return false
   // The number may be another process by now: after a crash a file that is damaged would not be looked for.
   return locked ?? true
-}
-
-function isAlive(pid: number): boolean {
-  const status = read(`/proc/${pid}/status`)
-  // Linux has threads answer to the same calls.
-  if (status !== undefined) return new RegExp(`^Tgid:\\s*${pid}$`, 'm').test(status)
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
 }
 
 /** Undefined: this system does not tell. */
