@@ -1,6 +1,6 @@
 // What the host says of itself when it has started.
 import { type Example, exampleOf } from './example.js'
-import type { Catalog, FunctionState } from './functions/catalog.js'
+import { type Catalog, isBeginning } from './functions/catalog.js'
 import { sourceOf } from './functions/stack.js'
 
 export interface Summary {
@@ -39,14 +39,12 @@ export function banner(version: string, url: string, catalog: Catalog): string {
 }
 
 const below = `\n${' '.repeat(13)}`
-const beginning: readonly FunctionState[] = ['loading', 'joining', 'recovering']
-
 /** Those that do not run, too: a function that is broken at the start is in no topology. */
 function functionItems(catalog: Catalog): string[] {
   const loaded = new Set(catalog.topology().functions.map(({ name }) => name))
   const states = [...catalog.states()].sort(([one], [other]) => (one < other ? -1 : 1))
   return states.map(([name, state]) => {
-    if (beginning.includes(state)) return `${name} (starting)`
+    if (isBeginning(state)) return `${name} (starting)`
     return loaded.has(name) ? `${name} (${state})` : `${name} (does not run: see above)`
   })
 }

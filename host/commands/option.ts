@@ -1,7 +1,9 @@
 // Options that several commands have, and what a value of the command line has to be.
+
 import { type Command, InvalidArgumentError } from 'commander'
 import { configuredAddress } from '../config.js'
 import { HostError } from '../errors.js'
+import { isFunctionName } from '../functions/names.js'
 import { whoRuns } from '../running.js'
 import { type ClientOptions, HostClient } from './client.js'
 
@@ -21,7 +23,7 @@ export function positive(value: string): number {
 }
 
 export function functionArgument(name: string): string {
-  if (/^[a-z][a-z0-9-]*$/.test(name)) return name
+  if (isFunctionName(name)) return name
   throw new InvalidArgumentError(
     'It is no name of a function: small letters, digits and "-", a letter first.',
   )

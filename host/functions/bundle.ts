@@ -1,4 +1,5 @@
 // From a function file to one piece of CommonJS with a source map; and which files are functions, under what name.
+
 import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, extname, relative, resolve, sep } from 'node:path'
@@ -6,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type BuildOptions, type BuildResult, build, type Message } from 'esbuild'
 import { HostError } from '../errors.js'
 import type { Bundle } from './description.js'
+import { isFunctionName } from './names.js'
 import { codeFrame } from './stack.js'
 
 /** One reason why a file does not build. Line and column count from 1. */
@@ -45,7 +47,7 @@ export function isFunctionFile(path: string): boolean {
 /** The name of the function in a file: its base name. */
 export function functionName(file: string): string {
   const name = basename(file, extname(file))
-  if (/^[a-z][a-z0-9-]*$/.test(name)) return name
+  if (isFunctionName(name)) return name
   const better = name
     .replace(/([a-z0-9])([A-Z])/g, '$1-$2')
     .toLowerCase()

@@ -43,6 +43,10 @@ export type FunctionState =
   | 'paused'
   | 'halted'
 
+/** It handles nothing yet: its partitions are not open. */
+export const isBeginning = (state: FunctionState | undefined): boolean =>
+  state === 'loading' || state === 'joining' || state === 'recovering'
+
 /** The last failure as shown to people: stack of user frames only, source-mapped, with a code frame. */
 export interface ShownError {
   readonly code: string

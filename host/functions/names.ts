@@ -1,6 +1,9 @@
 // The names that a function's own name gives: its group in the log, and the topics of its table and its loop.
 import { join } from 'node:path'
 
+/** Whether a function can have the name. */
+export const isFunctionName = (name: string): boolean => /^[a-z][a-z0-9-]*$/.test(name)
+
 export interface OwnNames {
   readonly group: string
   readonly table: string

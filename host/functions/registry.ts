@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { asHostError, HostError, toPlainError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import { bundleFunction } from './bundle.js'
-import type { FunctionState } from './catalog.js'
+import { isBeginning } from './catalog.js'
 import { Cells } from './cells.js'
 import { Deployment, type DeploymentSettings } from './deployment.js'
 import type { Bundle } from './description.js'
@@ -33,7 +33,6 @@ export interface RegistryOptions extends DeploymentSettings {
 /** How long a suspect is left alone with the blame, from when it runs. */
 const trialMs = 500
 const maxTrialMs = 10_000
-const beginning: readonly (FunctionState | undefined)[] = ['loading', 'joining', 'recovering']
 
 export class Registry implements AsyncDisposable, Operator {
   readonly #options: RegistryOptions
@@ -190,8 +189,7 @@ export class Registry implements AsyncDisposable, Operator {
     const end = Date.now() + maxTrialMs
     while (!this.#isStopped && Date.now() < end) {
       await pause(trialMs, undefined, { ref: false })
-      // It has not handled anything before its table is there.
-      if (!beginning.includes(this.#entries.get(name)?.cell?.state)) break
+      if (!isBeginning(this.#entries.get(name)?.cell?.state)) break
     }
   }
 

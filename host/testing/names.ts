@@ -1,6 +1,8 @@
 // Functions by the names that a test gives them, and their definitions checked as the host checks files.
+
 import { describeDefinition, isProcessorDefinition } from '../functions/describe.js'
 import type { FunctionDescription } from '../functions/description.js'
+import { isFunctionName } from '../functions/names.js'
 import { nearest } from '../nearest.js'
 
 /** `clickCount` → `click-count`; what is kebab-case already stays. */
@@ -16,7 +18,7 @@ export function functionName(key: string): string {
     /[A-Z]/g,
     (letter, index) => `${index > 0 ? '-' : ''}${letter.toLowerCase()}`,
   )
-  if (/^[a-z][a-z0-9-]*$/.test(name)) return name
+  if (isFunctionName(name)) return name
   throw new TypeError(
     `"${key}" is no name of a function: small letters, digits and "-", a letter first, or the same in camelCase (clickCount for click-count)`,
   )
