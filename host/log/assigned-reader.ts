@@ -1,11 +1,5 @@
 // What every reader does alike: assignment, pausing, waiting, waking, and a fair share for each partition.
-import {
-  type Batch,
-  type LogReader,
-  type Position,
-  partitionKey,
-  type TopicPartition,
-} from './log.js'
+import { type Batch, keyOf, type LogReader, type Position, type TopicPartition } from './log.js'
 import { outOfRange } from './problems.js'
 
 export interface Ends {
@@ -187,5 +181,3 @@ export class AssignedReader<P> implements LogReader {
     return this.#paused.size > 0 && this.#paused.has(keyOf(one))
   }
 }
-
-const keyOf = ({ topic, partition }: TopicPartition): string => partitionKey(topic, partition)

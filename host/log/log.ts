@@ -214,3 +214,6 @@ export interface Log extends AsyncDisposable {
 
 /** The key of a partition in maps, as in `CommitOutcome.next`. */
 export const partitionKey = (topic: string, partition: number): string => `${topic}/${partition}`
+
+export const keyOf = ({ topic, partition }: TopicPartition): string =>
+  partitionKey(topic, partition)

@@ -1,10 +1,9 @@
 // What waits to be appended to one partition, and the batches of it that are on their way, in order.
-import { partitionKey, type RecordToAppend, type TopicPartition } from '../log.js'
+import { keyOf, type RecordToAppend, type TopicPartition } from '../log.js'
 import { type AppendPart, bytesInBatch, perhapsWritten } from './append-call.js'
 import { BATCH_HEAD_BYTES } from './batch.js'
-import { isMoved } from './brokers.js'
 import { type EncodedBatch, encodeBatches, sequenceAfter } from './encoding.js'
-import { kafkaErrors } from './error-codes.js'
+import { isMoved, kafkaErrors } from './error-codes.js'
 import { maxInFlight } from './producing.js'
 import type { Producer } from './requests/init-producer-id.js'
 import type { Produced } from './requests/produce.js'
@@ -67,7 +66,7 @@ export class AppendLane implements TopicPartition {
   }
 
   get key(): string {
-    return partitionKey(this.topic, this.partition)
+    return keyOf(this)
   }
 
   get hasWork(): boolean {

@@ -1,7 +1,7 @@
 // Appends for emitters, without a fence: idempotent, what is called at once goes in one batch for each partition.
 import { HostError } from '../../errors.js'
 import type { AppendOptions, RecordToAppend, TopicPartition } from '../log.js'
-import { partitionKey } from '../log.js'
+import { keyOf } from '../log.js'
 import { checkRecord, logClosed } from '../problems.js'
 import { AppendCall, bytesInBatch, perhapsWritten } from './append-call.js'
 import { type AppendBatch, AppendLane } from './append-lane.js'
@@ -126,7 +126,7 @@ export class KafkaAppender implements AsyncDisposable {
   }
 
   #lane(at: TopicPartition): AppendLane {
-    const key = partitionKey(at.topic, at.partition)
+    const key = keyOf(at)
     const known = this.#lanes.get(key)
     if (known !== undefined) return known
     const lane = new AppendLane(at, this.#settings)
@@ -187,7 +187,7 @@ export class KafkaAppender implements AsyncDisposable {
     const answers = new Map<string, Produced>()
     try {
       const { partitions } = await this.#brokers.askWithin(node, request, limitMs, limitMs)
-      for (const one of partitions) answers.set(partitionKey(one.topic, one.partition), one)
+      for (const one of partitions) answers.set(keyOf(one), one)
     } catch (thrown) {
       if (!isUnavailable(thrown)) for (const { lane } of sendings) lane.failAll(asError(thrown))
     }

@@ -1,12 +1,12 @@
 // The brokers of a cluster, by what they are asked for: any of them, the leader of a partition, the coordinator of a group or a transaction.
 import { setMaxListeners } from 'node:events'
+import { setTimeout as rest } from 'node:timers/promises'
 import type { Broker, Cluster, Kafka } from 'kafkajs'
 import { HostError } from '../../errors.js'
-import type { TopicPartition } from '../log.js'
-import { partitionKey } from '../log.js'
+import { keyOf, partitionKey, type TopicPartition } from '../log.js'
 import { unknownTopic } from '../problems.js'
 import { openCluster } from './cluster.js'
-import { kafkaErrors } from './error-codes.js'
+import { isMoved, kafkaErrors } from './error-codes.js'
 import { Link } from './link.js'
 import { brokerUnavailable, refused } from './problems.js'
 import type { KafkaRequest, Response } from './request.js'
@@ -29,21 +29,8 @@ const patienceMs = 30_000
 const retryMinMs = 20
 const retryMaxMs = 500
 
-/** Another broker has the partition by now, or will have it in a moment. */
-const moved: readonly number[] = [
-  kafkaErrors.LEADER_NOT_AVAILABLE,
-  kafkaErrors.NOT_LEADER_OR_FOLLOWER,
-  kafkaErrors.REPLICA_NOT_AVAILABLE,
-  kafkaErrors.FENCED_LEADER_EPOCH,
-  kafkaErrors.UNKNOWN_LEADER_EPOCH,
-  kafkaErrors.KAFKA_STORAGE_ERROR,
-  kafkaErrors.OFFSET_NOT_AVAILABLE,
-  kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION,
-]
-export const isMoved = (error: number): boolean => moved.includes(error)
-
 /** Another broker is the coordinator, or this one will be it in a moment. */
-export const isElsewhere = (error: number): boolean =>
+const isElsewhere = (error: number): boolean =>
   error === kafkaErrors.NOT_COORDINATOR ||
   error === kafkaErrors.COORDINATOR_NOT_AVAILABLE ||
   error === kafkaErrors.COORDINATOR_LOAD_IN_PROGRESS
@@ -163,6 +150,18 @@ export class Brokers implements AsyncDisposable {
     return { node: at.leader, leaderEpoch: at.leaderEpoch, topicId: found.id }
   }
 
+  /** By the node that leads them. Throws as `leader` does. */
+  async byLeader<P extends TopicPartition>(partitions: readonly P[]): Promise<Map<number, P[]>> {
+    const byNode = new Map<number, P[]>()
+    for (const one of partitions) {
+      const { node } = await this.leader(one)
+      const known = byNode.get(node)
+      if (known === undefined) byNode.set(node, [one])
+      else known.push(one)
+    }
+    return byNode
+  }
+
   /** It is looked up anew before it is asked again. */
   forgetTopic(topic: string): void {
     this.#topics.delete(topic)
@@ -176,13 +175,10 @@ export class Brokers implements AsyncDisposable {
     const answers: A[] = []
     let left = partitions
     await this.patiently(async () => {
-      const byNode = new Map<number, P[]>()
-      for (const one of left) {
-        const { node } = await this.leader(one)
-        byNode.set(node, [...(byNode.get(node) ?? []), one])
-      }
       const asked = await Promise.allSettled(
-        [...byNode].map(async ([node, of]) => (await this.ask(node, request(of))).partitions),
+        [...(await this.byLeader(left))].map(
+          async ([node, of]) => (await this.ask(node, request(of))).partitions,
+        ),
       )
       let failure: unknown
       for (const outcome of asked) {
@@ -191,13 +187,13 @@ export class Brokers implements AsyncDisposable {
           for (const answer of outcome.value) {
             if (isMoved(answer.error)) {
               this.forgetTopic(answer.topic)
-              failure ??= refused(answer.error, partitionKey(answer.topic, answer.partition))
+              failure ??= refused(answer.error, keyOf(answer))
             } else answers.push(answer)
           }
         }
       }
-      const done = new Set(answers.map(({ topic, partition }) => partitionKey(topic, partition)))
-      left = left.filter(({ topic, partition }) => !done.has(partitionKey(topic, partition)))
+      const done = new Set(answers.map(keyOf))
+      left = left.filter((one) => !done.has(keyOf(one)))
       if (failure !== undefined) throw failure
     })
     return answers
@@ -256,16 +252,7 @@ export class Brokers implements AsyncDisposable {
 
   /** Ends early when it is closed. */
   async pause(ms: number): Promise<void> {
-    if (this.signal.aborted) return
-    await new Promise<void>((resolve) => {
-      const end = () => {
-        clearTimeout(timer)
-        this.signal.removeEventListener('abort', end)
-        resolve()
-      }
-      const timer = setTimeout(end, ms)
-      this.signal.addEventListener('abort', end)
-    })
+    await rest(ms, undefined, { signal: this.signal }).catch(() => {})
   }
 
   async #connected(): Promise<void> {

@@ -1,4 +1,4 @@
-// The error codes of Kafka's protocol, by the names that Kafka gives them.
+// The error codes of Kafka's protocol, by the names that Kafka gives them, and which of them mean the same to whoever asks.
 
 export const kafkaErrors = {
   UNKNOWN_SERVER_ERROR: -1,
@@ -145,3 +145,42 @@ export function kafkaErrorName(code: number): string {
   for (const [name, known] of Object.entries(kafkaErrors)) if (known === code) return name
   return `error ${code}`
 }
+
+/** Another broker has the partition by now, or will have it in a moment. */
+export const isMoved = (error: number): boolean => moved.includes(error)
+
+const moved: readonly number[] = [
+  kafkaErrors.LEADER_NOT_AVAILABLE,
+  kafkaErrors.NOT_LEADER_OR_FOLLOWER,
+  kafkaErrors.REPLICA_NOT_AVAILABLE,
+  kafkaErrors.FENCED_LEADER_EPOCH,
+  kafkaErrors.UNKNOWN_LEADER_EPOCH,
+  kafkaErrors.KAFKA_STORAGE_ERROR,
+  kafkaErrors.OFFSET_NOT_AVAILABLE,
+  kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION,
+]
+
+/** Passes by itself, or with somebody's looking after the cluster. */
+export const isPassing = (error: number): boolean => passing.includes(error)
+
+const passing: readonly number[] = [
+  ...moved,
+  kafkaErrors.REQUEST_TIMED_OUT,
+  kafkaErrors.BROKER_NOT_AVAILABLE,
+  kafkaErrors.NETWORK_EXCEPTION,
+  kafkaErrors.COORDINATOR_LOAD_IN_PROGRESS,
+  kafkaErrors.COORDINATOR_NOT_AVAILABLE,
+  kafkaErrors.NOT_COORDINATOR,
+  kafkaErrors.NOT_ENOUGH_REPLICAS,
+  kafkaErrors.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+  kafkaErrors.NOT_CONTROLLER,
+  kafkaErrors.CONCURRENT_TRANSACTIONS,
+  kafkaErrors.UNSTABLE_OFFSET_COMMIT,
+  kafkaErrors.THROTTLING_QUOTA_EXCEEDED,
+]
+
+/** The member is none of the group any more, or of a generation that is over. */
+export const isExpelled = (error: number): boolean =>
+  error === kafkaErrors.UNKNOWN_MEMBER_ID ||
+  error === kafkaErrors.ILLEGAL_GENERATION ||
+  error === kafkaErrors.FENCED_INSTANCE_ID

@@ -1,10 +1,10 @@
 // Fetches for one reader: from each broker all of its partitions that have room, one request after the other.
 import { HostError } from '../../errors.js'
-import { partitionKey } from '../log.js'
-import { type Brokers, isMoved } from './brokers.js'
-import { kafkaErrorName, kafkaErrors } from './error-codes.js'
+import { keyOf } from '../log.js'
+import type { Brokers } from './brokers.js'
+import { isPassing, kafkaErrorName, kafkaErrors } from './error-codes.js'
 import { type Fetch, leastBytes, planFetch } from './fetch-plan.js'
-import { batchDamaged, brokerUnavailable, isPassing, refused } from './problems.js'
+import { batchDamaged, brokerUnavailable, refused } from './problems.js'
 import { type Fetched, type FetchedPartitions, fetchRecords } from './requests/fetch.js'
 import { type KafkaSeat, tellAfterMs } from './seat.js'
 import { SeatFinder } from './seat-finder.js'
@@ -169,11 +169,9 @@ export class FetchLoop {
 
   #put(answer: FetchedPartitions, fetch: Fetch, fates: Map<KafkaSeat, Fate>, since: number): void {
     if (answer.error !== kafkaErrors.NONE) throw retried('a fetch', answer.error)
-    const asked = new Map(
-      fetch.asked.map((one) => [partitionKey(one.seat.topic, one.seat.partition), one]),
-    )
+    const asked = new Map(fetch.asked.map((one) => [keyOf(one.seat), one]))
     for (const fetched of answer.partitions) {
-      const one = asked.get(partitionKey(fetched.topic, fetched.partition))
+      const one = asked.get(keyOf(fetched))
       // It is read from elsewhere by now, or not at all.
       if (one === undefined || !this.#seats.has(one.seat) || one.seat.next !== one.offset) continue
       const { seat, isFirst } = one
@@ -187,8 +185,9 @@ export class FetchLoop {
     }
   }
 
-  #refused(seat: KafkaSeat, { error, topic, partition }: Fetched, since: number): Fate {
-    const what = partitionKey(topic, partition)
+  #refused(seat: KafkaSeat, fetched: Fetched, since: number): Fate {
+    const { error, topic } = fetched
+    const what = keyOf(fetched)
     if (error === kafkaErrors.OFFSET_OUT_OF_RANGE) {
       void this.#finder.checkRange(seat).then((left) => this.#rest(left))
       return 'kept'
@@ -265,7 +264,6 @@ function request({ isAside }: Lane, { asked, topicIds, maxBytes, waitMs }: Fetch
 /** Whether the topic is another one by now, or is gone, its looking up tells. */
 const mayPass = (error: number): boolean =>
   isPassing(error) ||
-  isMoved(error) ||
   error === kafkaErrors.UNKNOWN_TOPIC_ID ||
   error === kafkaErrors.INCONSISTENT_TOPIC_ID ||
   error === kafkaErrors.UNKNOWN_SERVER_ERROR

@@ -1,6 +1,6 @@
 // The records of one partition within a transaction, and how far their batches are acknowledged.
 import type { RecordToAppend, TopicPartition } from '../log.js'
-import { partitionKey } from '../log.js'
+import { keyOf } from '../log.js'
 import type { EncodedBatch } from './encoding.js'
 
 export class Lane implements TopicPartition {
@@ -24,7 +24,7 @@ export class Lane implements TopicPartition {
   }
 
   get key(): string {
-    return partitionKey(this.topic, this.partition)
+    return keyOf(this)
   }
 
   get acknowledged(): number {

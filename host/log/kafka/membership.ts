@@ -5,7 +5,7 @@ import type { JoinOptions, Membership, TopicInfo } from '../log.js'
 import { sharedPartitions } from '../sole-member.js'
 import { shareOut } from './assignor.js'
 import type { Brokers } from './brokers.js'
-import { kafkaErrors } from './error-codes.js'
+import { isExpelled, kafkaErrors } from './error-codes.js'
 import {
   type Owners,
   packClaim,
@@ -43,15 +43,7 @@ const leaveMs = 1_000
 interface Assigned {
   readonly epoch: number
   readonly in: GroupMember
-  readonly partitions: readonly number[]
 }
-
-/** Somebody else may have its partitions, or will: what it has is to be asked for anew. */
-const outOf: readonly number[] = [
-  kafkaErrors.UNKNOWN_MEMBER_ID,
-  kafkaErrors.ILLEGAL_GENERATION,
-  kafkaErrors.FENCED_INSTANCE_ID,
-]
 
 /** Resolves when the first assignment was taken; rejects with what keeps it from joining at all. */
 export async function joinKafkaGroup(options: MembershipOptions): Promise<Membership> {
@@ -122,11 +114,11 @@ class KafkaMember implements Membership {
   async #stay(): Promise<'rebalance' | 'lost'> {
     const { times } = this.#options
     while (!this.#end.signal.aborted) {
-      await pause(times.heartbeatMs, undefined, { signal: this.#end.signal }).catch(() => {})
+      await this.#rest(times.heartbeatMs)
       if (this.#end.signal.aborted) break
       const error = await this.#beat()
       if (error === kafkaErrors.REBALANCE_IN_PROGRESS) return 'rebalance'
-      if (outOf.includes(error)) return 'lost'
+      if (isExpelled(error)) return 'lost'
       if (performance.now() - this.#heardAt > times.sessionTimeoutMs) return 'lost'
     }
     return 'rebalance'
@@ -187,7 +179,7 @@ class KafkaMember implements Membership {
       } catch {
         // A topic that is away, a cluster that cannot be reached: there is nothing to do without it.
       }
-      await pause(pauseMs, undefined, { signal: this.#end.signal }).catch(() => {})
+      await this.#rest(pauseMs)
     }
   }
 
@@ -204,7 +196,7 @@ class KafkaMember implements Membership {
         this.#member = joined.member
         continue
       }
-      if (outOf.includes(joined.error)) {
+      if (isExpelled(joined.error)) {
         this.#member = ''
         continue
       }
@@ -213,7 +205,7 @@ class KafkaMember implements Membership {
       const own = { group, generation: joined.generation, member: joined.member }
       const synced = await this.#ask(syncGroup(own, this.#shares(joined, count)))
       if (synced.error === kafkaErrors.REBALANCE_IN_PROGRESS) continue
-      if (outOf.includes(synced.error)) {
+      if (isExpelled(synced.error)) {
         this.#member = ''
         continue
       }
@@ -230,7 +222,7 @@ class KafkaMember implements Membership {
     this.#heardAt = performance.now()
     this.#owned = partitions
     this.#owners = owners
-    this.#assigned = { epoch: this.#epoch, in: own, partitions }
+    this.#assigned = { epoch: this.#epoch, in: own }
     // First: whoever opens a writer because of it asks for it.
     members.set(own.group, own)
     await assigned({ epoch: this.#epoch, partitions })
@@ -258,6 +250,11 @@ class KafkaMember implements Membership {
     const { group } = this.#options
     if (this.#member !== '') await this.#ask(leaveGroup({ group, member: this.#member }), leaveMs)
     this.#member = ''
+  }
+
+  /** Ends early when it is to leave. */
+  async #rest(ms: number): Promise<void> {
+    await pause(ms, undefined, { signal: this.#end.signal }).catch(() => {})
   }
 
   /** The group's coordinator; which broker that is may have changed. */

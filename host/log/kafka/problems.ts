@@ -1,7 +1,7 @@
 // The errors that only the Kafka log raises, worded once.
 import { HostError } from '../../errors.js'
 import { partitionKey, type TopicPartition, type TopicSpec } from '../log.js'
-import { kafkaErrorName, kafkaErrors } from './error-codes.js'
+import { isPassing, kafkaErrorName } from './error-codes.js'
 import type { KafkaSettings } from './settings.js'
 
 /** `offset`: from where on nothing could be read. */
@@ -83,32 +83,6 @@ export function refused(error: number, what: string): HostError {
     `Kafka refuses ${what} (${name}): see what the name says, and the rights of this client`,
   )
 }
-
-/** Passes by itself, or with somebody's looking after the cluster. */
-export const isPassing = (error: number): boolean => passing.includes(error)
-
-const passing: readonly number[] = [
-  kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION,
-  kafkaErrors.LEADER_NOT_AVAILABLE,
-  kafkaErrors.NOT_LEADER_OR_FOLLOWER,
-  kafkaErrors.REQUEST_TIMED_OUT,
-  kafkaErrors.BROKER_NOT_AVAILABLE,
-  kafkaErrors.REPLICA_NOT_AVAILABLE,
-  kafkaErrors.NETWORK_EXCEPTION,
-  kafkaErrors.COORDINATOR_LOAD_IN_PROGRESS,
-  kafkaErrors.COORDINATOR_NOT_AVAILABLE,
-  kafkaErrors.NOT_COORDINATOR,
-  kafkaErrors.NOT_ENOUGH_REPLICAS,
-  kafkaErrors.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-  kafkaErrors.NOT_CONTROLLER,
-  kafkaErrors.CONCURRENT_TRANSACTIONS,
-  kafkaErrors.KAFKA_STORAGE_ERROR,
-  kafkaErrors.FENCED_LEADER_EPOCH,
-  kafkaErrors.UNKNOWN_LEADER_EPOCH,
-  kafkaErrors.OFFSET_NOT_AVAILABLE,
-  kafkaErrors.UNSTABLE_OFFSET_COMMIT,
-  kafkaErrors.THROTTLING_QUOTA_EXCEEDED,
-]
 
 /** The host may not make it. */
 export function topicMissing(

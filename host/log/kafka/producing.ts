@@ -1,10 +1,9 @@
 // Brings the batches of a transaction to the leaders of their partitions, each partition's in order.
-import { partitionKey } from '../log.js'
+import { keyOf } from '../log.js'
 import type { Brokers } from './brokers.js'
-import { isMoved } from './brokers.js'
 import type { Deadline } from './deadline.js'
 import type { EncodedBatch } from './encoding.js'
-import { kafkaErrors } from './error-codes.js'
+import { isMoved, kafkaErrors } from './error-codes.js'
 import type { Lane } from './lane.js'
 import { brokerUnavailable, refused } from './problems.js'
 import { type Produced, produce } from './requests/produce.js'
@@ -65,7 +64,7 @@ export async function produceAll(
   }
 
   const judge = (attempted: readonly Attempted[], answers: readonly Produced[]): Step => {
-    const byLane = new Map(answers.map((one) => [partitionKey(one.topic, one.partition), one]))
+    const byLane = new Map(answers.map((one) => [keyOf(one), one]))
     let step: Step = 'acknowledged'
     for (const one of attempted) {
       const found = judgeOne(one, byLane.get(one.lane.key))
@@ -138,13 +137,7 @@ export async function produceAll(
     const left = lanes.filter(({ isDone }) => !isDone)
     if (left.length === 0) return undefined
     try {
-      const byNode = new Map<number, Lane[]>()
-      for (const lane of left) {
-        const { node } = await deadline.bound(brokers.leader(lane))
-        const known = byNode.get(node)
-        if (known === undefined) byNode.set(node, [lane])
-        else known.push(lane)
-      }
+      const byNode = await deadline.bound(brokers.byLeader(left))
       const steps = await Promise.all([...byNode].map(([node, own]) => sendTo(node, own)))
       const worst = steps.reduce((a, b) => (rank(b) > rank(a) ? b : a), 'acknowledged')
       if (typeof worst !== 'string') return worst

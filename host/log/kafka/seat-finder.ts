@@ -1,6 +1,6 @@
 // Looks up who leads a partition that is to be read, and what has become of one that cannot be read.
 import { HostError } from '../../errors.js'
-import { partitionKey } from '../log.js'
+import { keyOf } from '../log.js'
 import { outOfRange } from '../problems.js'
 import type { Brokers } from './brokers.js'
 import { kafkaErrors } from './error-codes.js'
@@ -54,11 +54,12 @@ export class SeatFinder {
     return [seat]
   }
 
-  async #offset({ topic, partition }: KafkaSeat, time: number): Promise<number> {
+  async #offset(seat: KafkaSeat, time: number): Promise<number> {
+    const { topic, partition } = seat
     const asked = [{ topic, partition, time }]
     const [found] = await this.#brokers.askLeaders(asked, listOffsets)
     if (found?.error === kafkaErrors.NONE) return found.offset
-    throw refused(found?.error ?? kafkaErrors.UNKNOWN_SERVER_ERROR, partitionKey(topic, partition))
+    throw refused(found?.error ?? kafkaErrors.UNKNOWN_SERVER_ERROR, keyOf(seat))
   }
 
   #isToWait(seat: KafkaSeat, thrown: unknown): boolean {
@@ -68,5 +69,3 @@ export class SeatFinder {
     return performance.now() - seat.missingSince < missingLimitMs
   }
 }
-
-const keyOf = ({ topic, partition }: KafkaSeat): string => partitionKey(topic, partition)

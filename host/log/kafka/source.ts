@@ -1,6 +1,6 @@
 // A reader's way to the partitions of Kafka: what its fetch loop has fetched, and what it says of the rest.
 import type { Assigned, Ends, Source } from '../assigned-reader.js'
-import { type Batch, type Position, partitionKey, type TopicPartition } from '../log.js'
+import { type Batch, keyOf, type Position } from '../log.js'
 import { unknownTopic } from '../problems.js'
 import type { Brokers } from './brokers.js'
 import { kafkaErrors } from './error-codes.js'
@@ -78,8 +78,6 @@ export class KafkaSource implements Source<KafkaSeat> {
     await this.#brokers[Symbol.asyncDispose]()
   }
 }
-
-const keyOf = ({ topic, partition }: TopicPartition): string => partitionKey(topic, partition)
 
 /** What was read and not handed out is read again. */
 function seatOf({ place, position }: Assigned<KafkaSeat>): KafkaSeat {

@@ -2,12 +2,12 @@
 import type { Admin } from 'kafkajs'
 import { HostError } from '../../errors.js'
 import type { Position, TopicInfo, TopicKind, TopicPartition, TopicSpec } from '../log.js'
-import { partitionKey } from '../log.js'
+import { keyOf, partitionKey } from '../log.js'
 import { checkSpec, topicMismatch, unknownTopic } from '../problems.js'
 import type { Brokers } from './brokers.js'
 import { kafkaErrors } from './error-codes.js'
 import { brokerUnavailable, refused, topicMissing } from './problems.js'
-import { listOffsets, type OffsetAtTime, offsetAt } from './requests/list-offsets.js'
+import { listOffsets, type OffsetAtTime, offsetAt, type TimeOf } from './requests/list-offsets.js'
 import type { TopicMetadata } from './requests/metadata.js'
 import { offsetFetch } from './requests/offset-fetch.js'
 import { offsetForLeaderEpoch } from './requests/offset-for-leader-epoch.js'
@@ -47,7 +47,7 @@ export class KafkaTopics implements AsyncDisposable {
     const info = (await this.describe([topic])).get(topic)
     if (info === undefined) throw unknownTopic(topic)
     const asked = info.partitions.map(({ partition }) => ({ topic, partition, time }))
-    const found = byPartition(await this.#brokers.askLeaders(asked, listOffsets))
+    const found = await this.#offsets(asked)
     return info.partitions.map(({ partition, stableEnd }) => {
       const at = found.get(partitionKey(topic, partition))
       const offset = at === undefined || at.offset < 0 ? stableEnd : at.offset
@@ -62,7 +62,7 @@ export class KafkaTopics implements AsyncDisposable {
     const asked = [{ topic, partition, leaderEpoch }]
     const [found] = await this.#brokers.askLeaders(asked, offsetForLeaderEpoch)
     if (found === undefined) throw unknownTopic(topic, partition)
-    if (found.error !== kafkaErrors.NONE) throw refused(found.error, partitionKey(topic, partition))
+    if (found.error !== kafkaErrors.NONE) throw refused(found.error, keyOf(found))
     if (found.end >= 0) return { leaderEpoch: found.leaderEpoch, end: found.end }
     // Of an epoch that is not yet Kafka says nothing: then it is the present one, which ends where the log does.
     const now = (await this.describe([topic])).get(topic)?.partitions[partition]
@@ -160,8 +160,8 @@ export class KafkaTopics implements AsyncDisposable {
     const topics = [...(await this.#brokers.topics(names)).values()]
     const [kinds, oldest, ends] = await Promise.all([
       this.#kindsOf(topics),
-      this.#offsets(topics, offsetAt.earliest),
-      this.#offsets(topics, offsetAt.latest),
+      this.#offsets(partitionsOf(topics, offsetAt.earliest)),
+      this.#offsets(partitionsOf(topics, offsetAt.latest)),
     ])
     return new Map(
       topics.map(({ name, id, partitions }) => {
@@ -179,18 +179,11 @@ export class KafkaTopics implements AsyncDisposable {
     )
   }
 
-  async #offsets(
-    topics: readonly TopicMetadata[],
-    time: number,
-  ): Promise<ReadonlyMap<string, OffsetAtTime>> {
-    const asked = topics.flatMap(({ name, partitions }) =>
-      partitions.map(({ partition }) => ({ topic: name, partition, time })),
-    )
+  async #offsets(asked: readonly TimeOf[]): Promise<ReadonlyMap<string, OffsetAtTime>> {
     const found = await this.#brokers.askLeaders(asked, listOffsets)
-    for (const { error, topic, partition } of found) {
-      if (error !== kafkaErrors.NONE) throw refused(error, partitionKey(topic, partition))
-    }
-    return byPartition(found)
+    for (const one of found)
+      if (one.error !== kafkaErrors.NONE) throw refused(one.error, keyOf(one))
+    return new Map(found.map((one) => [keyOf(one), one]))
   }
 
   async #kindsOf(topics: readonly TopicMetadata[]): Promise<ReadonlyMap<string, TopicKind>> {
@@ -264,8 +257,10 @@ export class KafkaTopics implements AsyncDisposable {
   }
 }
 
-const byPartition = (found: readonly OffsetAtTime[]): ReadonlyMap<string, OffsetAtTime> =>
-  new Map(found.map((one) => [partitionKey(one.topic, one.partition), one]))
+const partitionsOf = (topics: readonly TopicMetadata[], time: number): TimeOf[] =>
+  topics.flatMap(({ name, partitions }) =>
+    partitions.map(({ partition }) => ({ topic: name, partition, time })),
+  )
 
 /** kafkajs' errors have Kafka's name for it as their type. */
 function ofAdmin(thrown: unknown): unknown {

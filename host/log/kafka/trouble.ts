@@ -1,8 +1,8 @@
 // Why a transaction cannot be committed, and what follows from it.
 import { HostError } from '../../errors.js'
 import { partitionKey, type TopicPartition } from '../log.js'
-import { kafkaErrorName, kafkaErrors } from './error-codes.js'
-import { brokerUnavailable, isPassing, refused } from './problems.js'
+import { isExpelled, isPassing, kafkaErrorName, kafkaErrors } from './error-codes.js'
+import { brokerUnavailable, refused } from './problems.js'
 
 export type Trouble =
   /** It is aborted; the cause tells whether trying again is of use. */
@@ -31,11 +31,8 @@ export const isFence = (error: number): boolean =>
 export function troubleOf(error: number, what: string): Trouble {
   const cause = refused(error, what)
   if (isFence(error)) return { kind: 'fenced', cause }
+  if (isExpelled(error)) return { kind: 'expelled', cause }
   switch (error) {
-    case kafkaErrors.ILLEGAL_GENERATION:
-    case kafkaErrors.UNKNOWN_MEMBER_ID:
-    case kafkaErrors.FENCED_INSTANCE_ID:
-      return { kind: 'expelled', cause }
     case kafkaErrors.INVALID_TXN_STATE:
     case kafkaErrors.INVALID_PRODUCER_ID_MAPPING:
     case kafkaErrors.TRANSACTION_COORDINATOR_FENCED:

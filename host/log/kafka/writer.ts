@@ -6,14 +6,14 @@ import { logClosed, topicMadeAnew } from '../problems.js'
 import type { Brokers } from './brokers.js'
 import { Coordinators, worstOf } from './coordinators.js'
 import { Deadline } from './deadline.js'
-import { kafkaErrors } from './error-codes.js'
+import { isExpelled, kafkaErrors } from './error-codes.js'
 import { presentPositions } from './positions.js'
 import { refused } from './problems.js'
 import { heartbeat } from './requests/heartbeat.js'
 import { type CommittedPosition, offsetFetch } from './requests/offset-fetch.js'
 import type { GroupMember, PositionToCommit } from './requests/transaction.js'
 import { type Transaction, Transactor } from './transactor.js'
-import { asError, type Trouble, troubleOf } from './trouble.js'
+import { asError, type Trouble } from './trouble.js'
 import { type KafkaWriteSettings, kafkaWriteSettings } from './write-settings.js'
 
 export interface KafkaWriterOptions {
@@ -76,7 +76,7 @@ async function checkMember(
   )
   if (error === kafkaErrors.NONE || error === kafkaErrors.REBALANCE_IN_PROGRESS) return
   const cause = refused(error, `the member ${member.member} of ${member.group}`)
-  if (troubleOf(error, member.group).kind !== 'expelled') throw cause
+  if (!isExpelled(error)) throw cause
   throw new HostError(
     'FENCED',
     `this host is no member of ${member.group} any more, another one may own its partitions: it joins again`,
