@@ -92,7 +92,8 @@ export class Server {
   async format(): Promise<void> {
     if (await isThere(join(this.#root, 'log', 'meta.properties'))) return
     const cluster = randomBytes(16).toString('base64url')
-    const args = ['format', '-t', cluster, '-c', this.#properties, ...this.#format]
+    // One in 64 begins with a dash: joined by `=` it is no option of its own.
+    const args = ['format', `--cluster-id=${cluster}`, '-c', this.#properties, ...this.#format]
     await runJava(this.#java, 'kafka.tools.StorageTool', args, { options: [this.#logging] })
   }
 
