@@ -32,7 +32,7 @@ async function join(
   const kafka = quietKafka(address)
   const brokers = new Brokers(kafka)
   const settings = { createTopics: true, replication: 1, brokers: [address] }
-  const described = new KafkaTopics(brokers, kafka.admin(), {
+  const described = new KafkaTopics(brokers, {
     ...settings,
     clientId: instance,
     retentionMs: -1,
@@ -42,7 +42,6 @@ async function join(
     write: kafkaWriteSettings(),
   })
   t.teardown(async () => {
-    await described[Symbol.asyncDispose]()
     await brokers[Symbol.asyncDispose]()
   })
   const members = new OwnMembers()

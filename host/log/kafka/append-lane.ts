@@ -2,6 +2,7 @@
 import { keyOf, type RecordToAppend, type TopicPartition } from '../log.js'
 import { type AppendPart, bytesInBatch, perhapsWritten } from './append-call.js'
 import { BATCH_HEAD_BYTES } from './batch.js'
+import type { Brokers } from './brokers.js'
 import { type EncodedBatch, encodeBatches, sequenceAfter } from './encoding.js'
 import { isMoved, kafkaErrors } from './error-codes.js'
 import { maxInFlight } from './producing.js'
@@ -39,6 +40,8 @@ export type Recovery = 'again' | 'moved' | 'anew' | 'smaller'
 export class AppendLane implements TopicPartition {
   readonly topic: string
   readonly partition: number
+  /** For what is told of what they refuse. */
+  readonly #brokers: Brokers
   readonly #compression: KafkaWriteSettings['compression']
   #batchBytes: number
   #waiting: AppendPart[] = []
@@ -58,9 +61,10 @@ export class AppendLane implements TopicPartition {
   failures = 0
   isRenewed = false
 
-  constructor(at: TopicPartition, settings: KafkaWriteSettings) {
+  constructor(at: TopicPartition, settings: KafkaWriteSettings, brokers: Brokers) {
     this.topic = at.topic
     this.partition = at.partition
+    this.#brokers = brokers
     this.#compression = settings.compression
     this.#batchBytes = settings.maxBatchBytes
   }
@@ -143,7 +147,7 @@ export class AppendLane implements TopicPartition {
     if (!isSequenceError(error) && !isFence(error)) {
       const refusal = isTooLarge(error)
         ? tooLargeForTopic(this, head.encoded.bytes.length)
-        : refusedBatch(this, error, message)
+        : refusedBatch(this.#brokers, this, error, message)
       for (const { call } of head.parts) call.fail(refusal)
     }
     this.#renew()

@@ -10,10 +10,10 @@ import type { Brokers } from './brokers.js'
 import { Deadline } from './deadline.js'
 import { kafkaErrors } from './error-codes.js'
 import { type Lane, lanesOf } from './lane.js'
-import { refused } from './problems.js'
 import { answerMs } from './producing.js'
 import { initProducerId, type Producer } from './requests/init-producer-id.js'
 import { type Produced, produce } from './requests/produce.js'
+import { right } from './rights.js'
 import { TransactorPool } from './transactor-pool.js'
 import { asError, isUnavailable } from './trouble.js'
 import { type KafkaWriteSettings, kafkaWriteSettings } from './write-settings.js'
@@ -129,7 +129,7 @@ export class KafkaAppender implements AsyncDisposable {
     const key = keyOf(at)
     const known = this.#lanes.get(key)
     if (known !== undefined) return known
-    const lane = new AppendLane(at, this.#settings)
+    const lane = new AppendLane(at, this.#settings, this.#brokers)
     this.#lanes.set(key, lane)
     return lane
   }
@@ -253,7 +253,9 @@ export class KafkaAppender implements AsyncDisposable {
     const { transactionTimeoutMs } = this.#settings
     const request = initProducerId({ transactionalId: null, transactionTimeoutMs })
     const { error, producerId, producerEpoch } = await this.#brokers.askAny(request)
-    if (error !== kafkaErrors.NONE) throw refused(error, 'an idempotent producer')
+    if (error !== kafkaErrors.NONE) {
+      throw this.#brokers.refused(error, 'an idempotent producer', [right.idempotentWrite()])
+    }
     return { producerId, producerEpoch }
   }
 

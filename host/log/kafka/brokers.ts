@@ -6,12 +6,15 @@ import { HostError } from '../../errors.js'
 import { keyOf, partitionKey, type TopicPartition } from '../log.js'
 import { unknownTopic } from '../problems.js'
 import { openCluster } from './cluster.js'
+import { asBrokerError, explained } from './connecting.js'
 import { isMoved, kafkaErrors } from './error-codes.js'
 import { Link } from './link.js'
-import { brokerUnavailable, refused } from './problems.js'
+import { brokerUnavailable, type Refusal, refused } from './problems.js'
 import type { KafkaRequest, Response } from './request.js'
 import { findCoordinator } from './requests/find-coordinator.js'
 import { metadata, type TopicMetadata } from './requests/metadata.js'
+import { type Right, right } from './rights.js'
+import type { KafkaAccess } from './settings.js'
 
 export interface Leader {
   readonly node: number
@@ -38,14 +41,17 @@ const isElsewhere = (error: number): boolean =>
 /** Has connections of its own: who must not wait behind another's long polls takes another one. */
 export class Brokers implements AsyncDisposable {
   readonly #cluster: Cluster
+  readonly #access: KafkaAccess | undefined
   readonly #links = new Map<Broker, Link>()
   readonly #topics = new Map<string, TopicMetadata>()
   readonly #coordinators = new Map<string, number>()
   readonly #end = new AbortController()
   #connecting: Promise<void> | undefined
 
-  constructor(kafka: Kafka) {
+  /** `access`: for what is to be told of a connection that fails, or of a right that is missing. */
+  constructor(kafka: Kafka, access?: KafkaAccess) {
     this.#cluster = openCluster(kafka)
+    this.#access = access
     // Everybody who waits listens to it.
     setMaxListeners(0, this.#end.signal)
   }
@@ -106,6 +112,23 @@ export class Brokers implements AsyncDisposable {
     })
   }
 
+  /** It changes topics for the whole cluster. */
+  async askController<R extends Response>(request: KafkaRequest<R>): Promise<R> {
+    const { controller } = await this.askAny(metadata([]))
+    return await this.ask(controller, request)
+  }
+
+  /** Each of the cluster. */
+  async askAll<R extends Response>(request: KafkaRequest<R>): Promise<R[]> {
+    const { brokers } = await this.askAny(metadata([]))
+    return await Promise.all(brokers.map(({ id }) => this.ask(id, request)))
+  }
+
+  /** Of an answer of one of them; `needed`: the rights without which it is refused. */
+  refused(error: number, what: string, needed: readonly Right[], further: Refusal = {}): HostError {
+    return refused(error, what, { ...further, access: this.#access, needed })
+  }
+
   /** What the cluster knows of these topics now; a name that does not exist is absent. */
   async topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>> {
     const found = new Map<string, TopicMetadata>()
@@ -114,7 +137,9 @@ export class Brokers implements AsyncDisposable {
     for (const topic of topics) {
       if (topic.error === kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION) this.#topics.delete(topic.name)
       else if (topic.error !== kafkaErrors.NONE && !isMoved(topic.error)) {
-        throw refused(topic.error, `the topic ${topic.name}`)
+        throw this.refused(topic.error, `the topic ${topic.name}`, [
+          right.topic('Describe', topic.name),
+        ])
       } else {
         this.#topics.set(topic.name, topic)
         found.set(topic.name, topic)
@@ -204,7 +229,11 @@ export class Brokers implements AsyncDisposable {
     const known = this.#coordinators.get(`${type} ${key}`)
     if (known !== undefined) return known
     const { error, broker } = await this.askAny(findCoordinator(type, key))
-    if (error !== kafkaErrors.NONE) throw refused(error, `the coordinator of ${type} ${key}`)
+    if (error !== kafkaErrors.NONE) {
+      // Describe would do for the question, but not for what it is asked for.
+      const needed = type === 'group' ? right.group('Read', key) : right.transactions(key)
+      throw this.refused(error, `the coordinator of ${type} ${key}`, [needed])
+    }
     this.#coordinators.set(`${type} ${key}`, broker)
     return broker
   }
@@ -262,13 +291,17 @@ export class Brokers implements AsyncDisposable {
       await this.#connecting
     } catch (thrown) {
       this.#connecting = undefined
-      throw asBrokerError(thrown)
+      throw thrown
     }
   }
 
   async #connect(): Promise<void> {
-    await this.#cluster.connect()
-    await this.#cluster.refreshMetadata()
+    try {
+      await this.#cluster.connect()
+      await this.#cluster.refreshMetadata()
+    } catch (thrown) {
+      throw await explained(thrown, this.#access)
+    }
   }
 
   async #link(node: number): Promise<Link> {
@@ -301,9 +334,3 @@ export class Brokers implements AsyncDisposable {
 }
 
 const closed = (): HostError => brokerUnavailable(new Error('its log is closed'))
-
-/** kafkajs tells by their names what its errors are; all that is not one of them is a defect, and stays what it is. */
-function asBrokerError(thrown: unknown): unknown {
-  const isKafkas = thrown instanceof Error && thrown.name.startsWith('KafkaJS')
-  return isKafkas ? brokerUnavailable(thrown) : thrown
-}

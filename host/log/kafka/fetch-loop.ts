@@ -4,8 +4,9 @@ import { keyOf } from '../log.js'
 import type { Brokers } from './brokers.js'
 import { isPassing, kafkaErrorName, kafkaErrors } from './error-codes.js'
 import { type Fetch, leastBytes, planFetch } from './fetch-plan.js'
-import { batchDamaged, brokerUnavailable, refused } from './problems.js'
+import { batchDamaged, brokerUnavailable } from './problems.js'
 import { type Fetched, type FetchedPartitions, fetchRecords } from './requests/fetch.js'
+import { right } from './rights.js'
 import { type KafkaSeat, tellAfterMs } from './seat.js'
 import { SeatFinder } from './seat-finder.js'
 
@@ -196,7 +197,7 @@ export class FetchLoop {
     else if (mayPass(error)) {
       this.#brokers.forgetTopic(topic)
       this.#failed(seat, retried(what, error), since)
-    } else seat.fail(refused(error, what))
+    } else seat.fail(this.#brokers.refused(error, what, [right.topic('Read', topic)]))
     return 'rest'
   }
 

@@ -26,14 +26,17 @@ import { committedPositions } from './positions.js'
 import type { KafkaSeat } from './seat.js'
 import { connectionTo, type KafkaSettings } from './settings.js'
 import { KafkaSource } from './source.js'
+import { checkTls } from './tls.js'
 import { KafkaTopics } from './topics.js'
 import { openKafkaWriter } from './writer.js'
 
 const readBytes = 1024 * 1024
 
-/** In the main thread. Nothing is asked of the cluster before something is asked of the log. */
-export const openKafkaLog = (settings: KafkaSettings): Log =>
-  new KafkaLog(settings, new OwnMembers())
+/** In the main thread. Nothing is asked of the cluster before something is asked of the log. Throws BAD_CONFIG. */
+export function openKafkaLog(settings: KafkaSettings): Log {
+  if (settings.ssl !== undefined) checkTls(settings.ssl)
+  return new KafkaLog(settings, new OwnMembers())
+}
 
 /** In another thread of the process, from what `share()` returned. */
 export function attachKafkaLog(description: LogDescription): Log {
@@ -59,9 +62,9 @@ class KafkaLog implements Log {
     this.#settings = settings
     this.#members = members
     this.#kafka = connectionTo(settings)
-    this.#control = new Brokers(this.#kafka)
-    this.#writing = new Brokers(this.#kafka)
-    this.#topics = new KafkaTopics(this.#control, this.#kafka.admin(), settings)
+    this.#control = new Brokers(this.#kafka, this.#settings)
+    this.#writing = new Brokers(this.#kafka, this.#settings)
+    this.#topics = new KafkaTopics(this.#control, settings)
     this.#appender = new KafkaAppender(this.#writing, { clientId, settings: write })
   }
 
@@ -105,7 +108,9 @@ class KafkaLog implements Log {
   reader(options: { readonly maxBytes?: number } = {}): LogReader {
     this.#check()
     const maxBytes = options.maxBytes ?? readBytes
-    const source = new KafkaSource(new Brokers(this.#kafka), () => this.#check(), { maxBytes })
+    const source = new KafkaSource(new Brokers(this.#kafka, this.#settings), () => this.#check(), {
+      maxBytes,
+    })
     const reader = new AssignedReader(source, maxBytes, (gone) => this.#readers.delete(gone))
     this.#readers.add(reader)
     return reader
@@ -134,7 +139,7 @@ class KafkaLog implements Log {
         ...options,
         members,
         // A request to join waits for all others, and holds up what is sent after it on its connection.
-        brokers: new Brokers(this.#kafka),
+        brokers: new Brokers(this.#kafka, this.#settings),
         times: this.#settings.group,
         describe: (names) => this.#topics.describe(names),
       })
@@ -159,7 +164,6 @@ class KafkaLog implements Log {
     for (const reader of [...this.#readers]) await reader[Symbol.asyncDispose]()
     await this.#appender[Symbol.asyncDispose]()
     this.#members.close()
-    await this.#topics[Symbol.asyncDispose]()
     await this.#control[Symbol.asyncDispose]()
     await this.#writing[Symbol.asyncDispose]()
   }

@@ -15,11 +15,11 @@ import {
   unpackShare,
 } from './group-data.js'
 import type { OwnMembers } from './members.js'
-import { refused } from './problems.js'
 import type { KafkaRequest, Response } from './request.js'
 import { type JoinedGroup, joinGroup, leaveGroup, syncGroup } from './requests/group.js'
 import { heartbeat } from './requests/heartbeat.js'
 import type { GroupMember } from './requests/transaction.js'
+import { right } from './rights.js'
 
 export interface GroupTimes {
   /** Without a heartbeat for so long the group takes it for dead. */
@@ -267,6 +267,7 @@ class KafkaMember implements Membership {
   }
 
   #refused(error: number): HostError {
-    return refused(error, `the group ${this.#options.group}`)
+    const { brokers, group } = this.#options
+    return brokers.refused(error, `the group ${group}`, [right.group('Read', group)])
   }
 }

@@ -2,9 +2,13 @@
 import type { Position } from '../log.js'
 import type { Brokers } from './brokers.js'
 import { kafkaErrors } from './error-codes.js'
-import { refused } from './problems.js'
 import { metadata } from './requests/metadata.js'
-import { type CommittedPosition, offsetFetch } from './requests/offset-fetch.js'
+import {
+  type CommittedPosition,
+  type CommittedPositions,
+  offsetFetch,
+} from './requests/offset-fetch.js'
+import { right } from './rights.js'
 
 /**
  * Kafka forgets the positions of a topic that is removed, but some time later. Each is committed with the id of its topic as metadata,
@@ -23,6 +27,19 @@ export function presentPositions(
     .map(({ topic, partition, offset }) => ({ topic, partition, offset }))
 }
 
+/** A position that is not told is not one that was never committed. */
+export function checkPositions(
+  brokers: Brokers,
+  group: string,
+  { error, positions }: Pick<CommittedPositions, 'error' | 'positions'>,
+): readonly CommittedPosition[] {
+  const what = `the positions of the group ${group}`
+  if (error !== kafkaErrors.NONE) throw brokers.refused(error, what, [right.group('Read', group)])
+  const failed = positions.find((one) => one.error !== kafkaErrors.NONE)
+  if (failed === undefined) return positions
+  throw brokers.refused(failed.error, what, [right.topic('Describe', failed.topic)])
+}
+
 /** Of all partitions, once no transaction that moves them is open. */
 export async function committedPositions(
   brokers: Brokers,
@@ -33,11 +50,9 @@ export async function committedPositions(
   const all = topics.flatMap(({ name, partitions }) =>
     partitions.map(({ partition }) => ({ topic: name, partition })),
   )
-  const { positions } = await brokers.patiently(async () => {
+  const positions = await brokers.patiently(async () => {
     const answer = await brokers.askCoordinator('group', group, offsetFetch(group, all))
-    const failed = [answer, ...answer.positions].find(({ error }) => error !== kafkaErrors.NONE)
-    if (failed !== undefined) throw refused(failed.error, `the positions of the group ${group}`)
-    return answer
+    return checkPositions(brokers, group, answer)
   })
   return presentPositions(positions, new Map(topics.map(({ name, id }) => [name, id])))
 }

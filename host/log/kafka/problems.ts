@@ -2,7 +2,8 @@
 import { HostError } from '../../errors.js'
 import { partitionKey, type TopicPartition, type TopicSpec } from '../log.js'
 import { isPassing, kafkaErrorName } from './error-codes.js'
-import type { KafkaSettings } from './settings.js'
+import { howToGrant, missingRight, type Right } from './rights.js'
+import type { KafkaAccess, KafkaSettings } from './settings.js'
 
 /** `offset`: from where on nothing could be read. */
 export function batchDamaged(
@@ -69,8 +70,21 @@ export const brokerUnavailable = (cause: unknown): HostError =>
     { cause },
   )
 
+export interface Refusal {
+  readonly access?: KafkaAccess | undefined
+  /** The rights that are needed for it. */
+  readonly needed?: readonly Right[]
+  /** What the broker has said besides. */
+  readonly message?: string | null
+  readonly at?: TopicPartition
+}
+
 /** What a broker answered. */
-export function refused(error: number, what: string): HostError {
+export function refused(
+  error: number,
+  what: string,
+  { access, needed = [], message = null, at }: Refusal = {},
+): HostError {
   const name = kafkaErrorName(error)
   if (isPassing(error)) {
     return new HostError(
@@ -78,11 +92,31 @@ export function refused(error: number, what: string): HostError {
       `Kafka is not ready for ${what} (${name}): it is tried again`,
     )
   }
+  const missing = missingRight(error, needed)
+  const topic = missing?.resource === 'topic' ? { stream: missing.name } : {}
+  const where = at === undefined ? topic : { stream: at.topic, partition: at.partition }
+  if (missing === undefined) {
+    const said = message === null ? name : `${name}, ${message}`
+    return new HostError(
+      'BROKER_REFUSED',
+      `Kafka refuses ${what} (${said}): see what the name says, and the rights of this client`,
+      where,
+    )
+  }
   return new HostError(
     'BROKER_REFUSED',
-    `Kafka refuses ${what} (${name}): see what the name says, and the rights of this client`,
+    `Kafka refuses ${what} (${name}): ${howToGrant(missing, access)} (docs/kafka.md has all that a host needs)`,
+    where,
   )
 }
+
+/** Its members would go on with positions that are forgotten. */
+export const groupInUse = (group: string): HostError =>
+  new HostError(
+    'BROKER_REFUSED',
+    `Kafka does not remove the group ${group} (NON_EMPTY_GROUP): it has members; stop the hosts that run it, or wait until the session of ` +
+      'one that was killed is over',
+  )
 
 /** The host may not make it. */
 export function topicMissing(

@@ -104,7 +104,7 @@ export async function produceAll(
     if (isSequenceError(error) || endsTransaction.includes(error)) {
       return { kind: 'failed', cause: brokerUnavailable(refused(error, lane.key)) }
     }
-    return { kind: 'failed', cause: refusedBatch(lane, error, message) }
+    return { kind: 'failed', cause: refusedBatch(brokers, lane, error, message) }
   }
 
   /** One broker's, up to five requests at once, a batch of each partition in each. */

@@ -4,8 +4,9 @@ import { keyOf } from '../log.js'
 import { outOfRange } from '../problems.js'
 import type { Brokers } from './brokers.js'
 import { kafkaErrors } from './error-codes.js'
-import { brokerUnavailable, refused, topicReplaced } from './problems.js'
+import { brokerUnavailable, topicReplaced } from './problems.js'
 import { listOffsets, offsetAt } from './requests/list-offsets.js'
+import { right } from './rights.js'
 import type { KafkaSeat } from './seat.js'
 
 /** A broker that starts does not know every topic at once. */
@@ -59,7 +60,8 @@ export class SeatFinder {
     const asked = [{ topic, partition, time }]
     const [found] = await this.#brokers.askLeaders(asked, listOffsets)
     if (found?.error === kafkaErrors.NONE) return found.offset
-    throw refused(found?.error ?? kafkaErrors.UNKNOWN_SERVER_ERROR, keyOf(seat))
+    const error = found?.error ?? kafkaErrors.UNKNOWN_SERVER_ERROR
+    throw this.#brokers.refused(error, keyOf(seat), [right.topic('Describe', topic)])
   }
 
   #isToWait(seat: KafkaSeat, thrown: unknown): boolean {

@@ -1,6 +1,8 @@
 // How the Kafka log reaches its cluster and what it makes there: plain, so that it crosses threads.
-import { Kafka, type LogEntry, logLevel, type SASLOptions } from 'kafkajs'
+import { Kafka, type LogEntry, logLevel } from 'kafkajs'
 import type { GroupTimes } from './membership.js'
+import { mechanismOf, type SaslSettings } from './sasl.js'
+import type { TlsSettings } from './tls.js'
 import type { KafkaWriteSettings } from './write-settings.js'
 
 export interface KafkaSettings {
@@ -8,20 +10,10 @@ export interface KafkaSettings {
   readonly brokers: readonly string[]
   /** Names this host to the brokers, in their quotas and logs. */
   readonly clientId: string
-  /** Absent: without TLS. In PEM. */
-  readonly ssl?: {
-    readonly ca?: string
-    readonly cert?: string
-    readonly key?: string
-    readonly passphrase?: string
-    readonly rejectUnauthorized?: boolean
-    readonly servername?: string
-  }
-  readonly sasl?: {
-    readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
-    readonly username: string
-    readonly password: string
-  }
+  /** Absent: without TLS. */
+  readonly ssl?: TlsSettings
+  /** Absent: as nobody. */
+  readonly sasl?: SaslSettings
   /** Whether topics that are missing are made. */
   readonly createTopics: boolean
   /** Copies of each partition of a topic that is made; -1: as the brokers have it. */
@@ -35,6 +27,9 @@ export interface KafkaSettings {
   readonly write: KafkaWriteSettings
 }
 
+/** How its brokers are reached, and as whom. */
+export type KafkaAccess = Pick<KafkaSettings, 'brokers' | 'ssl' | 'sasl' | 'connectionTimeoutMs'>
+
 /** kafkajs' own trials are few: who asks knows better how long to go on. */
 const retry = { initialRetryTime: 50, maxRetryTime: 300, retries: 2 }
 
@@ -44,7 +39,7 @@ export function connectionTo(settings: KafkaSettings, onLog?: (entry: LogEntry) 
     brokers: [...brokers],
     clientId,
     ...(ssl === undefined ? {} : { ssl }),
-    ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),
+    ...(sasl === undefined ? {} : { sasl: mechanismOf(sasl) }),
     connectionTimeout: connectionTimeoutMs,
     enforceRequestTimeout: true,
     retry,
@@ -52,20 +47,4 @@ export function connectionTo(settings: KafkaSettings, onLog?: (entry: LogEntry) 
     logLevel: onLog === undefined ? logLevel.NOTHING : logLevel.INFO,
     ...(onLog === undefined ? {} : { logCreator: () => onLog }),
   })
-}
-
-function saslOf({
-  mechanism,
-  username,
-  password,
-}: NonNullable<KafkaSettings['sasl']>): SASLOptions {
-  // Each by itself: kafkajs' type wants one mechanism, not one of three.
-  switch (mechanism) {
-    case 'plain':
-      return { mechanism, username, password }
-    case 'scram-sha-256':
-      return { mechanism, username, password }
-    case 'scram-sha-512':
-      return { mechanism, username, password }
-  }
 }

@@ -1,32 +1,33 @@
 // Topics as the cluster has them: described, made and removed.
-import type { Admin } from 'kafkajs'
 import { HostError } from '../../errors.js'
 import type { Position, TopicInfo, TopicKind, TopicPartition, TopicSpec } from '../log.js'
 import { keyOf, partitionKey } from '../log.js'
 import { checkSpec, topicMismatch, unknownTopic } from '../problems.js'
 import type { Brokers } from './brokers.js'
 import { kafkaErrors } from './error-codes.js'
-import { brokerUnavailable, refused, topicMissing } from './problems.js'
+import { brokerUnavailable, groupInUse, topicMissing } from './problems.js'
+import { createTopics } from './requests/create-topics.js'
+import { deleteTopics } from './requests/delete-topics.js'
+import { describeTopicSetting } from './requests/describe-configs.js'
+import { deleteGroup, listGroups } from './requests/groups.js'
 import { listOffsets, type OffsetAtTime, offsetAt, type TimeOf } from './requests/list-offsets.js'
 import type { TopicMetadata } from './requests/metadata.js'
 import { offsetFetch } from './requests/offset-fetch.js'
 import { offsetForLeaderEpoch } from './requests/offset-for-leader-epoch.js'
+import { right } from './rights.js'
 import type { KafkaSettings } from './settings.js'
 
-/** kafkajs' enumeration of them is not among what it exports to modules. */
-const topicResource = 2
+/** What the controller may take to make or remove topics; then it is looked at what has come of it. */
+const controllerMs = 10_000
 
-export class KafkaTopics implements AsyncDisposable {
+export class KafkaTopics {
   readonly #brokers: Brokers
-  readonly #admin: Admin
   readonly #settings: KafkaSettings
   /** By the topic's id: a topic keeps its kind. */
   readonly #kinds = new Map<string, TopicKind>()
-  #connecting: Promise<void> | undefined
 
-  constructor(brokers: Brokers, admin: Admin, settings: KafkaSettings) {
+  constructor(brokers: Brokers, settings: KafkaSettings) {
     this.#brokers = brokers
-    this.#admin = admin
     this.#settings = settings
   }
 
@@ -62,7 +63,7 @@ export class KafkaTopics implements AsyncDisposable {
     const asked = [{ topic, partition, leaderEpoch }]
     const [found] = await this.#brokers.askLeaders(asked, offsetForLeaderEpoch)
     if (found === undefined) throw unknownTopic(topic, partition)
-    if (found.error !== kafkaErrors.NONE) throw refused(found.error, keyOf(found))
+    if (found.error !== kafkaErrors.NONE) throw this.#refused(found)
     if (found.end >= 0) return { leaderEpoch: found.leaderEpoch, end: found.end }
     // Of an epoch that is not yet Kafka says nothing: then it is the present one, which ends where the log does.
     const now = (await this.describe([topic])).get(topic)?.partitions[partition]
@@ -80,19 +81,7 @@ export class KafkaTopics implements AsyncDisposable {
     if (!this.#settings.createTopics && first !== undefined) {
       throw topicMissing(first, this.#settings, this.#entries(first))
     }
-    await this.#brokers.patiently(async () => {
-      await this.#asAdmin(async (admin) => {
-        await admin.createTopics({
-          waitForLeaders: false,
-          topics: missing.map((spec) => ({
-            topic: spec.name,
-            numPartitions: spec.partitions,
-            replicationFactor: spec.replication ?? this.#settings.replication,
-            configEntries: this.#entries(spec),
-          })),
-        })
-      })
-    })
+    await this.#make(missing)
     // Another host may have made them at the same time, otherwise; and a broker knows of them a little later.
     await this.#brokers.patiently(async () => {
       const [left] = await this.#missing(missing)
@@ -108,16 +97,9 @@ export class KafkaTopics implements AsyncDisposable {
   /** One after another: Kafka has no way to remove several at once. Groups first, so that what is left is a group that begins anew. */
   async remove(names: readonly string[], groups: readonly string[]): Promise<void> {
     const found = await this.#brokers.topics(names)
-    const known = await this.#asAdmin(async (admin) => {
-      const all = (await admin.listGroups()).groups.map(({ groupId }) => groupId)
-      const named = groups.filter((group) => all.includes(group))
-      if (named.length > 0) await admin.deleteGroups(named)
-      return all.filter((group) => !named.includes(group))
-    })
-    const readers = await this.#groupsIn(found, known)
-    await this.#asAdmin(async (admin) => {
-      if (found.size > 0) await admin.deleteTopics({ topics: [...found.keys()] })
-    })
+    for (const group of groups) await this.#removeGroup(group)
+    const readers = await this.#groupsIn(found, await this.#groups())
+    await this.#removeTopics([...found.values()])
     await this.#brokers.patiently(async () => {
       const [left] = [...(await this.#brokers.topics([...found.keys()])).values()].filter(
         ({ name, id }) => found.get(name)?.id === id,
@@ -140,20 +122,77 @@ export class KafkaTopics implements AsyncDisposable {
     const within: string[] = []
     if (topics.size === 0) return within
     for (const group of groups) {
-      const { positions } = await this.#brokers.askCoordinator(
-        'group',
-        group,
-        offsetFetch(group, null),
-      )
+      const positions = await this.#positionsOf(group)
       if (positions.some(({ topic, offset }) => topics.has(topic) && offset >= 0))
         within.push(group)
     }
     return within
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#connecting?.catch(() => {})
-    await this.#admin.disconnect()
+  /** None of another's group, of which this host may know and no more. */
+  async #positionsOf(group: string): Promise<readonly Position[]> {
+    try {
+      const request = offsetFetch(group, null)
+      return (await this.#brokers.askCoordinator('group', group, request)).positions
+    } catch (thrown) {
+      if (thrown instanceof HostError && thrown.code === 'BROKER_REFUSED') return []
+      throw thrown
+    }
+  }
+
+  /** Those that this host may know of. */
+  async #groups(): Promise<string[]> {
+    return await this.#brokers.patiently(async () => {
+      const answers = await this.#brokers.askAll(listGroups())
+      for (const { error } of answers) {
+        if (error !== kafkaErrors.NONE) throw this.#brokers.refused(error, 'to list groups', [])
+      }
+      return answers.flatMap(({ groups }) => groups)
+    })
+  }
+
+  async #removeGroup(group: string): Promise<void> {
+    await this.#brokers.patiently(async () => {
+      const { error } = await this.#brokers.askCoordinator('group', group, deleteGroup(group))
+      if (error === kafkaErrors.NONE || error === kafkaErrors.GROUP_ID_NOT_FOUND) return
+      if (error === kafkaErrors.NON_EMPTY_GROUP) throw groupInUse(group)
+      throw this.#brokers.refused(error, `to remove the group ${group}`, [
+        right.group('Delete', group),
+      ])
+    })
+  }
+
+  async #make(specs: readonly TopicSpec[]): Promise<void> {
+    const wanted = specs.map((spec) => ({
+      name: spec.name,
+      partitions: spec.partitions,
+      replication: spec.replication ?? this.#settings.replication,
+      entries: this.#entries(spec),
+    }))
+    await this.#brokers.patiently(async () => {
+      const request = createTopics(wanted, controllerMs)
+      const { topics } = await this.#brokers.askController(request)
+      for (const { name, error, message } of topics) {
+        // By another host at the same time: what it made is looked at afterwards.
+        if (error === kafkaErrors.NONE || error === kafkaErrors.TOPIC_ALREADY_EXISTS) continue
+        const needed = [right.topic('Create', name)]
+        throw this.#brokers.refused(error, `to make the topic ${name}`, needed, { message })
+      }
+    })
+  }
+
+  async #removeTopics(topics: readonly TopicMetadata[]): Promise<void> {
+    const names = new Map(topics.map(({ name, id }) => [id, name]))
+    if (names.size === 0) return
+    await this.#brokers.patiently(async () => {
+      const request = deleteTopics([...names.keys()], controllerMs)
+      for (const { id, error, message } of (await this.#brokers.askController(request)).topics) {
+        if (error === kafkaErrors.NONE || error === kafkaErrors.UNKNOWN_TOPIC_ID) continue
+        const name = names.get(id) ?? id
+        const needed = [right.topic('Delete', name)]
+        throw this.#brokers.refused(error, `to remove the topic ${name}`, needed, { message })
+      }
+    })
   }
 
   async #describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>> {
@@ -181,30 +220,28 @@ export class KafkaTopics implements AsyncDisposable {
 
   async #offsets(asked: readonly TimeOf[]): Promise<ReadonlyMap<string, OffsetAtTime>> {
     const found = await this.#brokers.askLeaders(asked, listOffsets)
-    for (const one of found)
-      if (one.error !== kafkaErrors.NONE) throw refused(one.error, keyOf(one))
+    for (const one of found) if (one.error !== kafkaErrors.NONE) throw this.#refused(one)
     return new Map(found.map((one) => [keyOf(one), one]))
   }
 
   async #kindsOf(topics: readonly TopicMetadata[]): Promise<ReadonlyMap<string, TopicKind>> {
     const unknown = topics.filter(({ id }) => !this.#kinds.has(id))
     if (unknown.length > 0) {
-      const { resources } = await this.#asAdmin((admin) =>
-        admin.describeConfigs({
-          includeSynonyms: false,
-          resources: unknown.map(({ name }) => ({
-            type: topicResource,
-            name,
-            configNames: ['cleanup.policy'],
-          })),
-        }),
-      )
+      const names = unknown.map(({ name }) => name)
+      const settings = await this.#brokers.askAny(describeTopicSetting('cleanup.policy', names))
       const ids = new Map(unknown.map(({ name, id }) => [name, id]))
-      for (const { resourceName, configEntries } of resources) {
-        const id = ids.get(resourceName)
-        const policy = configEntries.find(({ configName }) => configName === 'cleanup.policy')
-        if (id === undefined || policy === undefined) continue
-        this.#kinds.set(id, policy.configValue.includes('compact') ? 'table' : 'stream')
+      for (const { topic, error, message, value } of settings.topics) {
+        // It went meanwhile.
+        if (error === kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION) continue
+        if (error !== kafkaErrors.NONE) {
+          const needed = [right.topic('DescribeConfigs', topic)]
+          throw this.#brokers.refused(error, `the settings of the topic ${topic}`, needed, {
+            message,
+          })
+        }
+        const id = ids.get(topic)
+        if (id === undefined || value === undefined) continue
+        this.#kinds.set(id, value.includes('compact') ? 'table' : 'stream')
       }
     }
     return this.#kinds
@@ -243,17 +280,8 @@ export class KafkaTopics implements AsyncDisposable {
         ]
   }
 
-  async #asAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
-    this.#connecting ??= this.#admin.connect()
-    try {
-      await this.#connecting
-      return await work(this.#admin)
-    } catch (thrown) {
-      if (thrown instanceof Error && thrown.name === 'KafkaJSConnectionError') {
-        this.#connecting = undefined
-      }
-      throw ofAdmin(thrown)
-    }
+  #refused(one: TopicPartition & { readonly error: number }): HostError {
+    return this.#brokers.refused(one.error, keyOf(one), [right.topic('Describe', one.topic)])
   }
 }
 
@@ -261,13 +289,3 @@ const partitionsOf = (topics: readonly TopicMetadata[], time: number): TimeOf[] 
   topics.flatMap(({ name, partitions }) =>
     partitions.map(({ partition }) => ({ topic: name, partition, time })),
   )
-
-/** kafkajs' errors have Kafka's name for it as their type. */
-function ofAdmin(thrown: unknown): unknown {
-  if (!(thrown instanceof Error) || !thrown.name.startsWith('KafkaJS')) return thrown
-  if ('code' in thrown && typeof thrown.code === 'number') {
-    // Made, or removed, by another host at the same time: the look afterwards tells.
-    return refused(thrown.code, 'what was asked of its topics and groups')
-  }
-  return brokerUnavailable(thrown)
-}

@@ -19,6 +19,7 @@ import {
   type TransactionalProducer,
   txnOffsetCommit,
 } from './requests/transaction.js'
+import { type Right, right } from './rights.js'
 import { type Trouble, troubleOf } from './trouble.js'
 
 /** Positions of a group that move with it. */
@@ -58,7 +59,12 @@ export class TransactionSteps {
         for (const lane of lanes) await deadline.bound(this.#brokers.leader(lane))
       },
     )
-    return toTrouble(worstOf(partitions), 'to add partitions to a transaction')
+    const error = worstOf(partitions)
+    const [refusing] = partitions.filter((one) => one.error === error)
+    return this.trouble(error, 'to add partitions to a transaction', [
+      right.topic('Write', refusing?.topic ?? ''),
+      right.transactions(producer.transactionalId),
+    ])
   }
 
   async addOffsets(
@@ -77,7 +83,10 @@ export class TransactionSteps {
       },
       deadline,
     )
-    return toTrouble(error, `to add the positions of ${group} to a transaction`)
+    return this.trouble(error, `to add the positions of ${group} to a transaction`, [
+      right.group('Read', group),
+      right.transactions(producer.transactionalId),
+    ])
   }
 
   async move(
@@ -107,7 +116,12 @@ export class TransactionSteps {
     if (gone !== undefined && gone.error === error) {
       return { kind: 'unknown', cause: unknownTopic(gone.topic, gone.partition) }
     }
-    return toTrouble(error, `to move positions of ${member.group}`)
+    const [refusing] = partitions.filter((one) => one.error === error)
+    return this.trouble(error, `to move positions of ${member.group}`, [
+      right.topic('Read', refusing?.topic ?? ''),
+      right.group('Read', member.group),
+      right.transactions(producer.transactionalId),
+    ])
   }
 
   /** What the broker answers; `lost` may throw. */
@@ -146,7 +160,10 @@ export class TransactionSteps {
       deadline,
     )
   }
-}
 
-export const toTrouble = (error: number, what: string): Trouble | undefined =>
-  error === kafkaErrors.NONE ? undefined : troubleOf(error, what)
+  /** Undefined for no error. `needed`: the rights without which it is refused. */
+  trouble(error: number, what: string, needed: readonly Right[]): Trouble | undefined {
+    if (error === kafkaErrors.NONE) return undefined
+    return troubleOf(error, this.#brokers.refused(error, what, needed))
+  }
+}

@@ -10,7 +10,8 @@ import { brokerUnavailable, refused } from './problems.js'
 import { produceAll } from './producing.js'
 import type { Producer } from './requests/init-producer-id.js'
 import type { TransactionalProducer } from './requests/transaction.js'
-import { type Move, TransactionSteps, toTrouble } from './transaction-steps.js'
+import { right } from './rights.js'
+import { type Move, TransactionSteps } from './transaction-steps.js'
 import { asError, isFence, isUnavailable, type Trouble } from './trouble.js'
 import type { KafkaWriteSettings } from './write-settings.js'
 
@@ -72,7 +73,9 @@ export class Transactor {
     const transactor = new Transactor(brokers, settings, unborn)
     const error = await transactor.#initialize(undefined, deadline)
     if (error !== kafkaErrors.NONE) {
-      throw refused(error, `a producer with the transactional id ${transactionalId}`)
+      throw brokers.refused(error, `a producer with the transactional id ${transactionalId}`, [
+        right.transactions(transactionalId),
+      ])
     }
     return transactor
   }
@@ -185,7 +188,10 @@ export class Transactor {
     this.#wasCommitSent = true
     try {
       const error = await this.#steps.end(producer, true, lost, deadline)
-      return toTrouble(error, `to commit a transaction of ${producer.transactionalId}`)
+      const { transactionalId } = producer
+      return this.#steps.trouble(error, `to commit a transaction of ${transactionalId}`, [
+        right.transactions(transactionalId),
+      ])
     } catch (thrown) {
       return { kind: wasLost ? 'undecided' : 'failed', cause: asError(thrown) }
     }
@@ -219,9 +225,11 @@ export class Transactor {
       (aborted === kafkaErrors.INVALID_TXN_STATE && !this.#wasCommitSent)
     const error = isOver ? await this.#initialize(this.#producer, deadline) : aborted
     if (error === kafkaErrors.NONE) return 'undone'
-    const cause = refused(
+    const { transactionalId } = this.#producer
+    const cause = this.#brokers.refused(
       error,
-      `to go on after a transaction of ${this.#producer.transactionalId}`,
+      `to go on after a transaction of ${transactionalId}`,
+      [right.transactions(transactionalId)],
     )
     return { kind: 'unknown', cause: brokerUnavailable(cause) }
   }

@@ -1,8 +1,10 @@
 // Why a transaction cannot be committed, and what follows from it.
 import { HostError } from '../../errors.js'
 import { partitionKey, type TopicPartition } from '../log.js'
-import { isExpelled, isPassing, kafkaErrorName, kafkaErrors } from './error-codes.js'
-import { brokerUnavailable, refused } from './problems.js'
+import type { Brokers } from './brokers.js'
+import { isExpelled, isPassing, kafkaErrors } from './error-codes.js'
+import { brokerUnavailable } from './problems.js'
+import { right } from './rights.js'
 
 export type Trouble =
   /** It is aborted; the cause tells whether trying again is of use. */
@@ -27,9 +29,8 @@ export const isUnavailable = (thrown: unknown): boolean =>
 export const isFence = (error: number): boolean =>
   error === kafkaErrors.INVALID_PRODUCER_EPOCH || error === kafkaErrors.PRODUCER_FENCED
 
-/** What a coordinator answers that does not pass by itself. */
-export function troubleOf(error: number, what: string): Trouble {
-  const cause = refused(error, what)
+/** What a coordinator answers that does not pass by itself; `cause` is how that is said. */
+export function troubleOf(error: number, cause: HostError): Trouble {
   if (isFence(error)) return { kind: 'fenced', cause }
   if (isExpelled(error)) return { kind: 'expelled', cause }
   switch (error) {
@@ -67,16 +68,15 @@ export function tooLargeForTopic({ topic, partition }: TopicPartition, bytes: nu
 }
 
 /** What the broker says of a batch that it will never take. */
-export function refusedBatch(
+export const refusedBatch = (
+  brokers: Brokers,
   { topic, partition }: TopicPartition,
   error: number,
   message: string | null,
-): HostError {
-  const said = message === null ? '' : `, ${message}`
-  return new HostError(
-    'BROKER_REFUSED',
-    `Kafka refuses records for ${partitionKey(topic, partition)} (${kafkaErrorName(error)}${said}): see what the name says, ` +
-      'and the rights of this client',
-    { stream: topic, partition },
+): HostError =>
+  brokers.refused(
+    error,
+    `records for ${partitionKey(topic, partition)}`,
+    [right.topic('Write', topic)],
+    { message, at: { topic, partition } },
   )
-}

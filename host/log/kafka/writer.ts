@@ -7,11 +7,11 @@ import type { Brokers } from './brokers.js'
 import { Coordinators, worstOf } from './coordinators.js'
 import { Deadline } from './deadline.js'
 import { isExpelled, kafkaErrors } from './error-codes.js'
-import { presentPositions } from './positions.js'
-import { refused } from './problems.js'
+import { checkPositions, presentPositions } from './positions.js'
 import { heartbeat } from './requests/heartbeat.js'
 import { type CommittedPosition, offsetFetch } from './requests/offset-fetch.js'
 import type { GroupMember, PositionToCommit } from './requests/transaction.js'
+import { right } from './rights.js'
 import { type Transaction, Transactor } from './transactor.js'
 import { asError, type Trouble } from './trouble.js'
 import { type KafkaWriteSettings, kafkaWriteSettings } from './write-settings.js'
@@ -75,7 +75,9 @@ async function checkMember(
     deadline,
   )
   if (error === kafkaErrors.NONE || error === kafkaErrors.REBALANCE_IN_PROGRESS) return
-  const cause = refused(error, `the member ${member.member} of ${member.group}`)
+  const cause = brokers.refused(error, `the member ${member.member} of ${member.group}`, [
+    right.group('Read', member.group),
+  ])
   if (!isExpelled(error)) throw cause
   throw new HostError(
     'FENCED',
@@ -108,8 +110,7 @@ async function committedPositions(
       },
       deadline,
     )
-    if (error !== kafkaErrors.NONE) throw refused(error, `the positions of ${group}`)
-    return positions
+    return checkPositions(brokers, group, { error, positions })
   }
   // By name first: among all of a group those are not named of which the very first is being decided.
   if (topics.length > 0) await ask(topics.map((topic) => ({ topic, partition })))

@@ -30,6 +30,8 @@ export interface BrokerAddress {
 export interface Metadata extends Response {
   readonly brokers: readonly BrokerAddress[]
   readonly clusterId: string | null
+  /** Whom to ask to make topics and to remove them. */
+  readonly controller: number
   /** A topic that does not exist is there with UNKNOWN_TOPIC_OR_PARTITION. */
   readonly topics: readonly TopicMetadata[]
 }
@@ -56,7 +58,7 @@ export const metadata = (names: readonly string[] | null): KafkaRequest<Metadata
       return broker
     })
     const clusterId = reader.string()
-    reader.int32() // controller
+    const controller = reader.int32()
     const topics = reader.array(() => {
       const topic = {
         error: reader.int16(),
@@ -82,6 +84,6 @@ export const metadata = (names: readonly string[] | null): KafkaRequest<Metadata
       return { ...topic, partitions: partitions.sort((a, b) => a.partition - b.partition) }
     })
     reader.tags()
-    return { throttleMs, brokers, clusterId, topics }
+    return { throttleMs, brokers, clusterId, controller, topics }
   },
 })
