@@ -12,6 +12,7 @@ const rooms = [
   { files: 'host/processor/**', forbidden: ['functions', 'http', 'testing'] },
   { files: 'host/functions/**', forbidden: ['http', 'testing'] },
   { files: 'host/http/**', forbidden: ['testing'] },
+  { files: 'host/move/**', forbidden: ['processor', 'functions', 'http', 'testing'] },
   // Of functions it needs what a definition says of itself: the rest builds, loads and watches files.
   { files: 'host/testing/**', forbidden: ['http', 'embedded'] },
 ]

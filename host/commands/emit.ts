@@ -7,7 +7,7 @@ import { emitLines, type LineProblem, type Lines } from './emit-lines.js'
 import { exitCodes, Interrupted } from './exit.js'
 import { count, type HostFlags, hostClient, hostOptions, several } from './option.js'
 import { grouped, writeJson, writeText } from './output.js'
-import { EmitProgress } from './progress.js'
+import { ProgressLine } from './progress-line.js'
 
 interface EmitFlags extends HostFlags {
   readonly delete?: boolean
@@ -128,8 +128,8 @@ async function emitMany(stream: string, flags: EmitFlags): Promise<number> {
   const source =
     file === undefined ? process.stdin : createReadStream(file, { highWaterMark: 1024 * 1024 })
   const found = file === undefined ? undefined : statSync(file)
-  const totalBytes = found?.isFile() ? found.size : undefined
-  const progress = new EmitProgress({ totalBytes, isShown: !flags.json && process.stderr.isTTY })
+  const total = found?.isFile() ? found.size : undefined
+  const progress = new ProgressLine({ total, isShown: !flags.json && process.stderr.isTTY })
   const refused = ({ line, code, message }: LineProblem) => {
     progress.print(
       flags.json

@@ -9,6 +9,12 @@ export function positionsHeader(positions: readonly Position[]): Header {
   return [headerName, Buffer.from(JSON.stringify(byTopic))]
 }
 
+/** For a copy of the record in a log where these offsets mean nothing. */
+export const withoutPositions = (headers: readonly Header[]): readonly Header[] =>
+  headers.some(([name]) => name === headerName)
+    ? headers.filter(([name]) => name !== headerName)
+    : headers
+
 /** Undefined: the record carries none, or what it carries is not ours. */
 export function readPositionsHeader(record: LogRecord): ReadonlyMap<string, number> | undefined {
   const header = record.headers.find(([name]) => name === headerName)

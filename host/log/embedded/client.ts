@@ -3,7 +3,6 @@ import type { MessagePort } from 'node:worker_threads'
 import { AssignedReader } from '../assigned-reader.js'
 import type {
   JoinOptions,
-  Log,
   LogReader,
   LogWriter,
   Membership,
@@ -18,6 +17,7 @@ import { checkSpec, logClosed, unknownTopic } from '../problems.js'
 import { joinAlone } from '../sole-member.js'
 import { Bell } from './bell.js'
 import { Connection } from './connection.js'
+import type { LogContents, OwnedLog } from './contents.js'
 import type { Database } from './database.js'
 import { type Description, describeLine } from './description.js'
 import { Directory } from './directory.js'
@@ -30,7 +30,7 @@ import { EmbeddedWriter } from './writer.js'
 
 const READ_BYTES = 1024 * 1024
 
-export class EmbeddedLog implements Log {
+export class EmbeddedLog implements OwnedLog {
   readonly #description: Description
   readonly #database: Database
   readonly #ends: SharedEnds
@@ -122,6 +122,11 @@ export class EmbeddedLog implements Log {
     )
     this.#readers.add(reader)
     return reader
+  }
+
+  async contents(): Promise<LogContents> {
+    this.#check()
+    return (await this.#ask({ kind: 'contents' }, 'contents')).contents
   }
 
   async openWriter(group: string, partition: number): Promise<LogWriter> {

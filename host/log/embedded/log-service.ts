@@ -131,6 +131,12 @@ export class LogService {
         answer({ kind: 'topics', topics: found.map((topic) => topics.row(topic)) })
         break
       }
+      case 'contents':
+        answer({
+          kind: 'contents',
+          contents: { topics: topics.specs(), groups: positions.groups(topics) },
+        })
+        break
       case 'ensure':
         this.#turn(answer, async () => this.#ensure(asked.specs))
         break

@@ -5,6 +5,7 @@ import { asHostError, fromPlainError, HostError } from '../../errors.js'
 import type { LevelMemory } from '../../leveldb/handle.js'
 import type { Log, LogDescription } from '../log.js'
 import { EmbeddedLog } from './client.js'
+import type { OwnedLog } from './contents.js'
 import { closeOwned, type Database, openHandle, openOwned } from './database.js'
 import { readDescription } from './description.js'
 import { defaultMaintenance, type MaintenanceSettings } from './maintenance-settings.js'
@@ -40,7 +41,7 @@ export interface EmbeddedLogOptions extends LevelMemory {
  * Opens the log for the process, in its main thread. Threads that opened it by `share()` have to close it before it is disposed of:
  * LevelDB's first handle has to go last.
  */
-export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Log> {
+export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<OwnedLog> {
   // Handles find each other by the literal path: two spellings would be two databases in one folder.
   const path = resolve(options.path)
   const ends = SharedEnds.create(options.maxPartitions ?? 16_384)

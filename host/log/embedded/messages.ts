@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { PlainError } from '../../errors.js'
 import type { TopicKind, TopicSpec } from '../log.js'
+import type { LogContents } from './contents.js'
 import type { MaintenanceSettings } from './maintenance-settings.js'
 
 /** A position by the topic's number. */
@@ -45,6 +46,7 @@ export type Question =
   | { readonly kind: 'open-writer'; readonly group: string; readonly partition: number }
   | { readonly kind: 'committed'; readonly group: string }
   | { readonly kind: 'topics'; readonly names: readonly string[] }
+  | { readonly kind: 'contents' }
   | { readonly kind: 'ensure'; readonly specs: readonly TopicSpec[] }
   | {
       readonly kind: 'remove'
@@ -71,6 +73,7 @@ export type Answer =
     }
   | { readonly kind: 'positions'; readonly positions: readonly NamedPosition[] }
   | { readonly kind: 'topics'; readonly topics: readonly TopicRow[] }
+  | { readonly kind: 'contents'; readonly contents: LogContents }
   | { readonly kind: 'epoch'; readonly leaderEpoch: number; readonly end: number }
   | { readonly kind: 'done' }
   | { readonly kind: 'error'; readonly error: PlainError }

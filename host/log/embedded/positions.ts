@@ -46,6 +46,10 @@ export class Positions {
     })
   }
 
+  groups(topics: Topics): string[] {
+    return [...this.#groups.keys()].filter((group) => this.of(group, topics).length > 0)
+  }
+
   writes(group: string, positions: readonly NumberedPosition[]): Operation[] {
     return positions.map(({ topic, partition, offset }) =>
       layout.put(layout.positionKey(group, topic, partition), layout.packOffset(offset)),

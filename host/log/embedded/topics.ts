@@ -84,6 +84,15 @@ export class Topics {
     return [...this.#byNumber.values()].flatMap(({ partitions }) => partitions)
   }
 
+  specs(): TopicSpec[] {
+    return [...this.#byName.values()].map(({ name, kind, retentionMs, partitions }) => ({
+      name,
+      kind,
+      partitions: partitions.length,
+      ...(retentionMs === undefined ? {} : { retentionMs }),
+    }))
+  }
+
   row({ name, number, id, kind, partitions }: Topic): TopicRow {
     return { name, number, id, kind, slots: partitions.map(({ slot }) => slot) }
   }

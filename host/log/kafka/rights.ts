@@ -11,6 +11,7 @@ export interface Right {
     | 'Write'
     | 'Create'
     | 'Delete'
+    | 'AlterConfigs'
     | 'Describe'
     | 'DescribeConfigs'
     | 'IdempotentWrite'

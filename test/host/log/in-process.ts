@@ -2,6 +2,7 @@
 import { MessageChannel } from 'node:worker_threads'
 import { EmbeddedLog } from '#host/log/embedded/client.js'
 import { compact } from '#host/log/embedded/compaction.js'
+import type { OwnedLog } from '#host/log/embedded/contents.js'
 import { closeOwned, type Database, openOwned } from '#host/log/embedded/database.js'
 import { DiskSpace } from '#host/log/embedded/disk-space.js'
 import { LogService } from '#host/log/embedded/log-service.js'
@@ -13,7 +14,6 @@ import { Positions } from '#host/log/embedded/positions.js'
 import { expire } from '#host/log/embedded/retention.js'
 import { SharedEnds } from '#host/log/embedded/shared-ends.js'
 import { type Partition, Topics } from '#host/log/embedded/topics.js'
-import type { Log } from '#host/log/log.js'
 
 export interface InProcessOptions {
   readonly path: string
@@ -26,7 +26,7 @@ export interface InProcessOptions {
 }
 
 export interface InProcessLog extends AsyncDisposable {
-  readonly log: Log
+  readonly log: OwnedLog
   readonly database: Database
   /** What has failed or was warned of. */
   readonly problems: unknown[]

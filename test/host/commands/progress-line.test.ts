@@ -1,6 +1,6 @@
 // The progress bar, as a terminal shows it.
 import t from 'tap'
-import { EmitProgress } from '#host/commands/progress.js'
+import { ProgressLine } from '#host/commands/progress-line.js'
 
 /** What a terminal of a few rows makes of the bytes; the cursor begins at the top. */
 function terminal(columns: number, rows = 24) {
@@ -52,7 +52,7 @@ function terminal(columns: number, rows = 24) {
 
 t.test('what is said while the bar is drawn stays on the screen, above the bar', (t) => {
   const screen = terminal(80)
-  const progress = new EmitProgress({ totalBytes: 100, isShown: true, screen })
+  const progress = new ProgressLine({ total: 100, isShown: true, screen })
   progress.moved(50, 5)
   progress.print('line 6 is refused')
   progress.print('line 7 is refused')
@@ -71,7 +71,7 @@ t.test('what is said while the bar is drawn stays on the screen, above the bar',
 
 t.test('it scrolls with the screen, and never wraps', (t) => {
   const screen = terminal(20, 4)
-  const progress = new EmitProgress({ totalBytes: 100, isShown: true, screen })
+  const progress = new ProgressLine({ total: 100, isShown: true, screen })
   for (let line = 1; line <= 9; line++) progress.print(`line ${line}`)
   t.same(screen.lines.slice(0, 3), ['line 7', 'line 8', 'line 9'])
   t.equal(screen.lines[3]?.length, 19)
@@ -82,7 +82,7 @@ t.test('it scrolls with the screen, and never wraps', (t) => {
 t.test('speed and time left are of the last seconds, and not guessed before', (t) => {
   const screen = terminal(120)
   let now = 0
-  const progress = new EmitProgress({ totalBytes: 1000, isShown: true, screen, now: () => now })
+  const progress = new ProgressLine({ total: 1000, isShown: true, screen, now: () => now })
   const shown = () => {
     progress.print('.')
     return screen.lines.at(-1)
@@ -99,7 +99,7 @@ t.test('speed and time left are of the last seconds, and not guessed before', (t
 
 t.test('of standard input it shows what is known', (t) => {
   const screen = terminal(120)
-  const progress = new EmitProgress({ totalBytes: undefined, isShown: true, screen })
+  const progress = new ProgressLine({ total: undefined, isShown: true, screen })
   progress.moved(100, 1234)
   progress.print('.')
   t.equal(screen.lines.at(-1), '1,234 lines')
@@ -109,7 +109,7 @@ t.test('of standard input it shows what is known', (t) => {
 
 t.test('without a terminal only what is said is written', (t) => {
   const screen = terminal(80)
-  const progress = new EmitProgress({ totalBytes: 100, isShown: false, screen })
+  const progress = new ProgressLine({ total: 100, isShown: false, screen })
   progress.moved(50, 5)
   progress.print('line 6 is refused')
   progress.end()

@@ -1,4 +1,4 @@
-// The progress bar of `emit`, on standard error, for terminals only: one line, drawn anew below whatever is said meanwhile.
+// A progress bar on standard error, for terminals only: one line, drawn anew below whatever is said meanwhile.
 import { grouped } from './output.js'
 
 /** What it draws on. */
@@ -7,9 +7,13 @@ export interface Screen {
   readonly columns?: number
 }
 
-export interface EmitProgressOptions {
-  /** Of standard input nobody knows how much is to come. */
-  readonly totalBytes: number | undefined
+export interface ProgressLineOptions {
+  /** What the bar shows a share of: bytes, or offsets. Of standard input nobody knows how much is to come. */
+  readonly total: number | undefined
+  /** What is counted besides, one and many. Default: line, lines. */
+  readonly unit?: readonly [one: string, many: string]
+  /** In front of the line. */
+  readonly label?: string
   readonly isShown: boolean
   /** Default: standard error. */
   readonly screen?: Screen
@@ -19,8 +23,8 @@ export interface EmitProgressOptions {
 
 interface Sample {
   readonly at: number
-  readonly bytes: number
-  readonly lines: number
+  readonly done: number
+  readonly count: number
 }
 
 const drawMs = 100
@@ -30,34 +34,40 @@ const leastWindowMs = 1_000
 const barWidth = 30
 const clearLine = '\r\u001b[K'
 
-export class EmitProgress {
+export class ProgressLine {
   readonly #screen: Screen
-  readonly #totalBytes: number | undefined
+  readonly #total: number | undefined
+  readonly #unit: readonly [one: string, many: string]
+  readonly #label: readonly string[]
   readonly #now: () => number
   readonly #timer: NodeJS.Timeout | undefined
-  #bytes = 0
-  #lines = 0
+  #done = 0
+  #count = 0
   #samples: Sample[]
 
   constructor({
-    totalBytes,
+    total,
+    unit = ['line', 'lines'],
+    label,
     isShown,
     screen = process.stderr,
     now = () => performance.now(),
-  }: EmitProgressOptions) {
+  }: ProgressLineOptions) {
     this.#screen = screen
-    this.#totalBytes = totalBytes
+    this.#total = total
+    this.#unit = unit
+    this.#label = label === undefined ? [] : [label]
     this.#now = now
-    this.#samples = [{ at: now(), bytes: 0, lines: 0 }]
+    this.#samples = [{ at: now(), done: 0, count: 0 }]
     if (!isShown) return
     this.#timer = setInterval(() => this.#draw(), drawMs).unref()
     this.#draw()
   }
 
-  /** What is done in all: bytes of the input, and lines that are acknowledged. */
-  moved(bytes: number, lines: number): void {
-    this.#bytes = bytes
-    this.#lines = lines
+  /** What is done in all, of the total; and what is counted. */
+  moved(done: number, count: number): void {
+    this.#done = done
+    this.#count = count
   }
 
   /** A line of its own, which stays. */
@@ -77,7 +87,7 @@ export class EmitProgress {
     const at = this.#now()
     const from = this.#samples.findLastIndex((sample) => at - sample.at >= windowMs)
     this.#samples = this.#samples.slice(Math.max(from, 0))
-    this.#samples.push({ at, bytes: this.#bytes, lines: this.#lines })
+    this.#samples.push({ at, done: this.#done, count: this.#count })
     this.#screen.write(`${clearLine}${this.#text()}`)
   }
 
@@ -85,31 +95,32 @@ export class EmitProgress {
     const first = this.#samples[0]
     const seconds = first === undefined ? 0 : (this.#now() - first.at) / 1000
     const isKnown = first !== undefined && seconds * 1000 >= leastWindowMs
-    const speed = isKnown ? (this.#lines - first.lines) / seconds : undefined
-    const bytesPerSecond = isKnown ? (this.#bytes - first.bytes) / seconds : 0
-    const what = this.#lines === 1 ? 'line' : 'lines'
+    const speed = isKnown ? (this.#count - first.count) / seconds : undefined
+    const donePerSecond = isKnown ? (this.#done - first.done) / seconds : 0
+    const [one, many] = this.#unit
     const facts = [
+      ...this.#label,
       ...this.#bar(),
-      `${grouped(this.#lines)} ${what}`,
-      ...(speed === undefined ? [] : [`${grouped(Math.round(speed))} lines/s`]),
-      ...this.#left(bytesPerSecond),
+      `${grouped(this.#count)} ${this.#count === 1 ? one : many}`,
+      ...(speed === undefined ? [] : [`${grouped(Math.round(speed))} ${many}/s`]),
+      ...this.#left(donePerSecond),
     ].join(' | ')
     // A line that wraps could not be cleared.
     return facts.slice(0, Math.max(0, (this.#screen.columns ?? 80) - 1))
   }
 
   #bar(): string[] {
-    const total = this.#totalBytes
+    const total = this.#total
     if (total === undefined) return []
-    const share = total === 0 ? 1 : Math.min(1, this.#bytes / total)
+    const share = total === 0 ? 1 : Math.min(1, this.#done / total)
     const bar = '='.repeat(Math.floor(share * barWidth)).padEnd(barWidth)
     return [`[${bar}] ${String(Math.floor(share * 100)).padStart(3)} %`]
   }
 
-  #left(bytesPerSecond: number): string[] {
-    const left = (this.#totalBytes ?? 0) - this.#bytes
-    if (left <= 0 || bytesPerSecond <= 0) return []
-    const seconds = Math.ceil(left / bytesPerSecond)
+  #left(donePerSecond: number): string[] {
+    const left = (this.#total ?? 0) - this.#done
+    if (left <= 0 || donePerSecond <= 0) return []
+    const seconds = Math.ceil(left / donePerSecond)
     const minutes = Math.floor(seconds / 60)
     return [minutes === 0 ? `${seconds} s left` : `${minutes} min ${seconds % 60} s left`]
   }
