@@ -11,11 +11,10 @@ import { Deadline } from './deadline.js'
 import { kafkaErrors } from './error-codes.js'
 import { type Lane, lanesOf } from './lane.js'
 import { answerMs } from './producing.js'
-import { initProducerId, type Producer } from './requests/init-producer-id.js'
+import { type InitializedProducer, initProducerId } from './requests/init-producer-id.js'
 import { type Produced, produce } from './requests/produce.js'
-import { right } from './rights.js'
 import { TransactorPool } from './transactor-pool.js'
-import { asError, isUnavailable } from './trouble.js'
+import { asError, isUnavailable, refusedBatch } from './trouble.js'
 import { type KafkaWriteSettings, kafkaWriteSettings } from './write-settings.js'
 
 export interface KafkaAppenderOptions {
@@ -44,7 +43,7 @@ export class KafkaAppender implements AsyncDisposable {
   /** The oldest first, which is the first to expire. */
   readonly #calls = new Set<AppendCall>()
   #queuedBytes = 0
-  #producer: Promise<Producer> | undefined
+  #producer: Promise<InitializedProducer> | undefined
   #timer: NodeJS.Timeout | undefined
   #isScheduled = false
   #isClosed = false
@@ -227,7 +226,12 @@ export class KafkaAppender implements AsyncDisposable {
     try {
       lane.node = (await this.#brokers.leader(lane)).node
       if (!lane.hasProducer) {
-        lane.begin(lane.isRenewed ? await this.#newProducer() : await this.#sharedProducer())
+        const { error, producerId, producerEpoch } = await (lane.isRenewed
+          ? this.#newProducer()
+          : this.#sharedProducer())
+        // A user that may write to no topic at all gets none.
+        if (error !== kafkaErrors.NONE) throw refusedBatch(this.#brokers, lane, error, null)
+        lane.begin({ producerId, producerEpoch })
       }
       lane.isBusy = false
       this.#wake(lane)
@@ -241,22 +245,22 @@ export class KafkaAppender implements AsyncDisposable {
     }
   }
 
-  #sharedProducer(): Promise<Producer> {
-    this.#producer ??= this.#newProducer().catch((thrown: unknown) => {
-      this.#producer = undefined
-      throw thrown
-    })
-    return this.#producer
+  async #sharedProducer(): Promise<InitializedProducer> {
+    this.#producer ??= this.#newProducer()
+    const asked = this.#producer
+    let isGiven = false
+    try {
+      const producer = await asked
+      isGiven = producer.error === kafkaErrors.NONE
+      return producer
+    } finally {
+      if (!isGiven && this.#producer === asked) this.#producer = undefined
+    }
   }
 
-  async #newProducer(): Promise<Producer> {
+  #newProducer(): Promise<InitializedProducer> {
     const { transactionTimeoutMs } = this.#settings
-    const request = initProducerId({ transactionalId: null, transactionTimeoutMs })
-    const { error, producerId, producerEpoch } = await this.#brokers.askAny(request)
-    if (error !== kafkaErrors.NONE) {
-      throw this.#brokers.refused(error, 'an idempotent producer', [right.idempotentWrite()])
-    }
-    return { producerId, producerEpoch }
+    return this.#brokers.askAny(initProducerId({ transactionalId: null, transactionTimeoutMs }))
   }
 
   #ended(call: AppendCall): void {

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { kafkaErrors } from './error-codes.js'
 import type { KafkaAccess } from './settings.js'
 
-type Resource = 'topic' | 'group' | 'transactional-id' | 'cluster'
+type Resource = 'topic' | 'group' | 'transactional-id'
 
 export interface Right {
   readonly operation:
@@ -14,7 +14,6 @@ export interface Right {
     | 'AlterConfigs'
     | 'Describe'
     | 'DescribeConfigs'
-    | 'IdempotentWrite'
   readonly resource: Resource
   readonly name: string
 }
@@ -35,14 +34,14 @@ export const right = {
     resource: 'transactional-id',
     name,
   }),
-  idempotentWrite: (): Right => ({ operation: 'IdempotentWrite', resource: 'cluster', name: '' }),
 }
 
 const refusedBy: ReadonlyMap<number, Resource> = new Map([
   [kafkaErrors.TOPIC_AUTHORIZATION_FAILED, 'topic'],
   [kafkaErrors.GROUP_AUTHORIZATION_FAILED, 'group'],
   [kafkaErrors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 'transactional-id'],
-  [kafkaErrors.CLUSTER_AUTHORIZATION_FAILED, 'cluster'],
+  // Of who asks for a producer: the right to write to any topic would do.
+  [kafkaErrors.CLUSTER_AUTHORIZATION_FAILED, 'topic'],
 ])
 
 /** Which one of those that a request needs; undefined: the error is about something else. */
@@ -55,7 +54,6 @@ export function missingRight(error: number, needed: readonly Right[]): Right | u
 export function howToGrant(right: Right, access: KafkaAccess | undefined): string {
   const { operation, resource, name } = right
   const user = access === undefined ? undefined : principalOf(access)
-  const on = resource === 'cluster' ? 'the cluster' : `the ${resource} ${name}`
   const included = operation === 'Describe' ? ' (which Read and Write include)' : ''
   // An administrator comes as somebody else, where it is asked who comes.
   const isOpen = access?.ssl === undefined && access?.sasl === undefined
@@ -63,9 +61,9 @@ export function howToGrant(right: Right, access: KafkaAccess | undefined): strin
     `kafka-acls.sh --bootstrap-server ${access?.brokers[0] ?? 'HOST:PORT'}`,
     ...(isOpen ? [] : ['--command-config admin.properties']),
     `--add --allow-principal ${quoted(user ?? 'User:NAME')} --operation ${operation}`,
-    resource === 'cluster' ? '--cluster' : `--${resource} ${quoted(name)}`,
+    `--${resource} ${quoted(name)}`,
   ].join(' ')
-  return `${user ?? 'the user of this host'} lacks the right ${operation}${included} on ${on}; grant it: ${command}`
+  return `${user ?? 'the user of this host'} lacks the right ${operation}${included} on the ${resource} ${name}; grant it: ${command}`
 }
 
 /** As brokers name it unless they have rules of their own. */
@@ -77,4 +75,6 @@ function principalOf({ ssl, sasl }: KafkaAccess): string {
   return `User:${parts.reverse().join(',')}`
 }
 
-const quoted = (text: string): string => (/^[\w.:@-]+$/.test(text) ? text : `'${text}'`)
+/** For a shell. */
+const quoted = (text: string): string =>
+  /^[\w.:@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
