@@ -138,6 +138,27 @@ t.test('whoever opens fences the writer before, which never commits again', asyn
   t.equal(await position(), 3)
 })
 
+t.test(
+  'a writer opens at once while another partition of the group is being decided',
+  async (t) => {
+    const { input, open, commit } = await trial(t)
+    const proxy = await proxyTo(t, address)
+    const other = await open({ partition: 1 }, brokersOf(t, address, proxy.config))
+    const move = (offset: number) =>
+      other.commit({ records: [], positions: [{ topic: input, partition: 1, offset }] })
+    // The very first one is not named before it is decided.
+    t.equal((await move(6)).kind, 'committed')
+    const held = proxy.lose('EndTxn', 'hold')
+    const committing = move(7)
+    await held.happened
+    const writer = await open()
+    t.strictSame(writer.positions, [])
+    t.equal((await writer.commit(commit(1, 'a'))).kind, 'committed')
+    held.release()
+    t.equal((await committing).kind, 'committed')
+  },
+)
+
 for (const api of ['Produce', 'TxnOffsetCommit', 'EndTxn'] as const) {
   t.test(`a writer that is overtaken before its ${api} arrives is fenced`, async (t) => {
     const { open, commit, values, position } = await trial(t)

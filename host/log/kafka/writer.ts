@@ -92,8 +92,11 @@ async function committedPositions(
   { requestTimeoutMs }: KafkaWriteSettings,
   { group, partition, topics = [] }: KafkaWriterOptions,
   deadline: Deadline,
-): Promise<CommittedPosition[]> {
+): Promise<readonly CommittedPosition[]> {
   const coordinators = new Coordinators(brokers, requestTimeoutMs)
+  // What is being decided of the others is theirs.
+  const own = (positions: readonly CommittedPosition[]): CommittedPosition[] =>
+    positions.filter((position) => position.partition === partition)
   const ask = async (
     of: readonly TopicPartition[] | null,
   ): Promise<readonly CommittedPosition[]> => {
@@ -103,18 +106,16 @@ async function committedPositions(
         key: group,
         request: offsetFetch(group, of),
         error: ({ error, positions }) =>
-          error === kafkaErrors.NONE
-            ? worstOf(positions.filter((position) => position.partition === partition))
-            : error,
+          error === kafkaErrors.NONE ? worstOf(own(positions)) : error,
         lost: () => {},
       },
       deadline,
     )
-    return checkPositions(brokers, group, { error, positions })
+    return checkPositions(brokers, group, { error, positions: own(positions) })
   }
   // By name first: among all of a group those are not named of which the very first is being decided.
   if (topics.length > 0) await ask(topics.map((topic) => ({ topic, partition })))
-  return (await ask(null)).filter((position) => position.partition === partition)
+  return await ask(null)
 }
 
 class KafkaWriter implements LogWriter {
