@@ -48,6 +48,101 @@ const token = z.strictObject({
     ),
 })
 
+const variable = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'has to be the name of an environment variable')
+
+const file = (what: string) =>
+  z.string().min(1).optional().describe(`${what}: a file in PEM, from the folder of this file.`)
+
+const tls = z.strictObject({
+  ca: file('The certificates that the brokers may be signed by, instead of those that Node trusts'),
+  cert: file("The host's own certificate, if the brokers ask for one"),
+  key: file('Its key'),
+  passphraseEnv: variable
+    .optional()
+    .describe('The environment variable that holds the passphrase of the key.'),
+  rejectUnauthorized: z
+    .boolean()
+    .default(true)
+    .describe('false: whoever answers is taken for the broker. For trying things out.'),
+  servername: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("The name that the brokers' certificates have, if it is not their host's."),
+})
+
+/** Where the password is if the configuration names no other variable. */
+export const passwordVariable = 'MILLRACE_LOG_SASL_PASSWORD'
+
+const sasl = z.strictObject({
+  mechanism: z
+    .enum(['plain', 'scram-sha-256', 'scram-sha-512'])
+    .describe('How the password is shown. plain: as it is, so use it with TLS.'),
+  username: z.string().min(1).describe('The name.'),
+  passwordEnv: variable
+    .default(passwordVariable)
+    .describe('The environment variable that holds the password.'),
+})
+
+const kafka = z.strictObject({
+  clientId: z
+    .string()
+    .min(1)
+    .max(200)
+    .default('millrace')
+    .describe('Names the host to the brokers, in their quotas and logs.'),
+  compression: z
+    .enum(['auto', 'none', 'gzip', 'lz4'])
+    .default('auto')
+    .describe('Of what is written. auto: lz4 where its package is installed, else none.'),
+  maxBatchBytes: bytes(
+    900_000,
+    'What one batch of records has, before compression. A topic that takes less gets smaller ones.',
+  ),
+  fetchBytes: z
+    .int()
+    .min(64 * 1024)
+    .default(4 * mebibyte)
+    .describe('What a function reads at a time; about twice as much is held. In bytes.'),
+  connectionTimeoutMs: ms(5_000, 'For a connection to a broker.'),
+  requestTimeoutMs: ms(
+    10_000,
+    'How long the leader of a partition waits for its replicas; somewhat longer anybody waits for an answer.',
+  ),
+  deliveryTimeoutMs: ms(
+    15_000,
+    'How long one append, or one commit, is tried before it has failed; a commit is tried anew then.',
+  ),
+  transactionTimeoutMs: ms(
+    10_000,
+    'After it the transaction of a host that is gone is given up. Until then nobody reads past it.',
+  ),
+  transactionalIdPrefix: z
+    .string()
+    .max(100)
+    .regex(/^[A-Za-z0-9._-]*$/, 'may have letters, digits, ".", "_" and "-" only')
+    .default('')
+    .describe("In front of each transactional id: the host's rights may be by prefix."),
+  sessionTimeoutMs: ms(
+    10_000,
+    'A host that a group has not heard of for so long is taken for dead: others get its partitions.',
+  ),
+  heartbeatIntervalMs: ms(
+    300,
+    'How often a group hears of the host; so soon it learns, too, that partitions are shared out anew.',
+  ),
+  metadataIntervalMs: ms(
+    30_000,
+    'How often a function looks whether its topics have as many partitions as before.',
+  ),
+  rebalanceTimeoutMs: ms(
+    10_000,
+    'How long a group waits for its hosts to give up what they have: longer than limits.drainMs twice.',
+  ),
+})
+
 export const configSchema = z.strictObject({
   $schema: z.string().optional().describe('For editors.'),
   namespace: z
@@ -80,9 +175,22 @@ export const configSchema = z.strictObject({
   log: z
     .strictObject({
       kind: z
-        .literal('embedded')
+        .enum(['embedded', 'kafka'])
         .default('embedded')
-        .describe('Where streams and changes are kept.'),
+        .describe(
+          'Where streams and changes are kept: in the data folder, or on Apache Kafka. With `brokers` it is kafka, unless it is given.',
+        ),
+      brokers: z
+        .array(
+          z.string().regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:/,[\]]+):\d{1,5}$/, 'has to be "host:port"'),
+        )
+        .default([])
+        .describe('Kafka: some of its brokers, each as `host:port`; the others are found by them.'),
+      ssl: z
+        .union([z.boolean(), tls])
+        .default(false)
+        .describe('Kafka: with TLS. true: with the certificates that Node trusts.'),
+      sasl: sasl.optional().describe('Kafka: as whom the host comes. Absent: as nobody.'),
       partitions: z
         .int()
         .min(1)
@@ -91,10 +199,27 @@ export const configSchema = z.strictObject({
         .describe(
           'Of each topic that the host makes. A topic keeps the count that it was made with.',
         ),
+      replication: z
+        .int()
+        .min(-1)
+        .max(32_767)
+        .refine((copies) => copies !== 0, 'may be -1, or 1 and more')
+        .default(-1)
+        .describe(
+          'Kafka: copies of each partition of a topic that the host makes. -1: as the brokers have it (`default.replication.factor`).',
+        ),
+      createTopics: z
+        .boolean()
+        .default(true)
+        .describe(
+          'Kafka: whether the host makes topics that are missing. Else it says how to make them.',
+        ),
       sync: z
         .boolean()
         .default(false)
-        .describe('Answer only when the disk has it: survives a power cut, and is slower.'),
+        .describe(
+          'Embedded: answer only when the disk has it: survives a power cut, and is slower.',
+        ),
       maxQueuedBytes: bytes(
         64 * mebibyte,
         'What may wait to be written; emits are refused at half of it.',
@@ -105,49 +230,52 @@ export const configSchema = z.strictObject({
         .min(-1)
         .default(7 * dayMs)
         .describe(
-          'How long a stream keeps a record: counted from when it was written, whatever its timestamp. -1: for ever. In milliseconds.',
+          'How long a stream keeps a record: counted from when it was written, whatever its timestamp. -1: for ever. On Kafka of streams that the host makes, as `retention.ms`. In milliseconds.',
         ),
       retentionBytes: z
         .int()
         .min(-1)
         .default(-1)
         .describe(
-          'What a partition of a stream may have before its oldest records go. -1: any size. In bytes.',
+          'What a partition of a stream may have before its oldest records go. -1: any size. On Kafka of streams that the host makes, as `retention.bytes`. In bytes.',
         ),
       tombstoneRetentionMs: ms(
         dayMs,
-        'How long a table keeps a deletion in the log, counted from when compaction first finds it. A local table that was away for longer is rebuilt.',
+        'How long a table keeps a deletion in the log, counted from when compaction first finds it. A local table that was away for longer is rebuilt. On Kafka of tables that the host makes, as `delete.retention.ms`.',
       ),
       maintenanceIntervalMs: ms(
         30_000,
-        'How often the log looks for what to delete and to compact; tables that change much are compacted at once.',
+        'Embedded: how often the log looks for what to delete and to compact; tables that change much are compacted at once.',
       ),
       compaction: z
         .strictObject({
           minBytes: bytes(
             4 * mebibyte,
-            'What has to be new in a partition of a table before it is compacted.',
+            'Embedded: what has to be new in a partition of a table before it is compacted.',
           ),
           dirtyRatio: z
             .number()
             .min(0)
             .max(1)
             .default(0.5)
-            .describe('The share of a partition that has to be new before it is compacted.'),
+            .describe(
+              'Embedded: the share of a partition that has to be new before it is compacted.',
+            ),
           keyBytes: bytes(
             64 * mebibyte,
-            'Memory for the keys of one pass. What does not fit waits for the next pass.',
+            'Embedded: memory for the keys of one pass. What does not fit waits for the next pass.',
           ),
         })
         .prefault({}),
-      ...memory('the log'),
+      ...memory('the embedded log'),
       minFreeBytes: z
         .int()
         .min(0)
         .default(64 * mebibyte)
         .describe(
-          'Of its disk, kept free: with less, nothing is written until there is room again. Of a small disk a tenth at most; 0: not looked at. In bytes.',
+          'Embedded: of its disk, kept free: with less, nothing is written until there is room again. Of a small disk a tenth at most; 0: not looked at. In bytes.',
         ),
+      kafka: kafka.prefault({}),
     })
     .prefault({}),
   flush: z
@@ -228,7 +356,7 @@ export function configJsonSchema(): Record<string, unknown> {
 /** A field that is no object: its path, and the JSON type of what it takes. */
 export interface ConfigField {
   readonly path: readonly string[]
-  readonly type: 'string' | 'number' | 'boolean' | 'array'
+  readonly type: 'string' | 'number' | 'boolean' | 'list' | 'array'
 }
 
 /** Every field, for what comes as text: environment variables and flags. */
@@ -237,12 +365,15 @@ export function configFields(
   path: readonly string[] = [],
 ): ConfigField[] {
   const inner = unwrap(schema)
+  if (inner instanceof z.ZodUnion) return inner.options.flatMap((one) => configFields(one, path))
   if (inner instanceof z.ZodObject) {
     return Object.entries(inner.shape)
       .filter(([name]) => name !== '$schema')
       .flatMap(([name, field]) => configFields(field, [...path, name]))
   }
-  if (inner instanceof z.ZodArray) return [{ path, type: 'array' }]
+  if (inner instanceof z.ZodArray) {
+    return [{ path, type: inner.element instanceof z.ZodString ? 'list' : 'array' }]
+  }
   if (inner instanceof z.ZodBoolean) return [{ path, type: 'boolean' }]
   if (inner instanceof z.ZodNumber) return [{ path, type: 'number' }]
   return [{ path, type: 'string' }]
@@ -255,6 +386,9 @@ export function knownNames(path: readonly PropertyKey[]): string[] {
     if (schema instanceof z.ZodArray) schema = unwrap(schema.element)
     else if (schema instanceof z.ZodObject) schema = unwrap(schema.shape[String(segment)])
     else return []
+    if (schema instanceof z.ZodUnion) {
+      schema = schema.options.map(unwrap).find((one) => one instanceof z.ZodObject) ?? schema
+    }
   }
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : []
 }

@@ -1,34 +1,24 @@
 // The configuration: host.config.json, the environment and flags, in one frozen object of absolute paths.
-import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { BlockList } from 'node:net'
 import { join, resolve } from 'node:path'
 import type { z } from 'zod'
+import { badConfig } from './bad-config.js'
 import {
   type ConfigField,
   type ConfigInput,
   configFields,
   configSchema,
   knownNames,
+  passwordVariable,
 } from './config-schema.js'
+import { type AccessToken, type LogConfig, readLog, readTokens } from './config-secrets.js'
 import { HostError } from './errors.js'
 import { findJsonFault } from './json-scan.js'
 import { nearest } from './nearest.js'
 import { isObject } from './object.js'
 
-export type Scope = 'emit' | 'read' | 'admin'
-
-/** A bearer token as it is compared: the secret itself is not kept. */
-export interface AccessToken {
-  readonly name: string
-  readonly scopes: readonly Scope[]
-  /** Patterns; absent: every name. */
-  readonly names?: readonly string[]
-  /** SHA-256 of the secret, in hex. */
-  readonly hash: string
-}
-
-export interface Config extends Readonly<Omit<ConfigInput, '$schema' | 'http'>> {
+export interface Config extends Readonly<Omit<ConfigInput, '$schema' | 'http' | 'log'>> {
   /** The folder of host.config.json, absolute. `functions` and `data` are absolute, too. */
   readonly root: string
   readonly http: {
@@ -36,6 +26,7 @@ export interface Config extends Readonly<Omit<ConfigInput, '$schema' | 'http'>> 
     readonly port: number
     readonly tokens: readonly AccessToken[]
   }
+  readonly log: LogConfig
 }
 
 /** As they come from the command line: text, whatever the field is. */
@@ -67,6 +58,7 @@ export function loadConfig(sources: ConfigSources): Config {
     functions: resolve(folder, config.functions),
     data: resolve(folder, config.data),
     http: { host: config.http.host, port: config.http.port, tokens },
+    log: readLog(config.log, folder, sources.env ?? {}),
   })
 }
 
@@ -106,17 +98,24 @@ function readConfig({ root, env = {}, flags = {} }: ConfigSources): {
   for (const [flag, path] of flagPaths) {
     const text = flags[flag]
     const field = fields.find((known) => known.path.join('.') === path)
-    if (text !== undefined && field !== undefined) put(field, text, flagName(flag))
+    if (text === undefined || field === undefined) continue
+    if (flag === 'log' && kafkaAddress.test(text)) {
+      const brokers = fields.find((known) => known.path.join('.') === 'log.brokers')
+      put(field, 'kafka', flagName(flag))
+      if (brokers !== undefined) put(brokers, text.replace(kafkaAddress, ''), flagName(flag))
+    } else put(field, text, flagName(flag))
   }
-  const kafka = kafkaProblem(merged, sources.get('log.kind') ?? file)
+  const { log } = merged
+  const isKind = isObject(log) && log.kind !== undefined
+  if (isObject(log) && !isKind && Array.isArray(log.brokers) && log.brokers.length > 0) {
+    log.kind = 'kafka'
+  }
   const parsed = configSchema.safeParse(merged, { reportInput: true })
   const issues = parsed.error?.issues ?? []
   const problems = [
-    ...kafka,
-    ...issues
-      .filter(({ path }) => kafka.length === 0 || path.join('.') !== 'log.kind')
-      .flatMap((issue) => describe(issue, sources, file)),
-    ...unknownVariables(env, fields, parsed.data?.http.tokens ?? []),
+    ...issues.flatMap((issue) => describe(issue, sources, file)),
+    ...(parsed.success ? kafkaProblems(parsed.data, file) : []),
+    ...unknownVariables(env, fields, parsed.data === undefined ? [] : secretsOf(parsed.data)),
   ]
   if (!parsed.success || problems.length > 0) throw badConfig(problems)
   const { $schema: _, ...config } = parsed.data
@@ -174,6 +173,10 @@ function parseText(field: ConfigField, text: string, source: string): unknown {
         `${field.path.join('.')} (${source}): not JSON at character ${fault.position + 1}: ${fault.message}`,
       ])
     }
+    case 'list':
+      return text.trimStart().startsWith('[')
+        ? parseText({ ...field, type: 'array' }, text, source)
+        : text.split(',').map((one) => one.trim())
   }
 }
 
@@ -181,6 +184,8 @@ function set(target: Record<string, unknown>, path: readonly string[], value: un
   let at = target
   for (const segment of path.slice(0, -1)) {
     at[segment] ??= {}
+    // `true` stands for an object of defaults.
+    if (at[segment] === true && segment === 'ssl') at[segment] = {}
     const next = at[segment]
     // What is no object here came from the file, and is refused as that.
     if (!isObject(next)) return
@@ -190,13 +195,27 @@ function set(target: Record<string, unknown>, path: readonly string[], value: un
   if (last !== undefined) at[last] = value
 }
 
-function kafkaProblem(merged: Record<string, unknown>, source: string): string[] {
-  const kind = isObject(merged.log) ? merged.log.kind : undefined
-  if (typeof kind !== 'string' || !/^kafka(:|$)/.test(kind)) return []
-  return [
-    `log.kind (${source}): found ${shown(kind)}; this version runs on the embedded log only: ` +
-      'take "embedded", or leave the field out',
-  ]
+/** What no field can tell of itself. */
+function kafkaProblems({ log, limits }: ConfigInput, file: string): string[] {
+  if (log.kind !== 'kafka') return []
+  const { sessionTimeoutMs, heartbeatIntervalMs, rebalanceTimeoutMs } = log.kafka
+  const problems: string[] = []
+  if (log.brokers.length === 0) {
+    problems.push(
+      `log.brokers (${file}): found nothing; a log on Kafka needs some, such as ["127.0.0.1:9092"]`,
+    )
+  }
+  if (heartbeatIntervalMs * 3 > sessionTimeoutMs) {
+    problems.push(
+      `log.kafka.heartbeatIntervalMs (${file}): found ${heartbeatIntervalMs}; the most that is allowed is a third of log.kafka.sessionTimeoutMs (${sessionTimeoutMs})`,
+    )
+  }
+  if (rebalanceTimeoutMs <= limits.drainMs * 2) {
+    problems.push(
+      `log.kafka.rebalanceTimeoutMs (${file}): found ${rebalanceTimeoutMs}; it has to be more than limits.drainMs (${limits.drainMs}) twice`,
+    )
+  }
+  return problems
 }
 
 function describe(
@@ -214,6 +233,15 @@ function describe(
       const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`
       return `${where([...path, key])}: no such field; ${hint}`
     })
+  }
+  if (issue.code === 'invalid_union') {
+    // The one that it is nearest to: whose kind of value it is.
+    const within = issue.errors.find(([first]) => (first?.path.length ?? 0) > 0)
+    if (within !== undefined) {
+      return within.flatMap((inner) =>
+        describe({ ...inner, path: [...issue.path, ...inner.path] }, sources, file),
+      )
+    }
   }
   const found = issue.input === undefined ? 'nothing' : shown(issue.input)
   return [`${where(path)}: found ${found}; ${allowed(issue)}`]
@@ -233,10 +261,28 @@ function allowed(issue: z.core.$ZodIssue): string {
       return `the least that is allowed is ${issue.minimum}${issue.origin === 'string' ? ' characters' : issue.origin === 'array' ? ' items' : ''}`
     case 'too_big':
       return `the most that is allowed is ${issue.maximum}${issue.origin === 'string' ? ' characters' : ''}`
+    case 'invalid_union': {
+      const kinds = issue.errors.flatMap(([first]) =>
+        first?.code === 'invalid_type' ? first.expected : [],
+      )
+      return `allowed is ${kinds.join(' or ')}`
+    }
     default:
       return issue.message
   }
 }
+
+const kafkaAddress = /^kafka:\/\//
+
+/** Variables that a field names. */
+const secretsOf = ({ http, log }: ConfigInput): string[] => [
+  ...http.tokens.map(({ env }) => env),
+  passwordVariable,
+  ...(log.sasl === undefined ? [] : [log.sasl.passwordEnv]),
+  ...(typeof log.ssl === 'object' && log.ssl.passphraseEnv !== undefined
+    ? [log.ssl.passphraseEnv]
+    : []),
+]
 
 /** Of the commands that speak to a host. */
 const clientVariables: readonly string[] = ['MILLRACE_URL', 'MILLRACE_TOKEN']
@@ -245,13 +291,14 @@ const clientVariables: readonly string[] = ['MILLRACE_URL', 'MILLRACE_TOKEN']
 function unknownVariables(
   env: Readonly<Record<string, string | undefined>>,
   fields: readonly ConfigField[],
-  tokens: readonly { readonly env: string }[],
+  secrets: readonly string[],
 ): string[] {
   const known = fields.map((field) => environmentName(field.path))
-  const secrets = new Set(tokens.map((token) => token.env))
   return (
     Object.keys(env)
-      .filter((name) => name.startsWith('MILLRACE_') && !known.includes(name) && !secrets.has(name))
+      .filter(
+        (name) => name.startsWith('MILLRACE_') && !known.includes(name) && !secrets.includes(name),
+      )
       .filter((name) => !clientVariables.includes(name))
       // Kubernetes sets these in every pod beside a service called millrace.
       .filter((name) => !/^MILLRACE_(SERVICE_(HOST|PORT)|PORT$|PORT_\d)/.test(name))
@@ -263,53 +310,12 @@ function unknownVariables(
   )
 }
 
-function readTokens(
-  tokens: ConfigInput['http']['tokens'],
-  env: Readonly<Record<string, string | undefined>>,
-): AccessToken[] {
-  const problems: string[] = []
-  const owners = new Map<string, string>()
-  const read = tokens.map(({ name, env: variable, scopes, names }, index): AccessToken => {
-    const secret = env[variable] ?? ''
-    const where = `http.tokens.${index}.env (token ${JSON.stringify(name)})`
-    if (secret === '') {
-      problems.push(
-        `${where}: the environment variable ${variable} is not set or empty; set it to the secret`,
-      )
-    } else if (secret.length < 16) {
-      problems.push(
-        `${where}: ${variable} has ${secret.length} characters; a secret needs 16 or more`,
-      )
-    }
-    const hash = createHash('sha256').update(secret).digest('hex')
-    const owner = owners.get(hash)
-    if (secret !== '' && owner !== undefined) {
-      problems.push(
-        `${where}: has the same secret as token ${JSON.stringify(owner)}; give each its own`,
-      )
-    }
-    owners.set(hash, name)
-    return { name, scopes, ...(names === undefined ? {} : { names }), hash }
-  })
-  if (problems.length > 0) throw badConfig(problems)
-  return read
-}
-
 function isLoopback(host: string): boolean {
   if (host.toLowerCase() === 'localhost') return true
   const loopback = new BlockList()
   loopback.addSubnet('127.0.0.0', 8, 'ipv4')
   loopback.addAddress('::1', 'ipv6')
   return loopback.check(host, 'ipv4') || loopback.check(host, 'ipv6')
-}
-
-function badConfig(problems: readonly string[]): HostError {
-  const [only] = problems
-  const message =
-    problems.length === 1 && only !== undefined
-      ? `the configuration is not right: ${only}`
-      : `the configuration is not right:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`
-  return new HostError('BAD_CONFIG', message, { details: problems })
 }
 
 function deepFreeze<T>(value: T): T {

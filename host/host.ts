@@ -14,14 +14,11 @@ import { createGate } from './http/gate.js'
 import { createQuickRead } from './http/quick-read.js'
 import { listen, probePort } from './http/serve.js'
 import { Stack } from './lifecycle.js'
-import { KeptLog } from './log/embedded/kept-log.js'
-import { type EmbeddedLogOptions, openEmbeddedLog } from './log/embedded/log.js'
-import type { Log } from './log/log.js'
 import type { Logger } from './logger.js'
+import { type LogPorts, openHostLog } from './open-log.js'
 
 /** What the host is composed with; others may take the place of the shipped ones. */
-export interface HostPorts {
-  openLog(options: EmbeddedLogOptions): Promise<Log>
+export interface HostPorts extends LogPorts {
   readonly functions: FunctionPorts
 }
 
@@ -66,31 +63,9 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     const failed = new Promise<HostError>((resolve) => {
       fail = resolve
     })
-    const { partitions, sync, maxQueuedBytes, maxRecordBytes, minFreeBytes } = config.log
-    const { retentionMs, retentionBytes, tombstoneRetentionMs, compaction } = config.log
-    const log = stack.use(
-      await KeptLog.open({
-        path: join(config.data, 'log'),
-        sync,
-        maxQueuedBytes,
-        maxRecordBytes,
-        writeBufferBytes: config.log.writeBufferBytes,
-        blockCacheBytes: config.log.blockCacheBytes,
-        maintenance: {
-          retentionMs,
-          retentionBytes,
-          tombstoneRetentionMs,
-          intervalMs: config.log.maintenanceIntervalMs,
-          compaction,
-        },
-        onWarning: (problem) => logger.warn(problem.message, { code: problem.code }),
-        minFreeBytes,
-        open: ports?.openLog ?? openEmbeddedLog,
-        logger,
-        signal,
-        onFailure: fail,
-      }),
-    )
+    const { partitions, maxRecordBytes, tombstoneRetentionMs } = config.log
+    const kept = stack.use(await openHostLog({ config, logger, ports, signal, onFailure: fail }))
+    const { log } = kept
     // Else functions would run before it is known that nobody can reach them.
     await probePort(config.http)
     const registry = new Registry({
@@ -118,8 +93,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       instance: `${hostname()}-${process.pid}`,
     })
     stack.use(registry)
-    log.users = registry
-    const catalog = stack.use(new LiveCatalog(registry, log, () => log.problem()))
+    kept.usedBy(registry)
+    const catalog = stack.use(new LiveCatalog(registry, log, () => kept.problem()))
     const gate = stack.use(
       createGate({
         bundle: (name) => catalog.bundle(name),

@@ -18,7 +18,12 @@ logConformance(t, 'kafka', async (t) => {
     retentionMs: -1,
     tombstoneRetentionMs: 86_400_000,
     connectionTimeoutMs: 1_000,
-    group: { sessionTimeoutMs: 6_000, heartbeatMs: 200, rebalanceTimeoutMs: 10_000 },
+    group: {
+      sessionTimeoutMs: 6_000,
+      heartbeatMs: 200,
+      rebalanceTimeoutMs: 10_000,
+      metadataIntervalMs: 30_000,
+    },
     write: kafkaWriteSettings(),
   })
   t.teardown(() => log[Symbol.asyncDispose]())

@@ -12,7 +12,12 @@ import { runTool } from '../test/support/kafka/tool.js'
 import { until } from '../test/support/until.js'
 
 const address = await brokerAddress(t)
-const times = { sessionTimeoutMs: 6_000, heartbeatMs: 200, rebalanceTimeoutMs: 10_000 }
+const times = {
+  sessionTimeoutMs: 6_000,
+  heartbeatMs: 200,
+  rebalanceTimeoutMs: 10_000,
+  metadataIntervalMs: 30_000,
+}
 
 interface TestMember {
   readonly membership: Membership

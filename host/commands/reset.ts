@@ -15,6 +15,7 @@ import { grouped, writeJson, writeText } from './output.js'
 interface ResetFlags {
   readonly root: string
   readonly data?: string
+  readonly log?: string
   readonly revision?: string
   readonly yes?: boolean
   readonly json?: boolean
@@ -28,11 +29,12 @@ export function addReset(program: Command, ended: (code: number) => void): void 
     .option('--yes', 'do not ask: in scripts, where there is no terminal')
     .option('--revision <revision>', "else that of the function's file, if it is there", nonEmpty)
     .option('--data <dir>', 'the folder of log and tables', nonEmpty)
+    .option('--log <log>', 'embedded, or kafka://host:port[,host:port]', nonEmpty)
   jsonOption(rootOption(command))
     .addHelpText(
       'after',
       `
-The host has to be stopped. Then the function handles the records that its inputs still have from the oldest one on, and emits to its
+The host has to be stopped; on Kafka, every host that runs the function. Then the function handles the records that its inputs still have from the oldest one on, and emits to its
 outputs again; streams stay as they are. Interrupted, it can be run again; a host that is started in between finds the function either
 as it was or begun anew.
 
@@ -54,14 +56,16 @@ async function reset(name: string, flags: ResetFlags): Promise<boolean> {
   const config = loadConfig({
     root: flags.root,
     env: process.env,
-    flags: flags.data === undefined ? {} : { data: flags.data },
+    flags: {
+      ...(flags.data === undefined ? {} : { data: flags.data }),
+      ...(flags.log === undefined ? {} : { log: flags.log }),
+    },
   })
-  const path = join(config.data, 'log')
-  const hasLog = await stat(path).then(
+  const hasLog = await stat(join(config.data, 'log')).then(
     (found) => found.isDirectory(),
     () => false,
   )
-  if (!hasLog) {
+  if (!hasLog && config.log.kind === 'embedded') {
     throw new HostError(
       'UNKNOWN_FUNCTION',
       `there is no log in ${config.data}: no host has run on it, and there is nothing to reset`,
@@ -69,20 +73,14 @@ async function reset(name: string, flags: ResetFlags): Promise<boolean> {
   }
   const revision = flags.revision ?? (await revisionOf(name, config))
   // Loaded here: most commands have no need of the log.
-  const { openEmbeddedLog } = await import('../log/embedded/log.js')
+  const { openLogAlone } = await import('../open-log.js')
   const { remainsOf, resetSteps } = await import('../functions/reset.js')
   let failure: HostError | undefined
-  await using log = await openEmbeddedLog({
-    path,
-    sync: config.log.sync,
-    // It looks at one function: what of the others has expired is for the host to see to.
-    maintenance: null,
-    onFailure: (error) => {
-      failure = error
-    },
+  await using opened = await openLogAlone(config, (error) => {
+    failure = error
   })
   const options = {
-    log,
+    log: opened.log,
     tables: join(config.data, 'tables'),
     name,
     namespace: config.namespace,

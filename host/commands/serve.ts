@@ -42,7 +42,11 @@ export function addServe(program: Command, ended: (code: number) => void): void 
       .option('--port <n>', 'the port to listen on; 0: any that is free', nonEmpty)
       .option('--host <address>', 'the address to listen on', nonEmpty)
       .option('--data <dir>', 'the folder for log and tables', nonEmpty)
-      .option('--log <log>', 'where streams are kept: embedded', nonEmpty)
+      .option(
+        '--log <log>',
+        'where streams are kept: embedded, or kafka://host:port[,host:port]',
+        nonEmpty,
+      )
       .option('--log-level <level>', 'trace, debug, info, warn, error or silent', nonEmpty)
       .option('--no-supervisor', 'run in one process, which nothing starts anew when it dies')
       .addOption(new Option('--supervised <start>').hideHelp())

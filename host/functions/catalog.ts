@@ -128,6 +128,6 @@ export interface Catalog {
    * returned takes it back, and has to be called: what waits is kept.
    */
   onChange(functionName: string, callback: () => void): () => void
-  /** The position behind the last decided record of each partition. */
+  /** Of each partition: who has passed it has passed all that was acknowledged before the call. */
   ends(topic: string): Promise<readonly number[]>
 }

@@ -97,9 +97,13 @@ export class Cell implements AsyncDisposable {
         await this.#launch()
       },
       givenUp: async () => {
+        if (condition.phase === 'active') condition.enter('joining')
         await thread.end()
-        condition.lostAll()
+        // After a loss it may have been assigned some again already.
+        if (this.#joining.assigned.length === 0) condition.lostAll()
       },
+      lost: () => condition.lostAll(),
+      troubled: (failure) => hearing.troubled(failure),
     })
   }
 
@@ -137,7 +141,7 @@ export class Cell implements AsyncDisposable {
 
   /** What is stored is the table as of the last flush; false while it is being recovered. */
   isServing(partition: number): boolean {
-    return this.#condition.isServing(partition)
+    return this.#condition.isServing(partition) && this.#joining.holds
   }
 
   position(topic: string, partition: number): number {

@@ -1,5 +1,5 @@
 // What a function's thread tells of itself, and what comes of it for the function's condition and for the thread.
-import { fromPlainError, type PlainError, toPlainError } from '../errors.js'
+import { fromPlainError, type HostError, type PlainError, toPlainError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import type { Condition } from './condition.js'
 import { headline, placeLines } from './error-lines.js'
@@ -86,6 +86,15 @@ export class Hearing {
     if (error.code === 'WORKER_DIED') condition.failure = shown
     else condition.trouble = shown
     logger.error(`${what}: started anew in ${pauseMs} ms\n${describeError(shown)}`)
+    this.#options.changed()
+  }
+
+  /** Its membership of its group, which it tries to get again. */
+  troubled(error: HostError): void {
+    const { condition, versions, logger } = this.#options
+    const isKnown = condition.trouble?.code === error.code
+    condition.trouble = showError(toPlainError(error), versions.running.bundle)
+    if (!isKnown) logger.error(`cannot join its group yet: ${error.message}`, { code: error.code })
     this.#options.changed()
   }
 

@@ -5,7 +5,10 @@ import type { JoinOptions, Log, Membership } from '../log/log.js'
 export interface JoiningOptions {
   readonly log: Log
   readonly instance: string
-  edges(): Pick<JoinOptions, 'group'> & { readonly inputs: readonly { readonly topic: string }[] }
+  edges(): Pick<JoinOptions, 'group'> & {
+    readonly partitions: number
+    readonly inputs: readonly { readonly topic: string }[]
+  }
   /** Before each try. */
   prepare(): Promise<void>
   /** What does not last: `again` is to be called after a while. */
@@ -13,6 +16,10 @@ export interface JoiningOptions {
   /** Partitions were assigned, or taken away: `assigned` is another. */
   takenUp(): Promise<void>
   givenUp(): Promise<void>
+  /** Its partitions are another's by now, perhaps: at once, before `givenUp`. */
+  lost(): void
+  /** It has been a member, and cannot join again yet. */
+  troubled(failure: HostError): void
 }
 
 export class Joining implements AsyncDisposable {
@@ -27,6 +34,11 @@ export class Joining implements AsyncDisposable {
 
   get assigned(): readonly number[] {
     return this.#assigned
+  }
+
+  /** What it was assigned is its own for sure. */
+  get holds(): boolean {
+    return this.#membership?.holds() ?? true
   }
 
   /** Resolves when it has joined, or will try again by itself; rejects with what trying again would not mend. */
@@ -50,18 +62,23 @@ export class Joining implements AsyncDisposable {
     const { log, instance, edges, prepare } = this.#options
     await prepare()
     if (this.#isDisposed) return
-    const { group, inputs } = edges()
+    const { group, inputs, partitions } = edges()
     const membership = await log.join({
       group,
       topics: inputs.map(({ topic }) => topic),
       instance,
+      partitions,
       assigned: async ({ partitions }) => {
         if (this.#isDisposed) return
         this.#assigned = partitions
         await this.#options.takenUp()
       },
       revoked: () => this.#giveUp(),
-      lost: () => void this.#giveUp(),
+      lost: () => {
+        this.#options.lost()
+        void this.#giveUp()
+      },
+      failed: (error) => this.#options.troubled(error),
     })
     this.#membership = membership
     // Stopped meanwhile, by somebody who saw no membership.

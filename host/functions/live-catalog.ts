@@ -1,4 +1,5 @@
 // The catalog of the functions that the registry runs, as they are at the moment of asking.
+import { setTimeout as pause } from 'node:timers/promises'
 import { type HostError, toPlainError } from '../errors.js'
 import type { Log, TopicInfo } from '../log/log.js'
 import type {
@@ -139,7 +140,8 @@ export class LiveCatalog implements Catalog, Disposable {
 
   async ends(topic: string): Promise<readonly number[]> {
     const info = (await this.#log.describe([topic])).get(topic)
-    return info?.partitions.map(({ stableEnd }) => stableEnd) ?? []
+    // A transaction that was committed just now may not be decided in each partition yet.
+    return info?.partitions.map(({ end }) => end) ?? []
   }
 
   #shownProblem(): ShownError | null {
@@ -207,12 +209,7 @@ export class LiveCatalog implements Catalog, Disposable {
 
   async #partitions(cell: Cell): Promise<PartitionStatus[]> {
     const inputs = cell.edges.inputs.map(({ topic }) => topic)
-    const before = this.#problem()
-    // Closed for a while, and said to be: where each input ends is not known, and the rest is.
-    const topics = await this.#log.describe(inputs).catch((error: unknown) => {
-      if (before === undefined && this.#problem() === undefined) throw error
-      return new Map<string, TopicInfo>()
-    })
+    const topics = await this.#topics(inputs)
     const numbers = Array.from({ length: cell.edges.partitions }, (_, partition) => partition)
     return numbers.flatMap((partition) => {
       const state = cell.partitionState(partition)
@@ -227,7 +224,25 @@ export class LiveCatalog implements Catalog, Disposable {
       return [{ partition, state: isHeld ? cell.state : state, inputs }]
     })
   }
+
+  /** None of a log that is said to take nothing, or has not answered soon: where each input ends is not known then, and the rest is. */
+  async #topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>> {
+    if (this.#problem() !== undefined) return new Map()
+    const late = new AbortController()
+    const none = pause(describeMs, undefined, { signal: late.signal }).then(() => new Map())
+    try {
+      return await Promise.race([this.#log.describe(names), none])
+    } catch (error) {
+      if (this.#problem() === undefined) throw error
+      return new Map()
+    } finally {
+      none.catch(() => {})
+      late.abort()
+    }
+  }
 }
+
+const describeMs = 2_000
 
 function stateOf({ cell, error }: Entry): FunctionState {
   if (cell !== undefined && cell.state !== 'stopped') return cell.state

@@ -63,7 +63,11 @@ function agreedPartitions(
 }
 
 /** True: one version can take the place of the other at a record boundary, without recovering anything. */
-export function hasSameEdges(one: FunctionDescription, other: FunctionDescription): boolean {
+export function hasSameEdges(
+  one: FunctionDescription | undefined,
+  other: FunctionDescription,
+): boolean {
+  if (one === undefined) return false
   const sources = ({ inputs, table, loop, group }: FunctionDescription) =>
     JSON.stringify([
       group,

@@ -1,6 +1,6 @@
 // Who may do what: bearer tokens, their scopes and their patterns of names.
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { AccessToken, Scope } from '../config.js'
+import type { AccessToken, Scope } from '../config-secrets.js'
 import { HostError } from '../errors.js'
 
 /** What the bearer of a request may do. */

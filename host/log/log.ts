@@ -1,5 +1,6 @@
 // The log port: what the host asks of a log. The adapters (embedded, memory, Kafka) pass one conformance suite.
 import type { TransferListItem } from 'node:worker_threads'
+import type { HostError } from '../errors.js'
 
 /** A stream is kept for a time; a table keeps the last record of each key (compacted). */
 export type TopicKind = 'stream' | 'table'
@@ -22,6 +23,8 @@ export interface PartitionInfo {
   readonly oldest: number
   /** The position behind the last record that is decided: no open transaction lies below it. */
   readonly stableEnd: number
+  /** The position behind the last record, decided or not: who has passed it has passed all that was acknowledged before this was asked for. */
+  readonly end: number
 }
 
 export interface TopicInfo {
@@ -29,6 +32,8 @@ export interface TopicInfo {
   /** Another id under the same name means: deleted and made anew. */
   readonly id: string
   readonly kind: TopicKind
+  /** Of a table that keeps deletions for a time of its own; absent: for the log's. */
+  readonly tombstoneRetentionMs?: number
   /** In partition order, without gaps. */
   readonly partitions: readonly PartitionInfo[]
 }
@@ -145,18 +150,24 @@ export interface JoinOptions {
   readonly topics: readonly string[]
   /** Names this host to the others. */
   readonly instance: string
+  /** How many each of the topics has to have; another number: TOPIC_MISMATCH. Absent: any, as long as all have the same. */
+  readonly partitions?: number
   /** Called with each new assignment, the first included. */
   assigned(assignment: Assignment): Promise<void>
   /** Called before partitions go; awaited: what it flushes still counts. Not called when membership was lost. */
   revoked(epoch: number): Promise<void>
   /** Membership was lost without a chance to drain: everything of this epoch is fenced. */
   lost(epoch: number): void
+  /** It has to join again, and cannot yet: it goes on trying. */
+  failed?(error: HostError): void
 }
 
 /** Disposing leaves the group (after `revoked`). */
 export interface Membership extends AsyncDisposable {
   /** Which instance owns which partition, as far as is known. */
   owners(): ReadonlyMap<number, string>
+  /** False: the group may have given its partitions to another by now, of which it has not heard. */
+  holds(): boolean
 }
 
 /**
@@ -205,8 +216,11 @@ export interface Log extends AsyncDisposable {
    */
   append(records: readonly RecordToAppend[], options?: AppendOptions): Promise<readonly number[]>
   reader(options?: { readonly maxBytes?: number }): LogReader
-  /** Fences every earlier writer of the same group and partition, then reads the positions. */
-  openWriter(group: string, partition: number): Promise<LogWriter>
+  /**
+   * Fences every earlier writer of the same group and partition, then reads the positions. `topics`: those in which it will move
+   * positions; absent: any. Rejects with FENCED when this host is no member of the group any more.
+   */
+  openWriter(group: string, partition: number, topics?: readonly string[]): Promise<LogWriter>
   join(options: JoinOptions): Promise<Membership>
   /** For a further thread of this process. */
   share(): SharedLog

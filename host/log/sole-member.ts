@@ -15,6 +15,7 @@ export async function joinAlone(
   let left: Promise<void> | undefined
   return {
     owners: () => owners,
+    holds: () => left === undefined,
     [Symbol.asyncDispose]: async () => {
       left ??= options.revoked(epoch).finally(() => {
         owners = new Map()
@@ -26,7 +27,7 @@ export async function joinAlone(
 
 /** Of topics that are read together: partition n of each goes to the same member. */
 export function sharedPartitions(
-  { group, topics: names }: Pick<JoinOptions, 'group' | 'topics'>,
+  { group, topics: names, partitions }: Pick<JoinOptions, 'group' | 'topics' | 'partitions'>,
   topics: ReadonlyMap<string, TopicInfo>,
 ): number[] {
   const counts = names.map((name) => {
@@ -41,6 +42,14 @@ export function sharedPartitions(
       'TOPIC_MISMATCH',
       `group ${group} reads ${names[0]} with ${count} partitions and ` +
         `${names[other]} with ${counts[other]}: topics read together need the same number`,
+    )
+  }
+  if (partitions !== undefined && count !== partitions) {
+    throw new HostError(
+      'TOPIC_MISMATCH',
+      `${names[0]} has ${count} partitions by now, and group ${group} was made for ${partitions}: keys may be in others than before. ` +
+        'Restart the host, or save the function again, if it has no table; else reset it',
+      { stream: names[0] ?? '' },
     )
   }
   return Array.from({ length: count }, (_, partition) => partition)

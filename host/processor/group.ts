@@ -249,6 +249,10 @@ export class Group implements AsyncDisposable {
         if (this.#isStopped) return
         // What is not known to be final may pass: a log or table that cannot be read for a moment.
         const known = asHostError(error, 'LOG_FAILED')
+        if (known.code === 'FENCED') {
+          events.fenced(partition)
+          return
+        }
         if (known.code === 'STORE_FAILED') {
           events.detached(partition, known)
           return

@@ -30,7 +30,11 @@ export interface OpenPartition {
 
 export async function openPartition(options: OpeningOptions): Promise<OpenPartition> {
   const { log, edges, partition } = options
-  const writer = await log.openWriter(edges.group, partition)
+  const writer = await log.openWriter(
+    edges.group,
+    partition,
+    edges.inputs.map(({ topic }) => topic),
+  )
   try {
     // Read after the fence: from now on nobody else moves the positions or the changelog's end.
     const names = edges.inputs.map(({ topic }) => topic)
@@ -87,7 +91,7 @@ async function openTable(
     store,
     partition,
     changelog,
-    tombstoneRetentionMs,
+    tombstoneRetentionMs: changelog.tombstoneRetentionMs ?? tombstoneRetentionMs,
     wallTime,
     signal,
     onWiped,

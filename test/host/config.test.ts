@@ -37,7 +37,7 @@ t.test('without a file everything has its default, and folders are absolute', (t
     functions: join(root, 'functions'),
     data: join(root, '.millrace'),
     http: { host: '127.0.0.1', port: 7420, tokens: [] },
-    log: { kind: 'embedded', partitions: 4, sync: false },
+    log: { kind: 'embedded', brokers: [], partitions: 4, sync: false, createTopics: true },
     flush: { intervalMs: 100, maxIntervalMs: 1000, maxBytes: 16_777_216 },
     cache: { maxBytes: 67_108_864 },
     limits: { maxBodyBytes: 8_388_608, maxKeyBytes: 4096, maxLines: 100_000, stopMs: 10_000 },
@@ -147,12 +147,54 @@ t.test('what is wrong is named with its source, what was found and what is allow
     ],
     ['[]', {}, {}, /found \[\], allowed is an object/],
     ['{\n  "http": {,}\n}', {}, {}, /host\.config\.json:2:12: not JSON: ","/],
-    [{ log: { kind: 'kafka', brokers: [] } }, {}, {}, /log\.kind .*embedded log only/],
+    [{ log: { kind: 'kafka' } }, {}, {}, /log\.brokers .*found nothing; a log on Kafka needs some/],
+    [{ log: { kind: 'kafak' } }, {}, {}, /log\.kind .*did you mean "kafka"\?/],
+    [{ log: { brokers: ['a'] } }, {}, {}, /log\.brokers\.0 .*found "a"; has to be "host:port"/],
+    [{}, {}, { log: 'kafka://' }, /log\.brokers\.0 \(--log\): found ""; has to be "host:port"/],
+    [{}, {}, { log: 'kafka//a:1' }, /log\.kind \(--log\): found "kafka\/\/a:1"; allowed is/],
     [
       {},
+      { MILLRACE_LOG_BROKERS: 'a:1,b' },
       {},
-      { log: 'kafka://127.0.0.1:9092' },
-      /log\.kind \(--log\): found "kafka:.*embedded log only/,
+      /log\.brokers\.1 \(MILLRACE_LOG_BROKERS\): found "b"/,
+    ],
+    [
+      { log: { brokers: ['a:1'], ssl: { caa: 'x' } } },
+      {},
+      {},
+      /log\.ssl\.caa .*: no such field; did you mean "ca"\?/,
+    ],
+    [{ log: { ssl: 'yes' } }, {}, {}, /log\.ssl .*: found "yes"; allowed is boolean or object/],
+    [
+      { log: { brokers: ['a:1'], ssl: { ca: 'none.pem' } } },
+      {},
+      {},
+      /log\.ssl\.ca: .*none\.pem cannot be read/,
+    ],
+    [
+      { log: { brokers: ['a:1'], sasl: { mechanism: 'plain', username: 'u', password: 'p' } } },
+      {},
+      {},
+      /log\.sasl\.password .*: no such field; known are mechanism, username, passwordEnv/,
+    ],
+    [
+      { log: { brokers: ['a:1'], sasl: { mechanism: 'plain', username: 'u' } } },
+      {},
+      {},
+      /log\.sasl\.passwordEnv: the environment variable MILLRACE_LOG_SASL_PASSWORD is not set/,
+    ],
+    [{ log: { replication: 0 } }, {}, {}, /log\.replication .*found 0; may be -1, or 1 and more/],
+    [
+      { log: { brokers: ['a:1'], kafka: { sessionTimeoutMs: 600 } } },
+      {},
+      {},
+      /log\.kafka\.heartbeatIntervalMs .*found 300; .* a third of/,
+    ],
+    [
+      { log: { brokers: ['a:1'] }, limits: { drainMs: 5_000 } },
+      {},
+      {},
+      /log\.kafka\.rebalanceTimeoutMs .*more than limits\.drainMs \(5000\) twice/,
     ],
   ]
   for (const [file, env, flags = {}, message] of cases) {
@@ -203,6 +245,66 @@ t.test('secrets come from the environment only, and are not kept', (t) => {
   t.match(refusal({ root: twice, env: { MILLRACE_CI_TOKEN: secret } }), {
     message: /same secret as token "ci"/,
   })
+  t.end()
+})
+
+t.test('a list of brokers makes it Kafka, unless the kind says otherwise', (t) => {
+  const brokers = ['a:9092', '[::1]:9093']
+  const root = rootOf(t, { log: { brokers } })
+  t.match(loadConfig({ root }).log, { kind: 'kafka', brokers })
+  t.match(loadConfig({ root, flags: { log: 'embedded' } }).log, { kind: 'embedded', brokers })
+  t.match(loadConfig({ root, flags: { log: 'kafka://c:1,d:2' } }).log, {
+    kind: 'kafka',
+    brokers: ['c:1', 'd:2'],
+  })
+  const env = { MILLRACE_LOG_BROKERS: 'e:1, f:2' }
+  t.match(loadConfig({ root: rootOf(t), env }).log, { kind: 'kafka', brokers: ['e:1', 'f:2'] })
+  t.end()
+})
+
+t.test('what brokers are reached by is read from files and the environment', (t) => {
+  const root = testFolder(t, {
+    'ca.pem': 'CA',
+    'host.pem': 'HOST',
+    'host.key': 'KEY',
+    'host.config.json': JSON.stringify({
+      log: {
+        brokers: ['a:9093'],
+        ssl: { ca: 'ca.pem', cert: 'host.pem', key: 'host.key', passphraseEnv: 'KEY_WORDS' },
+        sasl: { mechanism: 'scram-sha-256', username: 'shop' },
+      },
+    }),
+  })
+  const env = { KEY_WORDS: 'open sesame', MILLRACE_LOG_SASL_PASSWORD: 'secret' }
+  const { log } = loadConfig({ root, env })
+  t.strictSame(log.ssl, {
+    rejectUnauthorized: true,
+    ca: 'CA',
+    cert: 'HOST',
+    key: 'KEY',
+    passphrase: 'open sesame',
+  })
+  t.strictSame(log.sasl, { mechanism: 'scram-sha-256', username: 'shop', password: 'secret' })
+  t.match(
+    loadConfig({ root: rootOf(t, { log: { brokers: ['a:1'], ssl: true } }) }).log.ssl,
+    { rejectUnauthorized: true },
+    'true stands for the defaults',
+  )
+  const fromEnv = { MILLRACE_LOG_BROKERS: 'a:1', MILLRACE_LOG_SSL: 'true' }
+  t.match(
+    loadConfig({
+      root: rootOf(t),
+      env: {
+        ...fromEnv,
+        MILLRACE_LOG_SSL_SERVERNAME: 'b',
+        MILLRACE_LOG_SSL_REJECT_UNAUTHORIZED: '0',
+      },
+    }).log.ssl,
+    { rejectUnauthorized: false, servername: 'b' },
+    'one by one from the environment',
+  )
+  const local = loadConfig({ root, env: {}, flags: { log: 'embedded' } }).log
+  t.notOk(local.sasl ?? local.ssl, 'without Kafka no secret is asked for')
   t.end()
 })
 

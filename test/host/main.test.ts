@@ -61,7 +61,7 @@ t.test(
     const port = typeof address === 'object' && address !== null ? address.port : 0
     for (const [args, code, message] of [
       [['--port', 'x'], 78, /BAD_CONFIG.*http\.port \(--port\): found "x"/],
-      [['--log', 'kafka://a:1'], 78, /BAD_CONFIG.*embedded log only/],
+      [['--log', 'kafka://a'], 78, /BAD_CONFIG.*log\.brokers\.0 \(--log\).*host:port/],
       [['--host', '0.0.0.0'], 78, /TOKENS_REQUIRED/],
       [['--port', String(port)], 69, new RegExp(`PORT_IN_USE: port ${port} `)],
       [['--data', '/dev/null/x'], 73, /DATA_NOT_WRITABLE/],

@@ -171,7 +171,13 @@ export class EmbeddedLog implements OwnedLog {
       // Removed since the answer was given.
       if (ends === undefined) return undefined
       const { leaderEpoch } = this.#description
-      partitions.push({ partition, leaderEpoch, oldest: ends.oldest, stableEnd: ends.end })
+      partitions.push({
+        partition,
+        leaderEpoch,
+        oldest: ends.oldest,
+        stableEnd: ends.end,
+        end: ends.end,
+      })
     }
     return { name: row.name, id: row.id, kind: row.kind, partitions }
   }

@@ -128,8 +128,12 @@ export class KeptLog implements Log {
     return this.#log().reader(options)
   }
 
-  async openWriter(group: string, partition: number): Promise<LogWriter> {
-    return this.#log().openWriter(group, partition)
+  async openWriter(
+    group: string,
+    partition: number,
+    topics?: readonly string[],
+  ): Promise<LogWriter> {
+    return this.#log().openWriter(group, partition, topics)
   }
 
   async join(options: JoinOptions): Promise<Membership> {

@@ -67,6 +67,8 @@ export class Brokers implements AsyncDisposable {
       return await (await this.#link(node)).ask(request)
     } catch (thrown) {
       this.#lost(node)
+      // kafkajs would go on with a connection whose other end is gone.
+      if (thrown instanceof Error && thrown.name === 'KafkaJSRequestTimeoutError') this.#drop(node)
       throw asBrokerError(thrown)
     }
   }
@@ -97,19 +99,22 @@ export class Brokers implements AsyncDisposable {
   }
 
   async askAny<R extends Response>(request: KafkaRequest<R>): Promise<R> {
-    return await this.patiently(async () => {
-      await this.#connected()
-      let failure: unknown
-      for (const node of this.#cluster.getNodeIds()) {
-        try {
-          return await this.ask(Number(node), request)
-        } catch (thrown) {
-          failure = thrown
-        }
+    return await this.patiently(() => this.askAnyOnce(request))
+  }
+
+  /** Each of them once, until one answers. */
+  async askAnyOnce<R extends Response>(request: KafkaRequest<R>): Promise<R> {
+    await this.#connected()
+    let failure: unknown
+    for (const node of this.#cluster.getNodeIds()) {
+      try {
+        return await this.ask(Number(node), request)
+      } catch (thrown) {
+        failure = thrown
       }
-      this.#connecting = undefined
-      throw failure ?? brokerUnavailable(undefined)
-    })
+    }
+    this.#connecting = undefined
+    throw failure ?? brokerUnavailable(undefined)
   }
 
   /** It changes topics for the whole cluster. */

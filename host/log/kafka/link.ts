@@ -51,7 +51,7 @@ interface RawBroker {
   > | null
 }
 
-/** kafkajs' own limit for any request, to which the time goes that the broker may take on purpose. */
+/** For any request, to which the time goes that the broker may take on purpose. */
 const answerLimitMs = 30_000
 
 const isRaw = (broker: object): broker is RawBroker =>
@@ -74,7 +74,8 @@ export class Link {
    * connection fails, with BROKER_UNSUPPORTED when the broker does not know the request. What the broker refuses is in the answer.
    */
   async ask<R extends Response>(request: KafkaRequest<R>): Promise<R> {
-    const { apiName, apiKey, apiVersion, isFlexible, waitMs, isAside = false } = request
+    const { apiName, apiKey, apiVersion, isFlexible, isAside = false } = request
+    const { waitMs = 0, answerMs = answerLimitMs } = request
     this.#check(request)
     const { connectionPool } = this.#broker
     // Each time: kafkajs may have replaced them.
@@ -104,7 +105,7 @@ export class Link {
         },
         parse: (decoded) => decoded,
       },
-      requestTimeout: waitMs === undefined ? null : waitMs + answerLimitMs,
+      requestTimeout: waitMs + answerMs,
       logResponseError: false,
     })
     if (answer === undefined) throw new TypeError(`kafkajs did not decode its answer to ${apiName}`)

@@ -28,7 +28,7 @@ import { connectionTo, type KafkaSettings } from './settings.js'
 import { KafkaSource } from './source.js'
 import { checkTls } from './tls.js'
 import { KafkaTopics } from './topics.js'
-import { openKafkaWriter } from './writer.js'
+import { noMember, openKafkaWriter } from './writer.js'
 
 const readBytes = 1024 * 1024
 
@@ -107,7 +107,7 @@ class KafkaLog implements Log {
 
   reader(options: { readonly maxBytes?: number } = {}): LogReader {
     this.#check()
-    const maxBytes = options.maxBytes ?? readBytes
+    const maxBytes = options.maxBytes ?? this.#settings.fetchBytes ?? readBytes
     const source = new KafkaSource(new Brokers(this.#kafka, this.#settings), () => this.#check(), {
       maxBytes,
     })
@@ -116,13 +116,20 @@ class KafkaLog implements Log {
     return reader
   }
 
-  async openWriter(group: string, partition: number): Promise<LogWriter> {
+  async openWriter(
+    group: string,
+    partition: number,
+    topics?: readonly string[],
+  ): Promise<LogWriter> {
     return await this.#open(async () => {
       // As it is now: a writer of a generation that is over is not to write for the next one.
       const member = await this.#members.of(group)
+      // Of a group that it was in: to write as an outsider would fence the one who came after.
+      if (member === null) throw noMember(group)
       return await openKafkaWriter(this.#writing, {
         group,
         partition,
+        ...(topics === undefined ? {} : { topics }),
         settings: this.#settings.write,
         ...(member === undefined ? {} : { member: () => member }),
       })
@@ -144,7 +151,15 @@ class KafkaLog implements Log {
         describe: (names) => this.#topics.describe(names),
       })
       this.#memberships.add(membership)
-      return membership
+      const kept: Membership = {
+        owners: () => membership.owners(),
+        holds: () => membership.holds(),
+        [Symbol.asyncDispose]: async () => {
+          await membership[Symbol.asyncDispose]()
+          this.#memberships.delete(membership)
+        },
+      }
+      return kept
     })
   }
 

@@ -3,11 +3,13 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type { GroupMember } from './requests/transaction.js'
 
 type Question = { readonly id: number; readonly group: string }
-type Answer = { readonly id: number; readonly member: GroupMember | null }
+type Answer = { readonly id: number; readonly member: Known }
+
+/** Null: it was a member, and is none for now. Undefined: it has never been one. */
+export type Known = GroupMember | null | undefined
 
 export interface Members {
-  /** Undefined: it is in no such group. */
-  of(group: string): Promise<GroupMember | undefined>
+  of(group: string): Promise<Known>
   /** For a further thread. */
   split(): MessagePort
   close(): void
@@ -15,16 +17,20 @@ export interface Members {
 
 /** Where the groups are joined. */
 export class OwnMembers implements Members {
-  readonly #members = new Map<string, GroupMember>()
+  readonly #members = new Map<string, GroupMember | null>()
   readonly #ports = new Set<MessagePort>()
 
   /** Before anybody is told of the assignment. */
-  set(group: string, member: GroupMember | undefined): void {
-    if (member === undefined) this.#members.delete(group)
-    else this.#members.set(group, member)
+  set(group: string, member: GroupMember | null): void {
+    this.#members.set(group, member)
   }
 
-  async of(group: string): Promise<GroupMember | undefined> {
+  /** It has left it of its own will. */
+  forget(group: string): void {
+    this.#members.delete(group)
+  }
+
+  async of(group: string): Promise<Known> {
     return this.#members.get(group)
   }
 
@@ -32,7 +38,7 @@ export class OwnMembers implements Members {
     const { port1, port2 } = new MessageChannel()
     this.#ports.add(port1)
     port1.on('message', ({ id, group }: Question) => {
-      const answer: Answer = { id, member: this.#members.get(group) ?? null }
+      const answer: Answer = { id, member: this.#members.get(group) }
       port1.postMessage(answer)
     })
     port1.once('close', () => this.#ports.delete(port1))
@@ -49,23 +55,23 @@ export class OwnMembers implements Members {
 /** In a thread that has been given a port. */
 export class AskedMembers implements Members {
   readonly #port: MessagePort
-  readonly #waiting = new Map<number, (member: GroupMember | undefined) => void>()
+  readonly #waiting = new Map<number, (member: Known) => void>()
   #lastId = 0
   #isClosed = false
 
   constructor(port: MessagePort) {
     this.#port = port
     port.on('message', ({ id, member }: Answer) => {
-      this.#waiting.get(id)?.(member ?? undefined)
+      this.#waiting.get(id)?.(member)
       this.#waiting.delete(id)
     })
     port.once('close', () => this.close())
     port.unref()
   }
 
-  async of(group: string): Promise<GroupMember | undefined> {
-    if (this.#isClosed) return undefined
-    return await new Promise<GroupMember | undefined>((resolve) => {
+  async of(group: string): Promise<Known> {
+    if (this.#isClosed) return null
+    return await new Promise<Known>((resolve) => {
       const question: Question = { id: ++this.#lastId, group }
       this.#waiting.set(question.id, resolve)
       this.#port.ref()
@@ -81,7 +87,7 @@ export class AskedMembers implements Members {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#port.close()
-    for (const resolve of this.#waiting.values()) resolve(undefined)
+    for (const resolve of this.#waiting.values()) resolve(null)
     this.#waiting.clear()
   }
 }

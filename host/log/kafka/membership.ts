@@ -1,10 +1,11 @@
 // A host's place in one consumer group: joins it, keeps it by heartbeats, and gives its partitions up before they go to another.
 import { setTimeout as pause } from 'node:timers/promises'
-import type { HostError } from '../../errors.js'
+import { asHostError, type HostError } from '../../errors.js'
 import type { JoinOptions, Membership, TopicInfo } from '../log.js'
 import { sharedPartitions } from '../sole-member.js'
 import { shareOut } from './assignor.js'
 import type { Brokers } from './brokers.js'
+import { Deadline } from './deadline.js'
 import { isExpelled, kafkaErrors } from './error-codes.js'
 import {
   type Owners,
@@ -27,6 +28,8 @@ export interface GroupTimes {
   readonly heartbeatMs: number
   /** What the others wait for it when they share out anew: its partitions have to be given up by then. */
   readonly rebalanceTimeoutMs: number
+  /** How often the topics are looked at: somebody may have given one more partitions. */
+  readonly metadataIntervalMs: number
 }
 
 export interface MembershipOptions extends JoinOptions {
@@ -37,6 +40,8 @@ export interface MembershipOptions extends JoinOptions {
   describe(topics: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>>
 }
 
+/** Of the session, counted from when the last heartbeat was sent that was answered; the rest is for clocks and for an answer on its way. */
+const leased = 0.9
 /** Who cannot be told that it leaves finds out by its session. */
 const leaveMs = 1_000
 
@@ -62,6 +67,8 @@ class KafkaMember implements Membership {
   #owned: readonly number[] = []
   #owners: Owners = new Map()
   #heardAt = 0
+  #lookedAt = 0
+  #count = 0
   #running: Promise<void> = Promise.resolve()
   #leaving: Promise<void> | undefined
 
@@ -71,6 +78,13 @@ class KafkaMember implements Membership {
 
   owners(): Owners {
     return this.#owners
+  }
+
+  holds(): boolean {
+    const { sessionTimeoutMs } = this.#options.times
+    return (
+      this.#assigned !== undefined && performance.now() - this.#heardAt < sessionTimeoutMs * leased
+    )
   }
 
   async start(): Promise<void> {
@@ -94,6 +108,7 @@ class KafkaMember implements Membership {
     await this.#running
     await this.#giveUp()
     await this.#leave().catch(() => {})
+    this.#options.members.forget(this.#options.group)
     this.#owners = new Map()
     await this.#options.brokers[Symbol.asyncDispose]()
   }
@@ -120,8 +135,25 @@ class KafkaMember implements Membership {
       if (error === kafkaErrors.REBALANCE_IN_PROGRESS) return 'rebalance'
       if (isExpelled(error)) return 'lost'
       if (performance.now() - this.#heardAt > times.sessionTimeoutMs) return 'lost'
+      if (await this.#isOtherwise()) return 'rebalance'
     }
     return 'rebalance'
+  }
+
+  /** Its topics have another number of partitions: what that means is found out by joining anew. */
+  async #isOtherwise(): Promise<boolean> {
+    const now = performance.now()
+    if (now - this.#lookedAt < this.#options.times.metadataIntervalMs) return false
+    this.#lookedAt = now
+    const { topics, brokers } = this.#options
+    const [first = ''] = topics
+    try {
+      const found = await this.#inTime(brokers.topics([first]))
+      const count = found.get(first)?.partitions.length
+      return count !== undefined && count !== this.#count
+    } catch {
+      return false
+    }
   }
 
   async #beat(): Promise<number> {
@@ -129,7 +161,9 @@ class KafkaMember implements Membership {
     if (assigned === undefined) return kafkaErrors.UNKNOWN_MEMBER_ID
     try {
       const sentAt = performance.now()
-      const { error } = await this.#ask(heartbeat(assigned.in), this.#options.times.heartbeatMs)
+      const { heartbeatMs } = this.#options.times
+      const request = { ...heartbeat(assigned.in), answerMs: this.#patienceMs }
+      const { error } = await this.#inTime(this.#ask(request, heartbeatMs))
       if (error === kafkaErrors.NONE || error === kafkaErrors.REBALANCE_IN_PROGRESS) {
         this.#heardAt = sentAt
       }
@@ -159,7 +193,7 @@ class KafkaMember implements Membership {
     await given.catch(() => {})
     await beating
     this.#assigned = undefined
-    members.set(group, undefined)
+    members.set(group, null)
   }
 
   #lose(): void {
@@ -167,7 +201,7 @@ class KafkaMember implements Membership {
     this.#assigned = undefined
     this.#member = ''
     this.#owned = []
-    this.#options.members.set(this.#options.group, undefined)
+    this.#options.members.set(this.#options.group, null)
     if (assigned !== undefined) this.#options.lost(assigned.epoch)
   }
 
@@ -176,8 +210,9 @@ class KafkaMember implements Membership {
       try {
         await this.#join()
         return
-      } catch {
+      } catch (thrown) {
         // A topic that is away, a cluster that cannot be reached: there is nothing to do without it.
+        this.#options.failed?.(asHostError(thrown, 'LOG_FAILED'))
       }
       await this.#rest(pauseMs)
     }
@@ -186,6 +221,8 @@ class KafkaMember implements Membership {
   async #join(): Promise<void> {
     const { group, topics, instance, times } = this.#options
     const count = sharedPartitions(this.#options, await this.#options.describe(topics)).length
+    this.#count = count
+    this.#lookedAt = performance.now()
     const metadata = packClaim({ topics, instance, owned: this.#owned })
     const { signal } = this.#end
     while (!signal.aborted) {
@@ -264,6 +301,16 @@ class KafkaMember implements Membership {
   ): Promise<R> {
     const { brokers, group } = this.#options
     return await brokers.askCoordinator('group', group, request, withinMs)
+  }
+
+  /** Several of them fit into a session. */
+  get #patienceMs(): number {
+    return this.#options.times.sessionTimeoutMs / 3
+  }
+
+  /** Not waited for longer: what is behind it cannot be reached. */
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    return await new Deadline(this.#patienceMs, this.#options.brokers.signal).bound(work)
   }
 
   #refused(error: number): HostError {

@@ -134,3 +134,40 @@ export function topicMissing(
     { stream: spec.name },
   )
 }
+
+/** It is there with another number of partitions. */
+export function otherCount(
+  { name, kind, partitions }: TopicSpec,
+  found: number,
+  brokers: readonly string[],
+): HostError {
+  // Keys would be in other partitions than what is known of them.
+  const grow =
+    kind === 'stream' && found < partitions
+      ? `, or give it more: kafka-topics.sh --bootstrap-server ${brokers[0] ?? ''} --alter --topic ${name} --partitions ${partitions} (its keys move)`
+      : ''
+  return new HostError(
+    'TOPIC_MISMATCH',
+    `topic ${name} is a ${kind} of ${found} partitions, wanted are ${partitions}: remove it if nothing in it is of use${grow}`,
+    { stream: name },
+  )
+}
+
+/** It is there, and is cleaned in a way in which a table, or a stream, would lose what it needs. */
+export function otherCleanup(
+  { name, kind }: TopicSpec,
+  found: string,
+  brokers: readonly string[],
+): HostError {
+  const wanted = kind === 'table' ? 'compact' : 'delete'
+  const loses =
+    kind === 'table'
+      ? 'keys that do not change would be lost from the table'
+      : 'records would be lost that have the key of a later one'
+  return new HostError(
+    'TOPIC_MISMATCH',
+    `topic ${name} is to be a ${kind}, and has cleanup.policy=${found}: ${loses}. Give the function another topic, or alter it: ` +
+      `kafka-configs.sh --bootstrap-server ${brokers[0] ?? ''} --alter --entity-type topics --entity-name ${name} --add-config cleanup.policy=${wanted}`,
+    { stream: name },
+  )
+}

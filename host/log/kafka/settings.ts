@@ -20,6 +20,10 @@ export interface KafkaSettings {
   readonly replication: number
   /** Of a stream that is made without a time of its own; -1: for ever. */
   readonly retentionMs: number
+  /** What a partition of such a stream may have; -1: any size. */
+  readonly retentionBytes?: number
+  /** What a reader hands out at a time unless it is told otherwise. */
+  readonly fetchBytes?: number
   /** How long a table's topic keeps a deletion. */
   readonly tombstoneRetentionMs: number
   readonly connectionTimeoutMs: number

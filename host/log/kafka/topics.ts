@@ -2,13 +2,19 @@
 import { HostError } from '../../errors.js'
 import type { Position, TopicInfo, TopicKind, TopicPartition, TopicSpec } from '../log.js'
 import { keyOf, partitionKey } from '../log.js'
-import { checkSpec, topicMismatch, unknownTopic } from '../problems.js'
+import { checkSpec, unknownTopic } from '../problems.js'
 import type { Brokers } from './brokers.js'
 import { kafkaErrors } from './error-codes.js'
-import { brokerUnavailable, groupInUse, topicMissing } from './problems.js'
+import {
+  brokerUnavailable,
+  groupInUse,
+  otherCleanup,
+  otherCount,
+  topicMissing,
+} from './problems.js'
 import { createTopics } from './requests/create-topics.js'
 import { deleteTopics } from './requests/delete-topics.js'
-import { describeTopicSetting } from './requests/describe-configs.js'
+import { describeTopicSettings } from './requests/describe-configs.js'
 import { deleteGroup, listGroups } from './requests/groups.js'
 import { listOffsets, type OffsetAtTime, offsetAt, type TimeOf } from './requests/list-offsets.js'
 import type { TopicMetadata } from './requests/metadata.js'
@@ -20,11 +26,20 @@ import type { KafkaSettings } from './settings.js'
 /** What the controller may take to make or remove topics; then it is looked at what has come of it. */
 const controllerMs = 10_000
 
+interface Policy {
+  readonly kind: TopicKind
+  /** As Kafka has it: `compact`, `delete`, or both. */
+  readonly cleanup: string
+  readonly tombstoneRetentionMs?: number
+}
+
+const cleanupOf = { table: 'compact', stream: 'delete' } as const
+
 export class KafkaTopics {
   readonly #brokers: Brokers
   readonly #settings: KafkaSettings
-  /** By the topic's id: a topic keeps its kind. */
-  readonly #kinds = new Map<string, TopicKind>()
+  /** By the topic's id, as they were when it was first seen. */
+  readonly #policies = new Map<string, Policy>()
 
   constructor(brokers: Brokers, settings: KafkaSettings) {
     this.#brokers = brokers
@@ -197,10 +212,12 @@ export class KafkaTopics {
 
   async #describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>> {
     const topics = [...(await this.#brokers.topics(names)).values()]
-    const [kinds, oldest, ends] = await Promise.all([
-      this.#kindsOf(topics),
+    const latest = partitionsOf(topics, offsetAt.latest)
+    const [policies, oldest, stableEnds, ends] = await Promise.all([
+      this.#policiesOf(topics),
       this.#offsets(partitionsOf(topics, offsetAt.earliest)),
-      this.#offsets(partitionsOf(topics, offsetAt.latest)),
+      this.#offsets(latest),
+      this.#offsets(latest, false),
     ])
     return new Map(
       topics.map(({ name, id, partitions }) => {
@@ -210,27 +227,35 @@ export class KafkaTopics {
             partition,
             leaderEpoch,
             oldest: oldest.get(key)?.offset ?? 0,
-            stableEnd: ends.get(key)?.offset ?? 0,
+            stableEnd: stableEnds.get(key)?.offset ?? 0,
+            end: ends.get(key)?.offset ?? 0,
           }
         })
-        return [name, { name, id, kind: kinds.get(id) ?? 'stream', partitions: all }]
+        const { kind = 'stream', tombstoneRetentionMs } = policies.get(id) ?? {}
+        const retention = tombstoneRetentionMs === undefined ? {} : { tombstoneRetentionMs }
+        return [name, { name, id, kind, ...retention, partitions: all }]
       }),
     )
   }
 
-  async #offsets(asked: readonly TimeOf[]): Promise<ReadonlyMap<string, OffsetAtTime>> {
-    const found = await this.#brokers.askLeaders(asked, listOffsets)
+  async #offsets(
+    asked: readonly TimeOf[],
+    isCommitted = true,
+  ): Promise<ReadonlyMap<string, OffsetAtTime>> {
+    const found = await this.#brokers.askLeaders(asked, (of) => listOffsets(of, isCommitted))
     for (const one of found) if (one.error !== kafkaErrors.NONE) throw this.#refused(one)
     return new Map(found.map((one) => [keyOf(one), one]))
   }
 
-  async #kindsOf(topics: readonly TopicMetadata[]): Promise<ReadonlyMap<string, TopicKind>> {
-    const unknown = topics.filter(({ id }) => !this.#kinds.has(id))
+  async #policiesOf(topics: readonly TopicMetadata[]): Promise<ReadonlyMap<string, Policy>> {
+    const unknown = topics.filter(({ id }) => !this.#policies.has(id))
     if (unknown.length > 0) {
       const names = unknown.map(({ name }) => name)
-      const settings = await this.#brokers.askAny(describeTopicSetting('cleanup.policy', names))
+      const settings = await this.#brokers.askAny(
+        describeTopicSettings(['cleanup.policy', 'delete.retention.ms'], names),
+      )
       const ids = new Map(unknown.map(({ name, id }) => [name, id]))
-      for (const { topic, error, message, value } of settings.topics) {
+      for (const { topic, error, message, values } of settings.topics) {
         // It went meanwhile.
         if (error === kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION) continue
         if (error !== kafkaErrors.NONE) {
@@ -240,42 +265,49 @@ export class KafkaTopics {
           })
         }
         const id = ids.get(topic)
-        if (id === undefined || value === undefined) continue
-        this.#kinds.set(id, value.includes('compact') ? 'table' : 'stream')
+        const cleanup = values.get('cleanup.policy')
+        if (id === undefined || cleanup === undefined) continue
+        const isTable = cleanup.includes('compact')
+        const retention = Number(values.get('delete.retention.ms'))
+        this.#policies.set(id, {
+          cleanup,
+          kind: isTable ? 'table' : 'stream',
+          ...(isTable && retention > 0 ? { tombstoneRetentionMs: retention } : {}),
+        })
       }
     }
-    return this.#kinds
+    return this.#policies
   }
 
   /** Throws TOPIC_MISMATCH for one that is there otherwise. */
   async #missing(specs: readonly TopicSpec[]): Promise<TopicSpec[]> {
     const found = await this.#brokers.topics(specs.map(({ name }) => name))
-    const kinds = await this.#kindsOf([...found.values()])
+    const policies = await this.#policiesOf([...found.values()])
     return specs.filter((spec) => {
       const topic = found.get(spec.name)
       if (topic === undefined) return true
-      const kind = kinds.get(topic.id) ?? spec.kind
-      const partitions = topic.partitions.length
-      if (kind !== spec.kind || partitions !== spec.partitions) {
-        throw topicMismatch(spec, { kind, partitions })
+      const { brokers } = this.#settings
+      if (topic.partitions.length !== spec.partitions) {
+        throw otherCount(spec, topic.partitions.length, brokers)
       }
+      const { cleanup = cleanupOf[spec.kind] } = policies.get(topic.id) ?? {}
+      if (cleanup !== cleanupOf[spec.kind]) throw otherCleanup(spec, cleanup, brokers)
       return false
     })
   }
 
   #entries({ kind, retentionMs }: TopicSpec): { name: string; value: string }[] {
-    const { retentionMs: byDefault, tombstoneRetentionMs, write } = this.#settings
+    const { retentionMs: byDefault, retentionBytes = -1, write } = this.#settings
+    const { tombstoneRetentionMs } = this.#settings
+    const policy = { name: 'cleanup.policy', value: cleanupOf[kind] }
     // With its batch around it.
     const size = { name: 'max.message.bytes', value: String(write.maxRecordBytes + 4096) }
     return kind === 'table'
-      ? [
-          { name: 'cleanup.policy', value: 'compact' },
-          { name: 'delete.retention.ms', value: String(tombstoneRetentionMs) },
-          size,
-        ]
+      ? [policy, { name: 'delete.retention.ms', value: String(tombstoneRetentionMs) }, size]
       : [
-          { name: 'cleanup.policy', value: 'delete' },
+          policy,
           { name: 'retention.ms', value: String(retentionMs ?? byDefault) },
+          { name: 'retention.bytes', value: String(retentionBytes) },
           size,
         ]
   }

@@ -8,12 +8,13 @@ import { Coordinators, worstOf } from './coordinators.js'
 import { Deadline } from './deadline.js'
 import { isExpelled, kafkaErrors } from './error-codes.js'
 import { checkPositions, presentPositions } from './positions.js'
+import { brokerUnavailable } from './problems.js'
 import { heartbeat } from './requests/heartbeat.js'
 import { type CommittedPosition, offsetFetch } from './requests/offset-fetch.js'
 import type { GroupMember, PositionToCommit } from './requests/transaction.js'
 import { right } from './rights.js'
 import { type Transaction, Transactor } from './transactor.js'
-import { asError, type Trouble } from './trouble.js'
+import { asError, isUnavailable, type Trouble } from './trouble.js'
 import { type KafkaWriteSettings, kafkaWriteSettings } from './write-settings.js'
 
 export interface KafkaWriterOptions {
@@ -42,7 +43,9 @@ export async function openKafkaWriter(
     // Before the positions: one that is made anew in between is taken for the one before, and the first commit tells.
     const topicIds = await deadline.bound(brokers.topicIds(topics))
     const committed = await committedPositions(brokers, settings, options, deadline)
-    const positions = presentPositions(committed, topicIds)
+    const others = committed.map(({ topic }) => topic).filter((topic) => !topicIds.has(topic))
+    const further = others.length === 0 ? [] : await deadline.bound(brokers.topicIds(others))
+    const positions = presentPositions(committed, new Map([...topicIds, ...further]))
     return new KafkaWriter(brokers, options, transactor, topicIds, positions)
   } catch (thrown) {
     throw brokers.signal.aborted ? logClosed() : thrown
@@ -78,13 +81,15 @@ async function checkMember(
   const cause = brokers.refused(error, `the member ${member.member} of ${member.group}`, [
     right.group('Read', member.group),
   ])
-  if (!isExpelled(error)) throw cause
-  throw new HostError(
+  throw isExpelled(error) ? noMember(member.group, cause) : cause
+}
+
+export const noMember = (group: string, cause?: unknown): HostError =>
+  new HostError(
     'FENCED',
-    `this host is no member of ${member.group} any more, another one may own its partitions: it joins again`,
+    `this host is no member of ${group} any more, another one may own its partitions: it joins again`,
     { cause },
   )
-}
 
 /** Once no transaction that moves them is open. */
 async function committedPositions(
@@ -166,9 +171,28 @@ class KafkaWriter implements LogWriter {
         this.#end = outcome
         return outcome
       case 'fenced':
-        this.#end = { kind: 'fenced' }
+        this.#end = await this.#fenced()
         return this.#end
     }
+  }
+
+  /**
+   * Its partition is another's, unless it is a member still: then nobody else has begun under its transactional id but the brokers,
+   * which have given up a transaction that took too long.
+   */
+  async #fenced(): Promise<CommitOutcome> {
+    const member = this.#options.member?.()
+    if (member === undefined) return { kind: 'fenced' }
+    const settings = kafkaWriteSettings(this.#options.settings)
+    const deadline = new Deadline(settings.deadlineMs, this.#brokers.signal)
+    try {
+      await checkMember(this.#brokers, settings, member, deadline)
+    } catch (thrown) {
+      if (!isUnavailable(thrown)) return { kind: 'fenced' }
+      // Who opens it anew asks again.
+      return { kind: 'unknown', cause: asError(thrown) }
+    }
+    return { kind: 'unknown', cause: brokerUnavailable(new Error('its transaction was given up')) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

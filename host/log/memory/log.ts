@@ -377,8 +377,7 @@ class Memory implements MemoryLog {
     if (topic === undefined) return undefined
     this.#expire(topic)
     const partitions = topic.all.map((one, partition) => {
-      const { oldest, stableEnd } = one.ends()
-      return { partition, leaderEpoch: one.leaderEpoch, oldest, stableEnd }
+      return { partition, leaderEpoch: one.leaderEpoch, ...one.ends() }
     })
     return { name, id: topic.id, kind: topic.kind, partitions }
   }

@@ -635,6 +635,20 @@ export function logConformance(t: Test, name: string, create: CreateLog): void {
     t.same(await newer.commit(commit('closed')), { kind: 'fenced' })
   })
 
+  check('tells an end behind all that was acknowledged', async (t, { log }) => {
+    const topic = await topicOf(log, 2)
+    await using writer = await log.openWriter(unique('group'), 0)
+    for (let number = 0; number < 10; number += 1) {
+      const records = [record(topic, 0, `${number}`), record(topic, 1, `${number}`)]
+      const next = committedOf(await writer.commit({ records, positions: [] }))
+      const partitions = (await log.describe([topic])).get(topic)?.partitions ?? []
+      t.equal(partitions.length, 2)
+      for (const { partition, end } of partitions) {
+        t.ok(end >= (next?.get(partitionKey(topic, partition)) ?? Number.NaN), `commit ${number}`)
+      }
+    }
+  })
+
   check('fails a commit that it cannot place as a whole', async (t, { log }) => {
     const topic = await topicOf(log, 1)
     const group = unique('group')

@@ -38,7 +38,12 @@ export const kafkaSettings = (
   retentionMs: -1,
   tombstoneRetentionMs: 86_400_000,
   connectionTimeoutMs: 2_000,
-  group: { sessionTimeoutMs: 6_000, heartbeatMs: 200, rebalanceTimeoutMs: 10_000 },
+  group: {
+    sessionTimeoutMs: 6_000,
+    heartbeatMs: 200,
+    rebalanceTimeoutMs: 10_000,
+    metadataIntervalMs: 30_000,
+  },
   write: kafkaWriteSettings(),
   ...more,
 })

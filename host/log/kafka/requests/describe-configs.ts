@@ -1,23 +1,23 @@
-// DescribeConfigs: one setting of several topics.
+// DescribeConfigs: some settings of several topics.
 import type { KafkaRequest, Response } from '../request.js'
 
-export interface TopicSetting {
+interface SettingsOfTopic {
   readonly topic: string
   readonly error: number
   readonly message: string | null
-  /** Undefined: it is not told. */
-  readonly value: string | undefined
+  /** By name, those that are told. */
+  readonly values: ReadonlyMap<string, string>
 }
 
 export interface TopicSettings extends Response {
-  readonly topics: readonly TopicSetting[]
+  readonly topics: readonly SettingsOfTopic[]
 }
 
 const topicResource = 2
 
 /** To any broker. */
-export const describeTopicSetting = (
-  setting: string,
+export const describeTopicSettings = (
+  settings: readonly string[],
   topics: readonly string[],
 ): KafkaRequest<TopicSettings> => ({
   apiName: 'DescribeConfigs',
@@ -27,7 +27,7 @@ export const describeTopicSetting = (
   encode(writer) {
     writer.array(topics, (topic) => {
       writer.int8(topicResource).string(topic)
-      writer.array([setting], (name) => writer.string(name)).tags()
+      writer.array(settings, (name) => writer.string(name)).tags()
     })
     const tellsSynonyms = false
     const tellsMeaning = false
@@ -40,7 +40,8 @@ export const describeTopicSetting = (
       const message = reader.string()
       reader.int8() // kind of resource
       const topic = reader.text()
-      const values = reader.array(() => {
+      const values = new Map<string, string>()
+      reader.array(() => {
         const name = reader.text()
         const value = reader.string()
         reader.boolean() // read only
@@ -55,10 +56,10 @@ export const describeTopicSetting = (
         reader.int8() // type
         reader.string() // meaning
         reader.tags()
-        return name === setting ? value : null
+        if (value !== null) values.set(name, value)
       })
       reader.tags()
-      return { topic, error, message, value: values.find((value) => value !== null) ?? undefined }
+      return { topic, error, message, values }
     })
     reader.tags()
     return { throttleMs, topics }

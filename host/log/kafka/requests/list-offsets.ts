@@ -4,7 +4,7 @@ import { type KafkaRequest, type Response, readTopics, writeTopics } from '../re
 
 /** What may be asked for instead of a time. */
 export const offsetAt = {
-  /** Of committed reading: the last stable offset. Else the high watermark. */
+  /** The last stable offset; of uncommitted reading the high watermark. */
   latest: -1,
   earliest: -2,
 } as const
@@ -27,16 +27,19 @@ export interface OffsetsAtTimes extends Response {
   readonly partitions: readonly OffsetAtTime[]
 }
 
-/** To the leader of the partitions. Committed reading, always: nothing at or above an open transaction. */
-export const listOffsets = (partitions: readonly TimeOf[]): KafkaRequest<OffsetsAtTimes> => ({
+/** To the leader of the partitions. Of committed reading: nothing at or above an open transaction. */
+export const listOffsets = (
+  partitions: readonly TimeOf[],
+  isCommitted = true,
+): KafkaRequest<OffsetsAtTimes> => ({
   apiName: 'ListOffsets',
   apiKey: 2,
   apiVersion: 5,
   isFlexible: false,
   encode(writer) {
     const noReplica = -1
-    const readCommitted = 1
-    writer.int32(noReplica).int8(readCommitted)
+    const isolation = isCommitted ? 1 : 0
+    writer.int32(noReplica).int8(isolation)
     writeTopics(
       writer,
       partitions,
