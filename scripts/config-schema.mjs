@@ -15,19 +15,22 @@ const rows = (properties, path = []) =>
     .flatMap(([name, field]) => {
       const at = [...path, name]
       if (field.properties !== undefined) return rows(field.properties, at)
+      const inner = field.anyOf?.find((one) => one.properties !== undefined)
+      const further = inner === undefined ? [] : rows(inner.properties, at)
       const allowed =
         field.enum === undefined
           ? ''
           : ` One of ${field.enum.map((one) => `\`${one}\``).join(', ')}.`
       return [
         `| \`${at.join('.')}\` | ${shown(field.default ?? field.const)} | \`${environmentName(at)}\` | ${field.description ?? ''}${allowed} |`,
+        ...further,
       ]
     })
 
 const page = `# Configuration
 
-\`host.config.json\` beside \`functions/\`. Every field is optional. An environment variable wins over the file, a flag over both; arrays are
-written as JSON in a variable. An unknown field or a bad value ends the host with exit code 78, the field, what was found, and what is allowed.
+\`host.config.json\` beside \`functions/\`. Every field is optional; those of one kind of log say so, and are ignored by the other. An environment variable wins over the file, a flag over both; arrays are
+written as JSON in a variable, those of text also with commas between. An unknown field or a bad value ends the host with exit code 78, the field, what was found, and what is allowed.
 
 | field | default | environment | what |
 |---|---|---|---|
@@ -45,12 +48,22 @@ A function with which the host dies \`supervisor.maxCrashes\` times within \`sup
 does not run that version, and all others. Whose it was is told by Node's diagnostic report, which a heap that is exhausted leaves in \`crash-reports\` of
 the data folder (the newest ten are kept, without the environment); else by who was at work. The supervisor knows this for as long as it lives.
 
-\`--no-supervisor\`, or \`supervisor.enabled\`, makes one process of it, for systemd, Kubernetes and the like.
+\`--no-supervisor\`, or \`supervisor.enabled\`, makes one process of it, for systemd, Kubernetes and the like. Where glibc is the C library, give it
+\`MALLOC_TRIM_THRESHOLD_=131072\` and \`MALLOC_ARENA_MAX=2\` in its environment then, as the supervisor does, unless they are set: else it takes about half as much memory
+again in the long run.
 
 | signal, to the supervisor or to the host | |
 |---|---|
 | SIGTERM, SIGINT | flushes and ends within \`limits.stopMs\`, with exit code 0; a second one ends it at once (143, 130) |
 | SIGHUP | \`start\` loads the function files that have changed, come or gone; what is broken is refused as any save. \`dev\` ends, as its terminal has |
+
+## Kafka
+
+\`\`\`json
+{ "log": { "kind": "kafka", "brokers": ["kafka-1:9092", "kafka-2:9092"], "replication": 3 } }
+\`\`\`
+
+or \`--log kafka://kafka-1:9092,kafka-2:9092\`. See [kafka.md](kafka.md).
 
 ## Tokens
 

@@ -90,10 +90,13 @@ t.test(`${swaps} swaps under load`, { timeout: 1_200_000 }, async (t) => {
   const host = await startSampledHost(t, root)
   await fillBuffers(host.url)
   let isOver = false
+  /** Settles when the load may go on. */
+  let rest: Promise<void> = Promise.resolve()
   let posted = 0
   let token = ''
   const load = async () => {
     while (!isOver) {
+      await rest
       const response = await fetch(`${host.url}/emitters/clicks`, { method: 'POST', body })
       if (response.status !== 201) throw new Error(await response.text())
       token = ((await response.json()) as { token: string }).token
@@ -102,15 +105,33 @@ t.test(`${swaps} swaps under load`, { timeout: 1_200_000 }, async (t) => {
     }
   }
   const loading = load()
-  const swapsOf = async (name: Name): Promise<number> =>
-    ((await (await fetch(`${host.url}/functions/${name}`)).json()) as { swaps: number }).swaps
+  const statusOf = async (name: Name) =>
+    (await (await fetch(`${host.url}/functions/${name}`)).json()) as { swaps: number; lag: number }
+  const swapsOf = async (name: Name): Promise<number> => (await statusOf(name)).swaps
+  /** What is on its way through the host comes and goes by megabytes: it is looked at when there is nothing. */
+  const restingSample = async () => {
+    let goOn = () => {}
+    rest = new Promise((resolve) => {
+      goOn = resolve
+    })
+    const before = posted
+    // One may be under way.
+    await until('the last batch is answered', async () => {
+      await pause(30)
+      const isSame = posted === before || posted === before + 1
+      return isSame && (await statusOf('first')).lag === 0 && (await statusOf('second')).lag === 0
+    })
+    const sample = await host.sample()
+    goOn()
+    return sample
+  }
 
   const samples: { round: number; sample: ProcessSample }[] = []
   for (let round = 1; round <= swaps; round += 1) {
     const name = round % 2 === 1 ? 'first' : 'second'
     save(name, round)
     await until(`swap ${round}`, async () => (await swapsOf(name)) >= Math.ceil(round / 2))
-    if (round % 10 === 0) samples.push({ round, sample: await host.sample() })
+    if (round % 10 === 0) samples.push({ round, sample: await restingSample() })
   }
   isOver = true
   await loading

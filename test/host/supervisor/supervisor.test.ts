@@ -71,11 +71,11 @@ t.test(
   'memory that is freed is given back to the system, unless the environment says otherwise',
   { skip: process.platform !== 'linux' && 'only Linux shows what a process was given' },
   async (t) => {
-    const name = 'MALLOC_TRIM_THRESHOLD_'
-    for (const [given, found] of [
-      [undefined, '131072'],
-      ['1', '1'],
-    ]) {
+    for (const [name, given, found] of [
+      ['MALLOC_TRIM_THRESHOLD_', undefined, '131072'],
+      ['MALLOC_TRIM_THRESHOLD_', '1', '1'],
+      ['MALLOC_ARENA_MAX', undefined, '2'],
+    ] as const) {
       const args = ['start', '--root', project(t), '--port', '0']
       const command = new Command(t, args, given === undefined ? {} : { [name]: given })
       const { pid } = await command.host()
