@@ -29,13 +29,14 @@ export default defineProcessor({
 
 export const concurrent: Figure = {
   name: 'concurrency',
-  async measure({ runs, folder, say }) {
+  async measure({ log, runs, folder, say }) {
     const rates = new Map<number, number[]>([[1, []], [concurrency, []]]) // biome-ignore format: a table
     for (let run = 0; run < runs; run += 1) {
       for (const [n, samples] of rates) {
         say(`concurrency: run ${run + 1} of ${runs}, ${n} at once`)
         const count = (seconds * 1000 * partitions * n) / awaitMs
-        samples.push(await rate(join(folder, `concurrency-${n}-${run}`), n, count))
+        const name = `concurrency-${n}-${run}`
+        samples.push(await rate(join(folder, name), log.env(name), n, count))
       }
     }
     const [one = [], many = []] = [...rates.values()]
@@ -50,9 +51,14 @@ export const concurrent: Figure = {
   },
 }
 
-async function rate(folder: string, concurrency: number, count: number): Promise<number> {
+async function rate(
+  folder: string,
+  env: Readonly<Record<string, string>>,
+  concurrency: number,
+  count: number,
+): Promise<number> {
   const root = await makeProject(folder, { ask: askFunction(concurrency) })
-  await using host = await startHostProcess({ root, data: join(folder, 'data') })
+  await using host = await startHostProcess({ root, data: join(folder, 'data'), env })
   await host.ready()
   using client = new Client(host.url)
   // Many more keys than are handled at once: each key is one after another in any case.

@@ -6,6 +6,7 @@ import { countByKey, type Event, makeEvents } from './events.js'
 import type { BenchOptions, Figure, Result } from './figure.js'
 import { countFloor, packEvents } from './floor.js'
 import { startHostProcess } from './host-process.js'
+import { consumeRate } from './kafkajs.js'
 import { residentMb } from './memory.js'
 import { countFunction, feederFunction, makeProject } from './project.js'
 
@@ -29,23 +30,39 @@ export const count: Figure = {
   async measure(options) {
     const inputs: Input[] = []
     for (const keys of [1000, 100_000, 1_000_000]) inputs.push(await load(options, keys))
-    const runs = inputs.map((): { host: Run[]; floor: number[] } => ({ host: [], floor: [] }))
+    const { brokers } = options.log
+    const runs = inputs.map((): Runs => ({ host: [], floor: [], kafkajs: [] }))
     for (let run = 0; run < options.runs; run += 1) {
       for (const [n, input] of inputs.entries()) {
         options.say(`count: run ${run + 1} of ${options.runs}, ${input.keys} keys`)
-        runs[n]?.host.push(await countWithHost(options, input))
+        runs[n]?.host.push(await countWithHost(options, input, run + 1))
         runs[n]?.floor.push(await countFloor(input.packed))
+        if (brokers === undefined) continue
+        const topic = `${options.log.namespace(`count-${input.keys}`)}clicks`
+        runs[n]?.kafkajs.push(await consumeRate(brokers, topic, options.events))
       }
     }
-    return inputs.flatMap(({ keys }, n) => shown(keys, runs[n] ?? { host: [], floor: [] }))
+    return inputs.flatMap(({ keys }, n) =>
+      shown(keys, runs[n] ?? { host: [], floor: [], kafkajs: [] }),
+    )
   },
 }
 
-function shown(keys: number, { host, floor }: { host: Run[]; floor: number[] }): Result[] {
+interface Runs {
+  readonly host: Run[]
+  readonly floor: number[]
+  /** On Kafka. */
+  readonly kafkajs: number[]
+}
+
+function shown(keys: number, { host, floor, kafkajs }: Runs): Result[] {
   const name = `count, ${keys.toLocaleString('en')} keys`
   const peer = { name: 'one thread: LevelDB, JSON.parse, Map', samples: floor }
+  const rates = host.map((run) => run.fromListening)
+  const raw = { name: 'kafkajs: consumed, nothing done', samples: kafkajs }
   return [
-    { name, unit: 'events/s', samples: host.map((run) => run.fromListening), peer },
+    { name, unit: 'events/s', samples: rates, peer },
+    ...(kafkajs.length === 0 ? [] : [{ name, unit: 'events/s', samples: rates, peer: raw }]),
     {
       name: `${name}, start-up included`,
       unit: 'events/s',
@@ -55,14 +72,14 @@ function shown(keys: number, { host, floor }: { host: Run[]; floor: number[] }):
   ]
 }
 
-async function load({ events, folder, say }: BenchOptions, keys: number): Promise<Input> {
+async function load({ log, events, folder, say }: BenchOptions, keys: number): Promise<Input> {
   say(`count: loading ${events} events of ${keys} keys`)
   const root = await makeProject(join(folder, `load-${keys}`), { feeder: feederFunction })
   const data = join(folder, `loaded-${keys}`)
   const packed = join(folder, `packed-${keys}`)
   let lastToken = ''
   {
-    await using host = await startHostProcess({ root, data })
+    await using host = await startHostProcess({ root, data, env: log.env(`count-${keys}`) })
     using client = new Client(host.url)
     // Its lines lie in all partitions.
     lastToken = (await client.emitLines('clicks', asLines(makeEvents(events, keys)))).at(-1) ?? ''
@@ -75,12 +92,18 @@ function* asLines(events: Iterable<Event>): Generator<string> {
   for (const { key, value } of events) yield `{"key":"${key}","value":${value}}`
 }
 
-async function countWithHost({ events, folder }: BenchOptions, input: Input): Promise<Run> {
-  const root = await makeProject(join(folder, 'counting'), { 'click-count': countFunction() })
+async function countWithHost(
+  { log, events, folder }: BenchOptions,
+  input: Input,
+  run: number,
+): Promise<Run> {
+  const text = countFunction('', run)
+  const root = await makeProject(join(folder, 'counting'), { 'click-count': text })
   const data = join(folder, 'counting-data')
   await rm(data, { recursive: true, force: true })
   await cp(input.data, data, { recursive: true })
-  await using host = await startHostProcess({ root, data })
+  const env = log.env(`count-${input.keys}`)
+  await using host = await startHostProcess({ root, data, env })
   using client = new Client(host.url)
   await client.reflects('click-count', input.lastToken)
   const reflectedAt = performance.now()

@@ -1,8 +1,10 @@
 // What a figure of the bench is: samples of one interleaved series of runs, and those of the peer that ran in between.
+import type { BenchLog } from './log.js'
 
 export interface BenchOptions {
   readonly events: number
   readonly runs: number
+  readonly log: BenchLog
   /** Temporary; removed at the end. */
   readonly folder: string
   /** Says what goes on, for whoever waits. */
@@ -20,6 +22,8 @@ export interface Result {
 
 export interface Figure {
   readonly name: string
+  /** Of the embedded log, or of none. */
+  readonly isEmbedded?: boolean
   measure(options: BenchOptions): Promise<readonly Result[]>
 }
 

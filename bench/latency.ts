@@ -32,12 +32,16 @@ const routes = [
 
 export const latency: Figure = {
   name: 'latency',
-  async measure({ runs, folder, say }) {
+  async measure({ log, runs, folder, say }) {
     const root = await makeProject(join(folder, 'latency'), {
       'click-count': countFunction(),
       forward: forwardFunction,
     })
-    await using host = await startHostProcess({ root, data: join(folder, 'latency-data') })
+    await using host = await startHostProcess({
+      root,
+      data: join(folder, 'latency-data'),
+      env: log.env('latency'),
+    })
     await host.ready()
     using client = new Client(host.url)
     const counts = new Map<string, number>()

@@ -6,8 +6,10 @@ import Table from 'cli-table3'
 import { Command, InvalidArgumentError } from 'commander'
 import { concurrent } from './concurrency.js'
 import { count } from './count.js'
+import { emits } from './emits.js'
 import { median, type Result, ratio } from './figure.js'
 import { latency } from './latency.js'
+import { benchLog } from './log.js'
 import { reads } from './reads.js'
 import { recovery } from './recovery.js'
 import { restart } from './restart.js'
@@ -18,6 +20,7 @@ import { values } from './values.js'
 
 const figures = [
   count,
+  emits,
   latency,
   reads,
   swap,
@@ -31,6 +34,7 @@ const figures = [
 
 interface Options {
   readonly only?: readonly string[]
+  readonly log: string
   readonly events: number
   readonly runs: number
   readonly json?: string
@@ -38,6 +42,11 @@ interface Options {
 
 const command = new Command('bench')
   .option('--only <name...>', `of ${figures.map(({ name }) => name).join(', ')}`)
+  .option(
+    '--log <log>',
+    'embedded, or kafka://host:port[,host:port] of a Kafka that runs',
+    'embedded',
+  )
   .option('--events <n>', 'events to count', positive, 1_000_000)
   .option('--runs <n>', 'of each figure; the median counts', positive, 3)
   .option('--json <file>', 'write the JSON there, not after the table')
@@ -52,22 +61,25 @@ const failed = await bench(command.opts<Options>()).then(
 )
 if (failed) process.exitCode = 1
 
-async function bench({ only, events, runs, json }: Options): Promise<void> {
+async function bench({ only, log: given, events, runs, json }: Options): Promise<void> {
   const unknown = only?.filter((name) => figures.every((figure) => figure.name !== name)) ?? []
   if (unknown.length > 0) throw new Error(`no such figure: ${unknown.join(', ')}`)
+  const log = benchLog(given)
   const folder = await mkdtemp(join(tmpdir(), 'millrace-bench-'))
   const results: Result[] = []
   try {
     for (const figure of figures) {
+      // Of the embedded log alone.
+      if (figure.isEmbedded === true && log.brokers !== undefined) continue
       if (only !== undefined && !only.includes(figure.name)) continue
       const say = (message: string) => console.error(message)
-      results.push(...(await figure.measure({ events, runs, folder, say })))
+      results.push(...(await figure.measure({ log, events, runs, folder, say })))
     }
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
   console.log(asTable(results))
-  const text = JSON.stringify(asJson(results, { events, runs }), null, 2)
+  const text = JSON.stringify(asJson(results, { log: given, events, runs }), null, 2)
   if (json === undefined) console.log(text)
   else await writeFile(json, `${text}\n`)
 }
@@ -92,7 +104,10 @@ function asTable(results: readonly Result[]): string {
   return table.toString()
 }
 
-function asJson(results: readonly Result[], options: { events: number; runs: number }): object {
+function asJson(
+  results: readonly Result[],
+  options: { log: string; events: number; runs: number },
+): object {
   return {
     at: new Date().toISOString(),
     node: process.version,

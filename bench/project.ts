@@ -19,11 +19,12 @@ export async function saveFunction(root: string, name: string, text: string): Pr
   await rename(`${file}.saving`, file)
 }
 
-/** Counts the clicks of each key; `extra` is a further field of its values. */
-export const countFunction = (extra = ''): string => `
+/** Counts the clicks of each key; `extra` is a further field of its values. Another `revision` begins anew. */
+export const countFunction = (extra = '', revision = 1): string => `
 import { defineProcessor, json } from 'millrace'
 
 export default defineProcessor({
+  revision: ${revision},
   inputs: { clicks: json<{ page: string }>() },
   table: json<{ count: number }>(),
   on: {

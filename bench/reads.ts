@@ -15,9 +15,13 @@ const [keys, connections, durationMs, warmUpMs] = [10_000, 32, 4000, 2000]
 
 export const reads: Figure = {
   name: 'reads',
-  async measure({ runs, folder, say }) {
+  async measure({ log, runs, folder, say }) {
     const root = await makeProject(join(folder, 'reads'), { 'click-count': countFunction() })
-    await using host = await startHostProcess({ root, data: join(folder, 'reads-data') })
+    await using host = await startHostProcess({
+      root,
+      data: join(folder, 'reads-data'),
+      env: log.env('reads'),
+    })
     await host.ready()
     await using peer = await startPlainServer()
     const idleMb = await residentMb(host.pid)

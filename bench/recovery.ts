@@ -10,13 +10,14 @@ const page = '{"page":"/home"}'
 
 export const recovery: Figure = {
   name: 'recovery',
-  async measure({ events, runs, folder, say }) {
+  async measure({ log, events, runs, folder, say }) {
     // A key a record: nothing that compaction could leave out, so that the changelog has as many records as there are events.
     const root = await makeProject(join(folder, 'recovery'), { 'click-count': countFunction() })
     const data = join(folder, 'recovery-data')
+    const env = log.env('recovery')
     say(`recovery: counting ${events} keys`)
     {
-      await using host = await startHostProcess({ root, data })
+      await using host = await startHostProcess({ root, data, env })
       using client = new Client(host.url)
       const lines = Array.from({ length: events }, (_, n) => `{"key":"user-${n}","value":${page}}`)
       const tokens = await client.emitLines('clicks', lines)
@@ -24,7 +25,7 @@ export const recovery: Figure = {
     }
     const readyAfter = async (before: () => Promise<void>, isKilled = false): Promise<number> => {
       await before()
-      const host = await startHostProcess({ root, data })
+      const host = await startHostProcess({ root, data, env })
       await host.ready()
       const took = (performance.now() - host.spawnedAt) / 1000
       using client = new Client(host.url)

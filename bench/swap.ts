@@ -9,11 +9,11 @@ const saves = 25
 
 export const swap: Figure = {
   name: 'swap',
-  async measure({ runs, folder, say }) {
+  async measure({ log, runs, folder, say }) {
     const text = (version: number) => countFunction(`, version: ${version}`)
     const root = await makeProject(join(folder, 'swap'), { 'click-count': text(0) })
     const data = join(folder, 'swap-data')
-    await using host = await startHostProcess({ command: 'dev', root, data })
+    await using host = await startHostProcess({ command: 'dev', root, data, env: log.env('swap') })
     await host.ready()
     using client = new Client(host.url)
     /** Which version has handled a record that is emitted now. */

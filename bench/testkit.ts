@@ -15,6 +15,7 @@ interface Boot {
 
 export const testkit: Figure = {
   name: 'testkit',
+  isEmbedded: true,
   async measure({ runs, say }) {
     const file = fileURLToPath(new URL('./testkit-process.js', import.meta.url))
     const samples: Boot[] = []

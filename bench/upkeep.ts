@@ -10,6 +10,7 @@ const [updates, keys, partitions, batch, inFlight] = [10_000_000, 1000, 4, 1000,
 
 export const upkeep: Figure = {
   name: 'upkeep',
+  isEmbedded: true,
   async measure({ runs, folder, say }) {
     const own: Run[] = []
     const peer: Run[] = []

@@ -26,9 +26,13 @@ export default defineProcessor({
 
 export const values: Figure = {
   name: 'values',
-  async measure({ events, runs, folder, say }) {
+  async measure({ log, events, runs, folder, say }) {
     const root = await makeProject(join(folder, 'values'), { keep: keepFunction })
-    await using host = await startHostProcess({ root, data: join(folder, 'values-data') })
+    await using host = await startHostProcess({
+      root,
+      data: join(folder, 'values-data'),
+      env: log.env('values'),
+    })
     await host.ready()
     using client = new Client(host.url)
     const results: Result[] = []
