@@ -117,7 +117,10 @@ async function openKafka({ config, logger, ports }: HostLogOptions): Promise<Hos
   const { Reach } = await import('./log/kafka/reach.js')
   const settings = kafkaSettings(config)
   const lock = await lockData(config)
-  const log = (ports?.openKafkaLog ?? openKafkaLog)(settings)
+  const log = (ports?.openKafkaLog ?? openKafkaLog)({
+    ...settings,
+    membersFile: join(config.data, 'members.json'),
+  })
   const reach = new Reach(settings, logger)
   return {
     log,

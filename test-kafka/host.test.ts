@@ -285,3 +285,35 @@ t.test('a topic that gets more partitions halts who reads it, and says so', asyn
   t.equal(state, 'joining')
   t.match(error, { code: 'TOPIC_MISMATCH', message: /has 5 partitions by now, .* made for 3/ })
 })
+
+t.test('a host that was killed is not waited for by the one after it', async (t) => {
+  const namespace = namespaceOf('killed')
+  const root = testFolder(t, { functions })
+  const env = {
+    MILLRACE_LOG_BROKERS: address,
+    MILLRACE_NAMESPACE: namespace,
+    // Far longer than the test may take.
+    MILLRACE_LOG_KAFKA_SESSION_TIMEOUT_MS: '120000',
+    MILLRACE_LOGGING_FORMAT: 'json',
+  }
+  const args = ['start', '--root', root, '--port', '0']
+  const command = new Command(t, args, env)
+  const counted = async (url: string, count: number) => {
+    const response = await fetch(`${url}/emitters/clicks/ada`, {
+      method: 'POST',
+      body: '{"page":"p"}',
+    })
+    const { token } = (await response.json()) as { token: string }
+    const view = await fetch(`${url}/views/click-count/ada?after=${token}&timeoutMs=60000`)
+    t.match(await view.json(), { count })
+  }
+  const first = await command.host()
+  await until('it runs', async () => (await fetch(`${first.url}/readyz`)).ok)
+  await counted(first.url, 1)
+  process.kill(first.pid, 'SIGKILL')
+  const second = await command.host(2)
+  await until('the next one runs', async () => (await fetch(`${second.url}/readyz`)).ok)
+  await counted(second.url, 2)
+  command.child.kill('SIGTERM')
+  t.match(await command.ended, { code: 0 })
+})

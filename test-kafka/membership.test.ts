@@ -33,6 +33,7 @@ async function join(
   topics: readonly string[],
   instance: string,
   revoked: () => Promise<void> = async () => {},
+  file?: string,
 ): Promise<TestMember> {
   const kafka = quietKafka(address)
   const brokers = new Brokers(kafka)
@@ -49,7 +50,7 @@ async function join(
   t.teardown(async () => {
     await brokers[Symbol.asyncDispose]()
   })
-  const members = new OwnMembers()
+  const members = new OwnMembers(file)
   const own: { partitions: readonly number[]; steps: string[] } = { partitions: [], steps: [] }
   const membership = await joinKafkaGroup({
     brokers,

@@ -35,7 +35,7 @@ const readBytes = 1024 * 1024
 /** In the main thread. Nothing is asked of the cluster before something is asked of the log. Throws BAD_CONFIG. */
 export function openKafkaLog(settings: KafkaSettings): Log {
   if (settings.ssl !== undefined) checkTls(settings.ssl)
-  return new KafkaLog(settings, new OwnMembers())
+  return new KafkaLog(settings, new OwnMembers(settings.membersFile))
 }
 
 /** In another thread of the process, from what `share()` returned. */

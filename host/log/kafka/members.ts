@@ -1,5 +1,6 @@
 // As what this host is in its groups: kept by the main thread, asked for by the others when they open a writer.
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { MemberNotes } from './member-notes.js'
 import type { GroupMember } from './requests/transaction.js'
 
 type Question = { readonly id: number; readonly group: string }
@@ -19,6 +20,22 @@ export interface Members {
 export class OwnMembers implements Members {
   readonly #members = new Map<string, GroupMember | null>()
   readonly #ports = new Set<MessagePort>()
+  readonly #notes: MemberNotes | undefined
+
+  /** `file`: keeps as what it is in its groups, for the process after it. */
+  constructor(file?: string) {
+    this.#notes = file === undefined ? undefined : new MemberNotes(file)
+  }
+
+  /** As what a process before this one was in the group, when it died: nobody is that any more. Told once. */
+  former(group: string): string | undefined {
+    return this.#notes?.take(group)
+  }
+
+  /** As soon as it has a place in the group. */
+  joining(group: string, member: string): void {
+    this.#notes?.put(group, member)
+  }
 
   /** Before anybody is told of the assignment. */
   set(group: string, member: GroupMember | null): void {
@@ -28,6 +45,7 @@ export class OwnMembers implements Members {
   /** It has left it of its own will. */
   forget(group: string): void {
     this.#members.delete(group)
+    this.#notes?.drop(group)
   }
 
   async of(group: string): Promise<Known> {

@@ -89,6 +89,7 @@ class KafkaMember implements Membership {
 
   async start(): Promise<void> {
     try {
+      await this.#giveUpFormer()
       await this.#join()
     } catch (thrown) {
       await this.#leave().catch(() => {})
@@ -219,7 +220,7 @@ class KafkaMember implements Membership {
   }
 
   async #join(): Promise<void> {
-    const { group, topics, instance, times } = this.#options
+    const { group, topics, instance, times, members } = this.#options
     const count = sharedPartitions(this.#options, await this.#options.describe(topics)).length
     this.#count = count
     this.#lookedAt = performance.now()
@@ -231,6 +232,7 @@ class KafkaMember implements Membership {
       )
       if (joined.error === kafkaErrors.MEMBER_ID_REQUIRED) {
         this.#member = joined.member
+        members.joining(group, joined.member)
         continue
       }
       if (isExpelled(joined.error)) {
@@ -239,6 +241,7 @@ class KafkaMember implements Membership {
       }
       if (joined.error !== kafkaErrors.NONE) throw this.#refused(joined.error)
       this.#member = joined.member
+      members.joining(group, joined.member)
       const own = { group, generation: joined.generation, member: joined.member }
       const synced = await this.#ask(syncGroup(own, this.#shares(joined, count)))
       if (synced.error === kafkaErrors.REBALANCE_IN_PROGRESS) continue
@@ -281,6 +284,15 @@ class KafkaMember implements Membership {
         packShare(topics, shares.get(member) ?? [], owners),
       ]),
     )
+  }
+
+  /** The group would wait for it until its session is over. */
+  async #giveUpFormer(): Promise<void> {
+    const { group, members } = this.#options
+    const former = members.former(group)
+    if (former === undefined) return
+    // Has it been missed already, there is nothing to give up.
+    await this.#inTime(this.#ask(leaveGroup({ group, member: former }), leaveMs)).catch(() => {})
   }
 
   async #leave(): Promise<void> {

@@ -27,6 +27,8 @@ export interface KafkaSettings {
   /** How long a table's topic keeps a deletion. */
   readonly tombstoneRetentionMs: number
   readonly connectionTimeoutMs: number
+  /** A file that this process alone has, where it notes down its places in groups: given up by the next one, should it be killed. */
+  readonly membersFile?: string
   readonly group: GroupTimes
   readonly write: KafkaWriteSettings
 }
