@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { HostError } from '#host/errors.js'
 import { kafkaWriteSettings } from '#host/log/kafka/write-settings.js'
 import type { Log } from '#host/log/log.js'
+import { newAuthority } from '../test/support/kafka/certificates.js'
 import { quietKafka } from '../test/support/kafka/client.js'
 import {
   kafkaLog,
@@ -12,6 +13,7 @@ import {
   plainListener,
   recordOf,
   steps,
+  tlsListener,
   wholeRound,
 } from '../test/support/kafka/secure.js'
 import { ownBroker, ownName } from '../test/support/kafka/shared.js'
@@ -20,11 +22,16 @@ import { until } from '../test/support/until.js'
 const users = { counter: 'of counter', newcomer: 'of newcomer', reader: 'of reader' }
 type User = keyof typeof users
 
+const authority = newAuthority('brokers')
+const own = authority.issue({ name: 'broker', addresses: ['127.0.0.1'] })
+
 const broker = await ownBroker(t, {
-  listeners: { SASL: 'SASL_PLAINTEXT' },
+  listeners: { SASL: 'SASL_PLAINTEXT', MUTUAL: 'SSL' },
   properties: {
     'sasl.enabled.mechanisms': 'PLAIN',
     ...plainListener('SASL', users),
+    ...tlsListener('MUTUAL', own, authority),
+    'listener.name.mutual.ssl.client.auth': 'required',
     'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
     // Whoever comes by the listener without authentication: the broker itself, tools and the tests' administrator.
     'super.users': 'User:ANONYMOUS',
@@ -49,7 +56,7 @@ const commandsIn = (text: string): string[][] =>
     ...text.matchAll(
       /kafka-acls\.sh (?:\$ADMIN |(?:--bootstrap-server \S+ )?(?:--command-config \S+ )?)(--add [^\n(]+)/g,
     ),
-  ].map(([, args = '']) => args.trim().split(/\s+/))
+  ].map(([, args = '']) => args.trim().replaceAll("'", '').split(/\s+/))
 
 const kinds = { topic: 2, group: 3, 'transactional-id': 5 } as const
 const operations = {
@@ -221,11 +228,11 @@ t.test('who may do nothing is told so at each step', async (t) => {
   await t.rejects(logOf(t, 'newcomer').describe([ownName('missing')]), { code: 'BROKER_REFUSED' })
 })
 
-t.test('the command in a message grants what is missing', async (t) => {
+/** Reads the first record of a topic, which the administrator has made, and grants what the messages say until it can. */
+async function readByCommands(t: Test, log: Log): Promise<{ topic: string; given: string[] }> {
   const topic = ownName('clicks')
   await administrator.ensure([{ name: topic, kind: 'stream', partitions: 1 }])
   await administrator.append([recordOf(topic, 'a')])
-  const log = logOf(t, 'reader')
   const given: string[] = []
   // Each is told when those before it are granted, which the broker hears of a moment later.
   const values = await until('it can be read', async () => {
@@ -242,7 +249,52 @@ t.test('the command in a message grants what is missing', async (t) => {
     }
   })
   t.strictSame(values, ['a'])
+  return { topic, given }
+}
+
+t.test('the command in a message grants what is missing', async (t) => {
+  const { topic, given } = await readByCommands(t, logOf(t, 'reader'))
   const command = (operation: string) =>
     `--add --allow-principal User:reader --operation ${operation} --topic ${topic}`
   t.strictSame(given, [command('Describe'), command('Read')])
 })
+
+t.test('and so to a user that is known by a certificate', async (t) => {
+  const visitor = authority.issue({ name: 'visitor', organization: 'Shop' })
+  const ssl = { ca: authority.cert, ...visitor }
+  const { given } = await readByCommands(t, kafkaLog(t, broker.listener('MUTUAL'), { ssl }))
+  t.match(given[0], '--add --allow-principal User:CN=visitor,O=Shop --operation Describe')
+  t.equal(given.length, 2)
+})
+
+t.test(
+  'groups of others, of which a user may know and no more, do not hold up what it removes',
+  async (t) => {
+    const [others, names] = [ownNames(), ownNames(prefix)]
+    await steps.ensure(administrator, others)
+    await steps.join(administrator, others)
+    await steps.commit(administrator, others)
+    const log = logOf(t, 'counter')
+    await steps.ensure(log, names)
+    const knowing = [
+      '--add',
+      '--allow-principal',
+      'User:counter',
+      '--operation',
+      'Describe',
+      '--cluster',
+    ]
+    await broker.tool('kafka-acls', knowing)
+    const seer = quietKafka(broker.listener('SASL'), {
+      sasl: { mechanism: 'plain', username: 'counter', password: users.counter },
+    }).admin()
+    t.teardown(() => seer.disconnect())
+    await seer.connect()
+    await until('it knows of the group', async () => {
+      const { groups } = await seer.listGroups()
+      return groups.some(({ groupId }) => groupId === others.group)
+    })
+    await steps.remove(log, names)
+    t.strictSame(await steps.describe(log, names), [])
+  },
+)

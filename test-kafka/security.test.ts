@@ -15,6 +15,7 @@ import {
   plainListener,
   recordOf,
   scramListener,
+  tlsListener,
   wholeRound,
 } from '../test/support/kafka/secure.js'
 import { ownBroker, ownName } from '../test/support/kafka/shared.js'
@@ -26,18 +27,6 @@ const elsewhere = authority.issue({ name: 'elsewhere', hosts: ['kafka.example'] 
 const expired = authority.issue({ name: 'broker', addresses: ['127.0.0.1'], days: -1 })
 const visitor = authority.issue({ name: 'visitor' })
 const stranger = other.issue({ name: 'stranger' })
-
-/** Properties of a listener with TLS. */
-const tlsListener = (name: string, { cert, key }: { cert: string; key: string }) => {
-  const prefix = `listener.name.${name.toLowerCase()}.ssl`
-  return {
-    [`${prefix}.keystore.type`]: 'PEM',
-    [`${prefix}.keystore.certificate.chain`]: cert,
-    [`${prefix}.keystore.key`]: key,
-    [`${prefix}.truststore.type`]: 'PEM',
-    [`${prefix}.truststore.certificates`]: authority.cert,
-  }
-}
 
 const users = { alice: 'of alice', bob: 'of bob' }
 const mechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
@@ -64,12 +53,12 @@ const broker = await ownBroker(t, {
   },
   format: scram,
   properties: {
-    ...tlsListener('TLS', own),
-    ...tlsListener('MUTUAL', own),
+    ...tlsListener('TLS', own, authority),
+    ...tlsListener('MUTUAL', own, authority),
     'listener.name.mutual.ssl.client.auth': 'required',
-    ...tlsListener('ELSEWHERE', elsewhere),
-    ...tlsListener('EXPIRED', expired),
-    ...tlsListener('SASLTLS', own),
+    ...tlsListener('ELSEWHERE', elsewhere, authority),
+    ...tlsListener('EXPIRED', expired, authority),
+    ...tlsListener('SASLTLS', own, authority),
     'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
     ...plainListener('SASL', users),
     ...scramListener('SASL'),
@@ -269,7 +258,7 @@ t.test('a connection that is lost while one shows who one is is no refusal', asy
   }
 })
 
-t.test('a session that ends is renewed while records are written and read', async (t) => {
+t.test('records go on when the session of a login ends', async (t) => {
   const rounds = (['plain', 'scram-sha-256'] as const).map(async (mechanism) => {
     const log = kafkaLog(t, broker.listener('BRIEF'), { sasl: { ...alice, mechanism } })
     const { input } = ownNames()

@@ -15,6 +15,7 @@ export interface Certified {
 
 export interface Subject {
   readonly name: string
+  readonly organization?: string
   readonly hosts?: readonly string[]
   /** Of IPv4. */
   readonly addresses?: readonly string[]
@@ -61,7 +62,7 @@ interface Signed {
 const dayMs = 86_400_000
 
 function certificate({ subject, issuer, key, signer, isAuthority }: Signed): string {
-  const { name, hosts = [], addresses = [], days = 10 } = subject
+  const { hosts = [], addresses = [], days = 10 } = subject
   const algorithm = sequence(oid('1.2.840.10045.4.3.2')) // ecdsa-with-SHA256
   const names = [
     ...hosts.map((host) => tagged(0x82, Buffer.from(host))),
@@ -76,9 +77,9 @@ function certificate({ subject, issuer, key, signer, isAuthority }: Signed): str
     tagged(0xa0, integer(Buffer.from([2]))), // version 3
     integer(Buffer.concat([Buffer.from([1]), randomBytes(8)])),
     algorithm,
-    commonName(issuer),
+    named({ name: issuer }),
     sequence(time(now - 20 * dayMs), time(now + days * dayMs)),
-    commonName(name),
+    named(subject),
     key.export({ type: 'spki', format: 'der' }),
     tagged(0xa3, sequence(...extensions)),
   )
@@ -91,8 +92,12 @@ function certificate({ subject, issuer, key, signer, isAuthority }: Signed): str
 
 const extension = (id: string, value: Buffer): Buffer => sequence(oid(id), tagged(0x04, value))
 
-const commonName = (name: string): Buffer =>
-  sequence(tagged(0x31, sequence(oid('2.5.4.3'), tagged(0x0c, Buffer.from(name)))))
+function named({ name, organization }: Subject): Buffer {
+  const part = (id: string, text: string) =>
+    tagged(0x31, sequence(oid(id), tagged(0x0c, Buffer.from(text))))
+  const widest = organization === undefined ? [] : [part('2.5.4.10', organization)]
+  return sequence(...widest, part('2.5.4.3', name))
+}
 
 const time = (ms: number): Buffer =>
   tagged(0x17, Buffer.from(`${new Date(ms).toISOString().slice(2, 19).replaceAll(/[-:T]/g, '')}Z`))

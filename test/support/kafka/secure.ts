@@ -4,6 +4,7 @@ import { openKafkaLog } from '#host/log/kafka/log.js'
 import type { KafkaSettings } from '#host/log/kafka/settings.js'
 import { kafkaWriteSettings } from '#host/log/kafka/write-settings.js'
 import type { Log, LogReader, RecordToAppend } from '#host/log/log.js'
+import type { Authority, Certified } from './certificates.js'
 import { ownName } from './shared.js'
 
 const modules = 'org.apache.kafka.common.security'
@@ -26,6 +27,22 @@ export const scramListener = (listener: string): Record<string, string> =>
       `${modules}.scram.ScramLoginModule required;`,
     ]),
   )
+
+/** Properties of a listener with TLS; it trusts the same authority. */
+export function tlsListener(
+  listener: string,
+  { cert, key }: Certified,
+  authority: Authority,
+): Record<string, string> {
+  const prefix = `listener.name.${listener.toLowerCase()}.ssl`
+  return {
+    [`${prefix}.keystore.type`]: 'PEM',
+    [`${prefix}.keystore.certificate.chain`]: cert,
+    [`${prefix}.keystore.key`]: key,
+    [`${prefix}.truststore.type`]: 'PEM',
+    [`${prefix}.truststore.certificates`]: authority.cert,
+  }
+}
 
 export const kafkaSettings = (
   address: string,
