@@ -57,6 +57,11 @@ async function coordinated(group: string, transactionalId: string): Promise<void
       return found.error === none && found.broker === 1
     })
   }
+  // It is found before it has loaded what it is asked for.
+  await until('the coordinator of the group answers', async () => {
+    const { error } = await link.ask(offsetFetch(group, null))
+    return error === none
+  })
 }
 
 interface Trial {

@@ -32,6 +32,9 @@ const patienceMs = 30_000
 const retryMinMs = 20
 const retryMaxMs = 500
 
+/** What the controller may take for a change to topics; then it is looked at what has come of it. */
+export const controllerMs = 10_000
+
 /** Another broker is the coordinator, or this one will be it in a moment. */
 const isElsewhere = (error: number): boolean =>
   error === kafkaErrors.NOT_COORDINATOR ||

@@ -27,6 +27,7 @@ import type { KafkaSeat } from './seat.js'
 import { connectionTo, type KafkaSettings } from './settings.js'
 import { KafkaSource } from './source.js'
 import { checkTls } from './tls.js'
+import { removeTopics } from './topic-removal.js'
 import { KafkaTopics } from './topics.js'
 import { noMember, openKafkaWriter } from './writer.js'
 
@@ -91,7 +92,7 @@ class KafkaLog implements Log {
     names: readonly string[],
     { groups = [] }: { readonly groups?: readonly string[] } = {},
   ): Promise<void> {
-    await this.#open(() => this.#topics.remove(names, groups))
+    await this.#open(() => removeTopics(this.#control, names, groups))
   }
 
   async committed(group: string): Promise<readonly Position[]> {

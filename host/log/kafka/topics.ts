@@ -1,30 +1,18 @@
-// Topics as the cluster has them: described, made and removed.
+// Topics as the cluster has them: described and made.
 import { HostError } from '../../errors.js'
 import type { Position, TopicInfo, TopicKind, TopicPartition, TopicSpec } from '../log.js'
 import { keyOf, partitionKey } from '../log.js'
 import { checkSpec, unknownTopic } from '../problems.js'
-import type { Brokers } from './brokers.js'
+import { type Brokers, controllerMs } from './brokers.js'
 import { kafkaErrors } from './error-codes.js'
-import {
-  brokerUnavailable,
-  groupInUse,
-  otherCleanup,
-  otherCount,
-  topicMissing,
-} from './problems.js'
+import { brokerUnavailable, otherCleanup, otherCount, topicMissing } from './problems.js'
 import { createTopics } from './requests/create-topics.js'
-import { deleteTopics } from './requests/delete-topics.js'
 import { describeTopicSettings } from './requests/describe-configs.js'
-import { deleteGroup, listGroups } from './requests/groups.js'
 import { listOffsets, type OffsetAtTime, offsetAt, type TimeOf } from './requests/list-offsets.js'
 import type { TopicMetadata } from './requests/metadata.js'
-import { offsetFetch } from './requests/offset-fetch.js'
 import { offsetForLeaderEpoch } from './requests/offset-for-leader-epoch.js'
 import { right } from './rights.js'
 import type { KafkaSettings } from './settings.js'
-
-/** What the controller may take to make or remove topics; then it is looked at what has come of it. */
-const controllerMs = 10_000
 
 interface Policy {
   readonly kind: TopicKind
@@ -109,74 +97,6 @@ export class KafkaTopics {
     })
   }
 
-  /** One after another: Kafka has no way to remove several at once. Groups first, so that what is left is a group that begins anew. */
-  async remove(names: readonly string[], groups: readonly string[]): Promise<void> {
-    const found = await this.#brokers.topics(names)
-    for (const group of groups) await this.#removeGroup(group)
-    const readers = await this.#groupsIn(found, await this.#groups())
-    await this.#removeTopics([...found.values()])
-    await this.#brokers.patiently(async () => {
-      const [left] = [...(await this.#brokers.topics([...found.keys()])).values()].filter(
-        ({ name, id }) => found.get(name)?.id === id,
-      )
-      if (left !== undefined) throw brokerUnavailable(new Error(`${left.name} is being removed`))
-    })
-    // By name, and later: one that is committed in a topic that is made anew meanwhile would be forgotten with them.
-    await this.#brokers.patiently(async () => {
-      const [left] = await this.#groupsIn(found, readers)
-      if (left !== undefined)
-        throw brokerUnavailable(new Error(`positions of ${left} are forgotten`))
-    })
-  }
-
-  /** Those that have a position in one of the topics. */
-  async #groupsIn(
-    topics: ReadonlyMap<string, unknown>,
-    groups: readonly string[],
-  ): Promise<string[]> {
-    const within: string[] = []
-    if (topics.size === 0) return within
-    for (const group of groups) {
-      const positions = await this.#positionsOf(group)
-      if (positions.some(({ topic, offset }) => topics.has(topic) && offset >= 0))
-        within.push(group)
-    }
-    return within
-  }
-
-  /** None of another's group, of which this host may know and no more. */
-  async #positionsOf(group: string): Promise<readonly Position[]> {
-    try {
-      const request = offsetFetch(group, null)
-      return (await this.#brokers.askCoordinator('group', group, request)).positions
-    } catch (thrown) {
-      if (thrown instanceof HostError && thrown.code === 'BROKER_REFUSED') return []
-      throw thrown
-    }
-  }
-
-  /** Those that this host may know of. */
-  async #groups(): Promise<string[]> {
-    return await this.#brokers.patiently(async () => {
-      const answers = await this.#brokers.askAll(listGroups())
-      for (const { error } of answers) {
-        if (error !== kafkaErrors.NONE) throw this.#brokers.refused(error, 'to list groups', [])
-      }
-      return answers.flatMap(({ groups }) => groups)
-    })
-  }
-
-  async #removeGroup(group: string): Promise<void> {
-    await this.#brokers.patiently(async () => {
-      const { error } = await this.#brokers.askCoordinator('group', group, deleteGroup(group))
-      if (error === kafkaErrors.NONE || error === kafkaErrors.GROUP_ID_NOT_FOUND) return
-      if (error === kafkaErrors.NON_EMPTY_GROUP) throw groupInUse(group)
-      throw this.#brokers.refused(error, `to remove the group ${group}`, [
-        right.group('Delete', group),
-      ])
-    })
-  }
-
   async #make(specs: readonly TopicSpec[]): Promise<void> {
     const wanted = specs.map((spec) => ({
       name: spec.name,
@@ -192,20 +112,6 @@ export class KafkaTopics {
         if (error === kafkaErrors.NONE || error === kafkaErrors.TOPIC_ALREADY_EXISTS) continue
         const needed = [right.topic('Create', name)]
         throw this.#brokers.refused(error, `to make the topic ${name}`, needed, { message })
-      }
-    })
-  }
-
-  async #removeTopics(topics: readonly TopicMetadata[]): Promise<void> {
-    const names = new Map(topics.map(({ name, id }) => [id, name]))
-    if (names.size === 0) return
-    await this.#brokers.patiently(async () => {
-      const request = deleteTopics([...names.keys()], controllerMs)
-      for (const { id, error, message } of (await this.#brokers.askController(request)).topics) {
-        if (error === kafkaErrors.NONE || error === kafkaErrors.UNKNOWN_TOPIC_ID) continue
-        const name = names.get(id) ?? id
-        const needed = [right.topic('Delete', name)]
-        throw this.#brokers.refused(error, `to remove the topic ${name}`, needed, { message })
       }
     })
   }
