@@ -24,6 +24,7 @@ interface TestMember {
   readonly members: OwnMembers
   partitions: readonly number[]
   readonly steps: string[]
+  readonly failures: string[]
 }
 
 /** `revoked` is awaited before its partitions go. */
@@ -51,7 +52,11 @@ async function join(
     await brokers[Symbol.asyncDispose]()
   })
   const members = new OwnMembers(file)
-  const own: { partitions: readonly number[]; steps: string[] } = { partitions: [], steps: [] }
+  const own: { partitions: readonly number[]; steps: string[]; failures: string[] } = {
+    partitions: [],
+    steps: [],
+    failures: [],
+  }
   const membership = await joinKafkaGroup({
     brokers,
     members,
@@ -72,6 +77,9 @@ async function join(
     lost(epoch) {
       own.steps.push(`lost ${epoch}`)
       own.partitions = []
+    },
+    failed(error) {
+      own.failures.push(error.message)
     },
   })
   t.teardown(() => membership[Symbol.asyncDispose]())
@@ -136,6 +144,22 @@ t.test('partitions go to another when they are given up, and not before', async 
   const second = await joining
   await until('both have one', () => all([first, second]).length === 2)
   t.same([first.partitions.length, second.partitions.length], [1, 1])
+})
+
+t.test('who reads other topics than the others gets nothing, until they are gone', async (t) => {
+  const [clicks, taps, group] = [ownName('clicks'), ownName('taps'), ownName('counts')]
+  await makeTopics(t, address, { [clicks]: 2, [taps]: 2 })
+  const first = await join(t, group, [clicks], 'one')
+  const newer = await join(t, group, [clicks, taps], 'two')
+  await until('it is told', () => newer.failures.length > 0)
+  t.same(newer.partitions, [])
+  t.match(newer.failures, [
+    new RegExp(`other inputs \\(${clicks}\\) by one, and reads ${clicks}, ${taps} here`),
+  ])
+  await until('the first has all again', () => first.partitions.length === 2)
+  t.same(first.failures, [])
+  await first.membership[Symbol.asyncDispose]()
+  await until('it is its turn', () => newer.partitions.length === 2)
 })
 
 t.test('what cannot be joined is refused', async (t) => {

@@ -32,6 +32,7 @@ export function unpackClaim(member: string, metadata: Buffer): Claim {
 /** The owners' instances, by partition. */
 export type Owners = ReadonlyMap<number, string>
 
+/** `topics`: those that are shared out, by the one who does. */
 export function packShare(
   topics: readonly string[],
   partitions: readonly number[],
@@ -45,19 +46,30 @@ export function packShare(
   return writer.take()
 }
 
-export function unpackShare(assignment: Buffer): { partitions: readonly number[]; owners: Owners } {
-  const none = { partitions: [], owners: new Map<number, string>() }
+export interface Share {
+  readonly topics: readonly string[]
+  readonly partitions: readonly number[]
+  readonly owners: Owners
+}
+
+export function unpackShare(assignment: Buffer): Share {
+  const none = { topics: [], partitions: [], owners: new Map<number, string>() }
   if (assignment.length === 0) return none
   const reader = new Reader(assignment, false)
   reader.int16()
+  const topics: string[] = []
   const shares = reader.array(() => {
-    reader.text()
+    topics.push(reader.text())
     return reader.array(() => reader.int32())
   })
   const { owners } = parse(reader.bytes())
   // Copartitioned: each topic's are the same.
   const partitions = [...new Set(shares.flat())].sort((a, b) => a - b)
-  return { partitions, owners: new Map(Array.isArray(owners) ? owners.filter(isOwner) : []) }
+  return {
+    topics,
+    partitions,
+    owners: new Map(Array.isArray(owners) ? owners.filter(isOwner) : []),
+  }
 }
 
 const isOwner = (entry: unknown): entry is [number, string] =>

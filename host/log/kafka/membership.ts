@@ -16,6 +16,7 @@ import {
   unpackShare,
 } from './group-data.js'
 import type { OwnMembers } from './members.js'
+import { otherTopics } from './problems.js'
 import type { KafkaRequest, Response } from './request.js'
 import { type JoinedGroup, joinGroup, leaveGroup, syncGroup } from './requests/group.js'
 import { heartbeat } from './requests/heartbeat.js'
@@ -256,8 +257,8 @@ class KafkaMember implements Membership {
   }
 
   async #take(own: GroupMember, assignment: Buffer): Promise<void> {
-    const { members, assigned } = this.#options
-    const { partitions, owners } = unpackShare(assignment)
+    const { members, assigned, topics, failed } = this.#options
+    const { partitions, owners, topics: shared } = unpackShare(assignment)
     this.#epoch += 1
     this.#heardAt = performance.now()
     this.#owned = partitions
@@ -266,23 +267,26 @@ class KafkaMember implements Membership {
     // First: whoever opens a writer because of it asks for it.
     members.set(own.group, own)
     await assigned({ epoch: this.#epoch, partitions })
+    if (shared.length > 0 && !isSame(shared, topics)) {
+      failed?.(otherTopics(own.group, topics, shared, new Set(owners.values())))
+    }
   }
 
   /** From the leader alone. */
   #shares(joined: JoinedGroup, count: number): ReadonlyMap<string, Uint8Array> {
     if (joined.leader !== joined.member) return new Map()
+    const { topics } = this.#options
     const claims = joined.members.map(({ member, metadata }) => unpackClaim(member, metadata))
-    const shares = shareOut(claims, count)
+    // One that reads others would leave records of these unread, where it had a partition.
+    const alike = claims.filter((claim) => isSame(claim.topics, topics))
+    const shares = shareOut(alike, count)
     const owners = new Map(
       claims.flatMap(({ member, instance }) =>
         (shares.get(member) ?? []).map((partition): [number, string] => [partition, instance]),
       ),
     )
     return new Map(
-      claims.map(({ member, topics }) => [
-        member,
-        packShare(topics, shares.get(member) ?? [], owners),
-      ]),
+      claims.map(({ member }) => [member, packShare(topics, shares.get(member) ?? [], owners)]),
     )
   }
 
@@ -330,3 +334,6 @@ class KafkaMember implements Membership {
     return brokers.refused(error, `the group ${group}`, [right.group('Read', group)])
   }
 }
+
+const isSame = (some: readonly string[], others: readonly string[]): boolean =>
+  some.length === others.length && some.every((topic) => others.includes(topic))

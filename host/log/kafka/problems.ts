@@ -171,3 +171,17 @@ export function otherCleanup(
     { stream: name },
   )
 }
+
+/** Its partitions are shared out to hosts on which the function has other inputs. */
+export function otherTopics(
+  group: string,
+  own: readonly string[],
+  shared: readonly string[],
+  instances: ReadonlySet<string>,
+): HostError {
+  return new HostError(
+    'TOPIC_MISMATCH',
+    `the group ${group} is run with other inputs (${shared.join(', ')}) by ${[...instances].join(', ')}, and reads ${own.join(', ')} here: it gets no ` +
+      'partitions until they have the same version of the function, or are stopped',
+  )
+}

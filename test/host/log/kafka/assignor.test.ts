@@ -85,10 +85,11 @@ t.test(
       [2, 'host-2'],
     ])
     t.same(unpackShare(packShare(['clicks', 'taps'], [0, 2], owners)), {
+      topics: ['clicks', 'taps'],
       partitions: [0, 2],
       owners,
     })
-    t.same(unpackShare(Buffer.alloc(0)), { partitions: [], owners: new Map() })
+    t.same(unpackShare(Buffer.alloc(0)), { topics: [], partitions: [], owners: new Map() })
     const stranger = packClaim(told)
     stranger.fill('x', stranger.indexOf('{'))
     t.same(unpackClaim('m', stranger), {
