@@ -7,6 +7,7 @@ import { end, report } from './commands/exit.js'
 import { addFunctions, addOperations } from './commands/functions.js'
 import { addGet } from './commands/get.js'
 import { addInit } from './commands/init.js'
+import { addMove } from './commands/move.js'
 import { addNew } from './commands/new.js'
 import { addReset } from './commands/reset.js'
 import { addServe } from './commands/serve.js'
@@ -56,6 +57,7 @@ Commands that speak to a host find it by --root or --url; MILLRACE_TOKEN is thei
   addTopology(program)
   addOperations(program)
   addReset(program, ended)
+  addMove(program)
   for (const command of program.commands) {
     command.showHelpAfterError(`(run millrace ${command.name()} --help to see how it is called)`)
   }

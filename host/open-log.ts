@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Config } from './config.js'
 import type { HostError } from './errors.js'
 import { Stack } from './lifecycle.js'
+import type { OwnedLog } from './log/embedded/contents.js'
 import { KeptLog, type LogUsers } from './log/embedded/kept-log.js'
 import type { EmbeddedLogOptions } from './log/embedded/log.js'
 import type { KafkaSettings } from './log/kafka/settings.js'
@@ -52,16 +53,7 @@ export async function openLogAlone(
       const log = stack.use(openKafkaLog(kafkaSettings(config)))
       return { log, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() }
     }
-    const { openEmbeddedLog } = await import('./log/embedded/log.js')
-    const log = stack.use(
-      await openEmbeddedLog({
-        path: join(config.data, 'log'),
-        sync: config.log.sync,
-        // It looks at what it was called for: what has expired otherwise is for the host to see to.
-        maintenance: null,
-        onFailure,
-      }),
-    )
+    const log = stack.use(await openEmbeddedAlone(config, onFailure))
     return { log, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() }
   } catch (error) {
     await stack[Symbol.asyncDispose]()
@@ -69,8 +61,23 @@ export async function openLogAlone(
   }
 }
 
+/** As `openLogAlone`, whichever log is configured. */
+export async function openEmbeddedAlone(
+  { data, log }: Config,
+  onFailure: (error: HostError) => void,
+): Promise<OwnedLog> {
+  const { openEmbeddedLog } = await import('./log/embedded/log.js')
+  return await openEmbeddedLog({
+    path: join(data, 'log'),
+    sync: log.sync,
+    // It looks at what it was called for: what has expired otherwise is for the host to see to.
+    maintenance: null,
+    onFailure,
+  })
+}
+
 /** The tables in it are written by one host, as those beside an embedded log are. */
-async function lockData({ data }: Config): Promise<AsyncDisposable> {
+export async function lockData({ data }: Config): Promise<AsyncDisposable> {
   const { lockFolder } = await import('./leveldb/folder-lock.js')
   return await lockFolder(join(data, 'lock'))
 }
