@@ -1,13 +1,19 @@
 // The embedded log moved to a live broker: exact, whenever it is killed, and a host goes on there as if nothing had happened.
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openKafkaLog } from '#host/log/kafka/log.js'
 import { keepStreams } from '#host/log/kafka/retention.js'
 import type { KafkaSettings } from '#host/log/kafka/settings.js'
 import { kafkaWriteSettings } from '#host/log/kafka/write-settings.js'
 import type { Log } from '#host/log/log.js'
-import { contentOf, fill, move, sourceLog } from '../test/host/move/moving.js'
-import { ownBroker } from '../test/support/kafka/shared.js'
+import { Random } from '#host/log/memory/random.js'
+import { contentOf, fill, move, sourceLog, startedAt } from '../test/host/move/moving.js'
+import { Command } from '../test/support/command.js'
+import { testFolder } from '../test/support/folder.js'
+import { HostUnderTest, testHost } from '../test/support/host.js'
+import { ownBroker, ownName } from '../test/support/kafka/shared.js'
+import { until } from '../test/support/until.js'
 
 // Its topics have the names that they have.
 const broker = await ownBroker(t)
@@ -49,6 +55,180 @@ t.test(
     const groups = await broker.tool('kafka-consumer-groups', ['--describe', '--group', 'count'])
     t.match(groups, /clicks +2 +(\d+) /)
     t.ok((await move(source, target)).result.before)
+  },
+)
+
+/** Values that count up in each partition, so that one that is missing or there twice is seen. */
+const bulk = 200_000
+
+async function bulkLog(t: Test, path: string): Promise<void> {
+  const source = await sourceLog(t, path)
+  await fill(source)
+  await source.ensure([{ name: 'bulk', kind: 'stream', partitions: 4 }])
+  for (let at = 0; at < bulk; at += 4_000) {
+    await source.append(
+      Array.from({ length: 4_000 }, (_, i) => ({
+        topic: 'bulk',
+        partition: i % 4,
+        key: null,
+        value: Buffer.from(`${Math.floor((at + i) / 4)}`.padEnd(60)),
+        timestamp: startedAt,
+      })),
+    )
+  }
+  await source[Symbol.asyncDispose]()
+}
+
+async function bulkFault(log: Log): Promise<string | undefined> {
+  const info = (await log.describe(['bulk'])).get('bulk')
+  for (const { partition, oldest, stableEnd } of info?.partitions ?? []) {
+    await using reader = log.reader({ maxBytes: 4_000_000 })
+    reader.assign([{ topic: 'bulk', partition, offset: oldest }])
+    let expected = 0
+    for (let next = oldest; next < stableEnd; ) {
+      for (const batch of await reader.next()) {
+        for (const record of batch.records) {
+          const found = Number(record.valueText())
+          if (found !== expected) return `${partition}: ${found}, not ${expected}`
+          expected++
+        }
+        next = batch.next
+      }
+    }
+    if (expected !== bulk / 4) return `${partition}: ${expected} records`
+  }
+  return undefined
+}
+
+t.test('killed at any instant the next run goes on, until all is there once', async (t) => {
+  const root = testFolder(t)
+  const namespace = `${ownName('killed')}.`
+  await bulkLog(t, join(root, '.millrace/log'))
+  const target = kafkaLog(t)
+  const env = { MILLRACE_NAMESPACE: namespace }
+  const run = (...more: string[]) =>
+    new Command(t, ['move', '--root', root, '--to', `kafka://${broker.address}`, ...more], env)
+  const copied = async (): Promise<number> => {
+    const marks = await target.committed(`${namespace}millrace-move~`)
+    return marks.reduce((sum, { offset }) => sum + offset, 0)
+  }
+  const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now() % 1_000_000)
+  t.comment(`MILLRACE_TEST_SEED=${seed}`)
+  const random = new Random(seed)
+  let before = 0
+  for (let nth = 1; nth <= 6; nth++) {
+    const command = run()
+    const wanted = before + random.upTo(bulk / 8)
+    await until('so much is copied, or all', async () => {
+      const now = await copied()
+      return now >= wanted || command.err.includes('reading back')
+    })
+    command.child.kill('SIGKILL')
+    await command.ended
+    const now = await copied()
+    t.ok(now >= before, `${now} are copied when it is killed`)
+    before = now
+  }
+  for (const moment of ['reading back', 'moving positions']) {
+    const command = run()
+    await until(moment, () => command.err.includes(moment) || command.child.exitCode !== null)
+    command.child.kill('SIGKILL')
+    await command.ended
+  }
+  const last = run('--json')
+  t.match(await last.ended, { code: 0 }, last.err)
+  t.equal(last.err, '')
+  const result: unknown = JSON.parse(last.out)
+  t.match(result, { before: /^(?:\d.*)?$|null/ })
+  t.equal(await bulkFault(target), undefined)
+  t.match(await run().ended, { code: 0 })
+})
+
+const counted = `
+import { defineProcessor, json } from 'millrace'
+export default defineProcessor({
+  inputs: { clicks: json<number>() },
+  table: json<number>(),
+  outputs: { totals: json<number>() },
+  loop: json<number>(),
+  on: {
+    clicks(ctx, n) {
+      const total = (ctx.get() ?? 0) + n
+      ctx.set(total)
+      ctx.emit('totals', ctx.key, total)
+      ctx.loopback(ctx.key + '-loop', n)
+    },
+  },
+  onLoop(ctx, n) { ctx.set((ctx.get() ?? 0) + n) },
+})`
+
+/** Without a table: what it has read is known by its positions alone. */
+const passed = `
+import { defineProcessor, json } from 'millrace'
+export default defineProcessor({
+  inputs: { totals: json<number>() },
+  outputs: { passed: json<number>() },
+  on: { totals(ctx, n) { ctx.emit('passed', ctx.key, n) } },
+})`
+
+const passes = `
+import { defineProcessor, json } from 'millrace'
+export default defineProcessor({
+  inputs: { passed: json<number>() },
+  table: json<number>(),
+  on: { passed(ctx) { ctx.set((ctx.get() ?? 0) + 1) } },
+})`
+
+t.test(
+  'a host goes on there with every total exact, and not before the move is done',
+  async (t) => {
+    const functions = { 'counted.ts': counted, 'passed.ts': passed, 'passes.ts': passes }
+    const namespace = `${ownName('host')}.`
+    const host = await testHost(t, { functions, env: { MILLRACE_NAMESPACE: namespace } })
+    const keys = Array.from({ length: 20 }, (_, i) => `key-${i}`)
+    const emit = async (one: typeof host) => {
+      const lines = Array.from({ length: 2_000 }, (_, i) => ({ key: keys[i % 20] ?? '', value: 1 }))
+      return await one.emitAll('clicks', lines)
+    }
+    const totals = async (one: typeof host, after: string) => {
+      await one.view('passes', 'key-0', after)
+      const found = new Map<string, unknown>()
+      for (const key of keys) {
+        found.set(key, await one.view('counted', key))
+        found.set(`${key}-loop`, await one.view('counted', `${key}-loop`))
+        found.set(`${key} passes`, await one.view('passes', key))
+      }
+      return [...new Set(found.values())]
+    }
+    await totals(host, await emit(host))
+    // Not all of it is read when it stops.
+    await emit(host)
+    await host.stop()
+
+    const kafka = {
+      MILLRACE_NAMESPACE: namespace,
+      MILLRACE_LOG_KIND: 'kafka',
+      MILLRACE_LOG_BROKERS: JSON.stringify([broker.address]),
+    }
+    const there = new HostUnderTest(host.root, { functions: {}, env: kafka })
+    t.teardown(() => there.stop())
+    const run = () =>
+      new Command(t, ['move', '--root', host.root, '--to', `kafka://${broker.address}`], {
+        MILLRACE_NAMESPACE: namespace,
+      })
+    const killed = run()
+    await until('it copies', () => killed.err.includes('copying') || killed.child.exitCode !== null)
+    killed.child.kill('SIGKILL')
+    await killed.ended
+    await t.rejects(there.start(), { code: 'MOVE_UNFINISHED' })
+    const done = run()
+    t.match(await done.ended, { code: 0 }, done.err)
+    t.match(done.out, /Next: "log": \{ "kind": "kafka"/)
+
+    await there.start()
+    const after = await emit(there)
+    await until('all is passed on', async () => (await totals(there, after)).length === 1)
+    t.strictSame(await totals(there, after), [300])
   },
 )
 t.end()
