@@ -8,7 +8,7 @@ import type { KafkaSettings } from '#host/log/kafka/settings.js'
 import { kafkaWriteSettings } from '#host/log/kafka/write-settings.js'
 import type { Log } from '#host/log/log.js'
 import { Random } from '#host/log/memory/random.js'
-import { contentOf, fill, move, sourceLog, startedAt } from '../test/host/move/moving.js'
+import { contentOf, fill, move, sourceLog, startedAt, topics } from '../test/host/move/moving.js'
 import { Command } from '../test/support/command.js'
 import { testFolder } from '../test/support/folder.js'
 import { HostUnderTest, testHost } from '../test/support/host.js'
@@ -30,9 +30,12 @@ const settings: KafkaSettings = {
   write: kafkaWriteSettings(),
 }
 
-function kafkaLog(t: Test): Log {
+/** Without what another test has moved there. */
+async function kafkaLog(t: Test): Promise<Log> {
   const log = openKafkaLog(settings)
   t.teardown(() => log[Symbol.asyncDispose]())
+  const groups = ['count', 'shout', 'millrace-move~', 'millrace-move~journal']
+  await log.remove([...topics, 'bulk', 'millrace-move'], { groups })
   return log
 }
 
@@ -41,7 +44,7 @@ t.test(
   async (t) => {
     const source = await sourceLog(t)
     await fill(source)
-    const target = kafkaLog(t)
+    const target = await kafkaLog(t)
     const retentionMs = 3_600_000
     const { result } = await move(source, target, {
       retentionMs,
@@ -102,14 +105,12 @@ async function bulkFault(log: Log): Promise<string | undefined> {
 
 t.test('killed at any instant the next run goes on, until all is there once', async (t) => {
   const root = testFolder(t)
-  const namespace = `${ownName('killed')}.`
   await bulkLog(t, join(root, '.millrace/log'))
-  const target = kafkaLog(t)
-  const env = { MILLRACE_NAMESPACE: namespace }
+  const target = await kafkaLog(t)
   const run = (...more: string[]) =>
-    new Command(t, ['move', '--root', root, '--to', `kafka://${broker.address}`, ...more], env)
+    new Command(t, ['move', '--root', root, '--to', `kafka://${broker.address}`, ...more])
   const copied = async (): Promise<number> => {
-    const marks = await target.committed(`${namespace}millrace-move~`)
+    const marks = await target.committed('millrace-move~')
     return marks.reduce((sum, { offset }) => sum + offset, 0)
   }
   const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now() % 1_000_000)

@@ -14,6 +14,7 @@ export interface MoveReportOptions {
 }
 
 const labels: Readonly<Record<MovePhase, string>> = {
+  asking: 'asking the cluster',
   reading: 'reading what there is',
   copying: 'copying',
   verifying: 'reading back',
@@ -41,8 +42,9 @@ export class MoveReport implements MoveEvents {
     this.#label = labels[phase]
     this.#total = total
     this.#saidAt = now()
-    this.#line = this.#start(total, this.#options.isTerminal && total > 0)
-    if (!this.#options.isTerminal) this.#say(this.#label)
+    const isShown = this.#options.isTerminal && total > 0
+    this.#line = this.#start(total, isShown)
+    if (!isShown) this.#say(this.#label)
   }
 
   moved(offsets: number, records: number): void {

@@ -12,7 +12,7 @@ import { offsetsOf, type PartitionScan, scanTopic } from './scan.js'
 import type { ReadingOptions } from './stretches.js'
 import { type Difference, differs, type VerifiedTopic, verifyTopic } from './verify.js'
 
-export type MovePhase = 'reading' | 'copying' | 'verifying' | 'positions'
+export type MovePhase = 'asking' | 'reading' | 'copying' | 'verifying' | 'positions'
 
 export interface MoveEvents {
   /** `total`: the offsets that it will pass. */
@@ -69,6 +69,7 @@ export async function moveLog(options: MoveOptions): Promise<MoveResult> {
   const patience = new Patience(options)
   const reading = (log: Log): ReadingOptions => ({ log, readBytes, patience, signal })
   const inventory = await takeInventory(source)
+  events.phase('asking', 0)
   const notes = await readNotes(reading(target), namespace)
   const before = doneBefore(inventory, notes, namespace)
   if (before !== undefined) return { before, topics: [], positions: 0, forever: [] }

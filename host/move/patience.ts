@@ -42,16 +42,33 @@ export class Patience {
     this.#pauseMs = Math.min(this.#pauseMs * 2, pauseMaxMs)
   }
 
+  /** What is asked for is not waited for any more when it is stopped: a log asks for long by itself. */
   async ask<T>(work: () => Promise<T>): Promise<T> {
     for (;;) {
       this.#options.signal.throwIfAborted()
       try {
-        const found = await work()
+        const found = await this.#unlessStopped(work())
         this.succeeded()
         return found
       } catch (thrown) {
         await this.after(thrown)
       }
+    }
+  }
+
+  async #unlessStopped<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this.#options
+    let stop: () => void = () => {}
+    const stopped = new Promise<never>((_, reject) => {
+      stop = () => reject(signal.reason)
+      signal.addEventListener('abort', stop)
+    })
+    try {
+      return await Promise.race([work, stopped])
+    } finally {
+      signal.removeEventListener('abort', stop)
+      // It may still fail, and nobody asks any more.
+      work.catch(() => {})
     }
   }
 
