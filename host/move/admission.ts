@@ -33,8 +33,9 @@ export async function checkTarget(
       problems.push(`${topic.name} was begun with as another one: it was made anew, or reset, here`)
       continue
     }
+    // Without a note of it, marks are those of another log.
     const unmarked = there.partitions.filter(
-      ({ partition }) => !marks.has(keyOf({ topic: topic.name, partition })),
+      ({ partition }) => note === undefined || !marks.has(keyOf({ topic: topic.name, partition })),
     )
     if (await hasRecords(options, { ...there, partitions: unmarked })) {
       problems.push(

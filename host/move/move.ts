@@ -39,7 +39,7 @@ export interface MoveOptions extends PatienceOptions {
   readonly events: MoveEvents
   /** Partitions that are copied at once. Default 4. */
   readonly lanes?: number
-  /** What is read at a time, for each lane. Default 4 MiB. */
+  /** What is read at a time, for each lane. Default 2 MiB. */
   readonly readBytes?: number
   /** For the keys of a table that is compared by key. Default 64 MiB. */
   readonly keyBytes?: number
@@ -65,7 +65,7 @@ const mebibyte = 2 ** 20
  */
 export async function moveLog(options: MoveOptions): Promise<MoveResult> {
   const { source, target, namespace, signal, events } = options
-  const { readBytes = 4 * mebibyte, lanes = 4, now = Date.now } = options
+  const { readBytes = 2 * mebibyte, lanes = 4, now = Date.now } = options
   const patience = new Patience(options)
   const reading = (log: Log): ReadingOptions => ({ log, readBytes, patience, signal })
   const inventory = await takeInventory(source)
@@ -78,7 +78,7 @@ export async function moveLog(options: MoveOptions): Promise<MoveResult> {
   const scans = await scanSource(inventory, options, reading(source), now())
   await using journal = await Journal.open(reading(target), namespace, notes)
   const { topics, fingerprint } = inventory
-  const at = new Date(now()).toISOString()
+  const at = notes.move?.at ?? new Date(now()).toISOString()
   const begun = beginnings(topics, notes, found)
   await journal.write({ move: { state: 'begun', at, fingerprint }, topics: begun })
   await patience.ask(() => target.ensure(topics.map(specOf)))
