@@ -6,6 +6,7 @@ import { Stack } from './lifecycle.js'
 import type { OwnedLog } from './log/embedded/contents.js'
 import { KeptLog, type LogUsers } from './log/embedded/kept-log.js'
 import type { EmbeddedLogOptions } from './log/embedded/log.js'
+import type { KafkaLogOptions } from './log/kafka/log.js'
 import type { KafkaSettings } from './log/kafka/settings.js'
 import { kafkaWriteSettings } from './log/kafka/write-settings.js'
 import type { Log } from './log/log.js'
@@ -14,7 +15,7 @@ import type { Logger } from './logger.js'
 /** What logs are opened by; others may take the place of the shipped ones. */
 export interface LogPorts {
   openLog(options: EmbeddedLogOptions): Promise<Log>
-  openKafkaLog(settings: KafkaSettings): Log
+  openKafkaLog(settings: KafkaSettings, options?: KafkaLogOptions): Log
 }
 
 export interface HostLogOptions {
@@ -35,7 +36,7 @@ export interface HostLog extends AsyncDisposable {
   usedBy(users: LogUsers): void
 }
 
-/** Rejects with DATA_LOCKED, LOG_DAMAGED and the like for a data folder that it cannot have. Of Kafka nothing is asked yet. */
+/** Rejects with DATA_LOCKED, LOG_DAMAGED and the like for a data folder that it cannot have; with MOVE_UNFINISHED on a part of a log. */
 export async function openHostLog(options: HostLogOptions): Promise<HostLog> {
   return options.config.log.kind === 'kafka' ? await openKafka(options) : await openKept(options)
 }
@@ -118,16 +119,28 @@ async function openKept(options: HostLogOptions): Promise<HostLog> {
   }
 }
 
+/** A start that cannot ask by then goes on: functions ask again before they join. */
+const moveCheckMs = 3_000
+
 async function openKafka({ config, logger, ports }: HostLogOptions): Promise<HostLog> {
   // Loaded by those who use it: kafkajs takes its time.
   const { openKafkaLog } = await import('./log/kafka/log.js')
   const { Reach } = await import('./log/kafka/reach.js')
+  const { MoveGuard } = await import('./move/guard.js')
   const settings = kafkaSettings(config)
   const lock = await lockData(config)
-  const log = (ports?.openKafkaLog ?? openKafkaLog)({
-    ...settings,
-    membersFile: join(config.data, 'members.json'),
-  })
+  const guard = new MoveGuard(config.namespace)
+  const log = (ports?.openKafkaLog ?? openKafkaLog)(
+    { ...settings, membersFile: join(config.data, 'members.json') },
+    { beforeJoin: (log) => guard.check(log) },
+  )
+  try {
+    await guard.checkWithin(log, moveCheckMs)
+  } catch (error) {
+    await log[Symbol.asyncDispose]()
+    await lock[Symbol.asyncDispose]()
+    throw error
+  }
   const reach = new Reach(settings, logger)
   return {
     log,

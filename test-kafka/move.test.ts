@@ -1,13 +1,12 @@
 // The embedded log moved to a live broker: exact, whenever it is killed, and a host goes on there as if nothing had happened.
-import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { loadConfig } from '#host/config.js'
 import { openKafkaLog } from '#host/log/kafka/log.js'
 import { keepStreams } from '#host/log/kafka/retention.js'
-import type { KafkaSettings } from '#host/log/kafka/settings.js'
-import { kafkaWriteSettings } from '#host/log/kafka/write-settings.js'
 import type { Log } from '#host/log/log.js'
 import { Random } from '#host/log/memory/random.js'
+import { kafkaSettings } from '#host/open-log.js'
 import { contentOf, fill, move, sourceLog, startedAt, topics } from '../test/host/move/moving.js'
 import { Command } from '../test/support/command.js'
 import { testFolder } from '../test/support/folder.js'
@@ -18,17 +17,9 @@ import { until } from '../test/support/until.js'
 // Its topics have the names that they have.
 const broker = await ownBroker(t)
 
-const settings: KafkaSettings = {
-  brokers: [broker.address],
-  clientId: `test-${randomUUID().slice(0, 8)}`,
-  createTopics: true,
-  replication: 1,
-  retentionMs: -1,
-  tombstoneRetentionMs: 86_400_000,
-  connectionTimeoutMs: 1_000,
-  group: { sessionTimeoutMs: 6_000, heartbeatMs: 200, rebalanceTimeoutMs: 10_000 },
-  write: kafkaWriteSettings(),
-}
+const settings = kafkaSettings(
+  loadConfig({ root: '.', flags: { log: `kafka://${broker.address}` } }),
+)
 
 /** Without what another test has moved there. */
 async function kafkaLog(t: Test): Promise<Log> {
@@ -62,7 +53,7 @@ t.test(
 )
 
 /** Values that count up in each partition, so that one that is missing or there twice is seen. */
-const bulk = 200_000
+const bulk = 400_000
 
 async function bulkLog(t: Test, path: string): Promise<void> {
   const source = await sourceLog(t, path)
@@ -109,25 +100,27 @@ t.test('killed at any instant the next run goes on, until all is there once', as
   const target = await kafkaLog(t)
   const run = (...more: string[]) =>
     new Command(t, ['move', '--root', root, '--to', `kafka://${broker.address}`, ...more])
-  const copied = async (): Promise<number> => {
-    const marks = await target.committed('millrace-move~')
-    return marks.reduce((sum, { offset }) => sum + offset, 0)
+  /** Decided or not: to ask for positions is to wait until they are. */
+  const written = async (): Promise<number> => {
+    const info = (await target.describe(['bulk'])).get('bulk')
+    return (info?.partitions ?? []).reduce((sum, { end }) => sum + end, 0)
   }
   const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now() % 1_000_000)
   t.comment(`MILLRACE_TEST_SEED=${seed}`)
   const random = new Random(seed)
   let before = 0
-  for (let nth = 1; nth <= 6; nth++) {
+  for (let nth = 1; nth <= 5; nth++) {
     const command = run()
     const wanted = before + random.upTo(bulk / 8)
     await until('so much is copied, or all', async () => {
-      const now = await copied()
+      if (command.child.exitCode !== null) throw new Error(`it ended: ${command.err}`)
+      const now = await written()
       return now >= wanted || command.err.includes('reading back')
     })
     command.child.kill('SIGKILL')
     await command.ended
-    const now = await copied()
-    t.ok(now >= before, `${now} are copied when it is killed`)
+    const now = await written()
+    t.ok(now >= before, `${now} are written when it is killed`)
     before = now
   }
   for (const moment of ['reading back', 'moving positions']) {
@@ -139,8 +132,7 @@ t.test('killed at any instant the next run goes on, until all is there once', as
   const last = run('--json')
   t.match(await last.ended, { code: 0 }, last.err)
   t.equal(last.err, '')
-  const result: unknown = JSON.parse(last.out)
-  t.match(result, { before: /^(?:\d.*)?$|null/ })
+  t.ok('before' in JSON.parse(last.out))
   t.equal(await bulkFault(target), undefined)
   t.match(await run().ended, { code: 0 })
 })
@@ -209,7 +201,7 @@ t.test(
     const kafka = {
       MILLRACE_NAMESPACE: namespace,
       MILLRACE_LOG_KIND: 'kafka',
-      MILLRACE_LOG_BROKERS: JSON.stringify([broker.address]),
+      MILLRACE_LOG_BROKERS: broker.address,
     }
     const there = new HostUnderTest(host.root, { functions: {}, env: kafka })
     t.teardown(() => there.stop())

@@ -229,12 +229,12 @@ async function keep(
 }
 
 /** Adds up what it is told, from 0. */
-function counter({ moved }: MoveEvents): (offsets: number, records: number) => void {
+function counter(events: MoveEvents): (offsets: number, records: number) => void {
   let passed = 0
   let counted = 0
   return (offsets, records) => {
     passed += offsets
     counted += records
-    moved(passed, counted)
+    events.moved(passed, counted)
   }
 }

@@ -1,12 +1,12 @@
 // Reads back what was copied and holds it against the source: streams record for record, tables but for what was superseded.
 import { setTimeout as rest } from 'node:timers/promises'
 import { HostError } from '../errors.js'
-import { keyOf, type Log, type Position, type TopicInfo } from '../log/log.js'
+import { keyOf, type Log, type PartitionInfo, type Position, type TopicInfo } from '../log/log.js'
 import type { GroupPosition, SourceTopic } from './inventory.js'
 import type { BegunTopic } from './journal.js'
 import type { Patience } from './patience.js'
 import { checksumOf } from './record-digest.js'
-import { offsetsOf, type PartitionScan, scanTopic } from './scan.js'
+import { type PartitionScan, scanTopic } from './scan.js'
 import { compareTable } from './table-check.js'
 
 export interface VerifyOptions {
@@ -72,17 +72,14 @@ export async function verifyTopic(
       skip: (partition) => skips[partition] ?? 0,
       numbers: (partition) => scans[partition]?.before.values() ?? [],
     })
-  let found = await scan(there)
-  for (let waited = 0; kind === 'stream' && waited < settleMs && isShort(found, scans); ) {
-    // A transaction of somebody else's may hold back what is behind it for a while.
-    await rest(settleStepMs, undefined, { signal: options.signal }).catch(() => {})
+  // A transaction of somebody else's may hold back what is behind it for a while.
+  const since = performance.now()
+  while (there.partitions.some(isHeld) && performance.now() - since < heldMs) {
+    await rest(heldStepMs, undefined, { signal: options.signal }).catch(() => {})
     options.signal.throwIfAborted()
-    waited += settleStepMs
-    const now = await look()
-    if (now === undefined || offsetsOf(now) === offsetsOf(there)) continue
-    there = now
-    found = await scan(there)
+    there = (await look()) ?? there
   }
+  let found = await scan(there)
   // What has expired in the source after it was copied.
   const skips = scans.map(({ count }, partition) => {
     const { oldest = 0 } = topic.info.partitions[partition] ?? {}
@@ -151,11 +148,11 @@ export async function verifyTopic(
   }
 }
 
-const settleMs = 2_000
-const settleStepMs = 20
+/** As long as Kafka's own clients may have one open unless they are told otherwise. */
+const heldMs = 60_000
+const heldStepMs = 20
 
-const isShort = (found: readonly PartitionScan[], wanted: readonly PartitionScan[]): boolean =>
-  wanted.some(({ count }, partition) => (found[partition]?.count ?? 0) < count)
+const isHeld = ({ stableEnd, end }: PartitionInfo): boolean => stableEnd < end
 
 /** Every difference, and what to do. */
 export function differs(differences: readonly Difference[]): HostError {

@@ -33,10 +33,15 @@ import { noMember, openKafkaWriter } from './writer.js'
 
 const readBytes = 1024 * 1024
 
+export interface KafkaLogOptions {
+  /** What it rejects with, nobody joins a group for. */
+  beforeJoin?(log: Log): Promise<void>
+}
+
 /** In the main thread. Nothing is asked of the cluster before something is asked of the log. Throws BAD_CONFIG. */
-export function openKafkaLog(settings: KafkaSettings): Log {
+export function openKafkaLog(settings: KafkaSettings, options: KafkaLogOptions = {}): Log {
   if (settings.ssl !== undefined) checkTls(settings.ssl)
-  return new KafkaLog(settings, new OwnMembers(settings.membersFile))
+  return new KafkaLog(settings, new OwnMembers(settings.membersFile), options)
 }
 
 /** In another thread of the process, from what `share()` returned. */
@@ -54,14 +59,16 @@ class KafkaLog implements Log {
   readonly #topics: KafkaTopics
   readonly #appender: KafkaAppender
   readonly #members: Members
+  readonly #options: KafkaLogOptions
   readonly #readers = new Set<AssignedReader<KafkaSeat>>()
   readonly #memberships = new Set<Membership>()
   #closing: Promise<void> | undefined
 
-  constructor(settings: KafkaSettings, members: Members) {
+  constructor(settings: KafkaSettings, members: Members, options: KafkaLogOptions = {}) {
     const { clientId, write } = settings
     this.#settings = settings
     this.#members = members
+    this.#options = options
     this.#kafka = connectionTo(settings)
     this.#control = new Brokers(this.#kafka, this.#settings)
     this.#writing = new Brokers(this.#kafka, this.#settings)
@@ -143,6 +150,7 @@ class KafkaLog implements Log {
       throw new TypeError('groups are joined by the thread that has opened the log first')
     }
     return await this.#open(async () => {
+      await this.#options.beforeJoin?.(this)
       const membership = await joinKafkaGroup({
         ...options,
         members,
