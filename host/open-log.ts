@@ -1,6 +1,7 @@
 // The log that the configuration names, as the host keeps it.
 import { join } from 'node:path'
 import type { Config } from './config.js'
+import { dataId } from './data-id.js'
 import type { HostError } from './errors.js'
 import { Stack } from './lifecycle.js'
 import type { OwnedLog } from './log/embedded/contents.js'
@@ -127,30 +128,28 @@ async function openKafka({ config, logger, ports }: HostLogOptions): Promise<Hos
   const { openKafkaLog } = await import('./log/kafka/log.js')
   const { Reach } = await import('./log/kafka/reach.js')
   const { MoveGuard } = await import('./move/guard.js')
-  const settings = kafkaSettings(config)
-  const lock = await lockData(config)
   const guard = new MoveGuard(config.namespace)
-  const log = (ports?.openKafkaLog ?? openKafkaLog)(
-    { ...settings, membersFile: join(config.data, 'members.json') },
-    { beforeJoin: (log) => guard.check(log) },
-  )
+  const stack = new Stack()
   try {
+    stack.use(await lockData(config))
+    const settings: KafkaSettings = {
+      ...kafkaSettings(config),
+      host: await dataId(config.data),
+      membersFile: join(config.data, 'members.json'),
+    }
+    const open = ports?.openKafkaLog ?? openKafkaLog
+    const log = stack.use(open(settings, { beforeJoin: (log) => guard.check(log) }))
     await guard.checkWithin(log, moveCheckMs)
+    const reach = stack.use(new Reach(settings, logger))
+    return {
+      log,
+      problem: () => reach.problem,
+      usedBy: () => {},
+      [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
+    }
   } catch (error) {
-    await log[Symbol.asyncDispose]()
-    await lock[Symbol.asyncDispose]()
+    await stack[Symbol.asyncDispose]()
     throw error
-  }
-  const reach = new Reach(settings, logger)
-  return {
-    log,
-    problem: () => reach.problem,
-    usedBy: () => {},
-    [Symbol.asyncDispose]: async () => {
-      await reach[Symbol.asyncDispose]()
-      await log[Symbol.asyncDispose]()
-      await lock[Symbol.asyncDispose]()
-    },
   }
 }
 

@@ -7,6 +7,7 @@ import type { RecordToAppend } from '#host/log/log.js'
 import { brokersOf, makeTopics, quietKafka } from '../test/support/kafka/client.js'
 import { committedRecords, committedValues, difference } from '../test/support/kafka/committed.js'
 import { proxyTo } from '../test/support/kafka/proxy.js'
+import { kafkaLog } from '../test/support/kafka/secure.js'
 import { brokerAddress, ownBroker, ownName } from '../test/support/kafka/shared.js'
 import { runTool } from '../test/support/kafka/tool.js'
 import { until } from '../test/support/until.js'
@@ -32,8 +33,9 @@ function appenderOf(
   t: Test,
   way: Brokers = brokers,
   settings: Partial<KafkaWriteSettings> = {},
+  name = ownName('host'),
 ): KafkaAppender {
-  const appender = new KafkaAppender(way, { clientId: ownName('host'), settings })
+  const appender = new KafkaAppender(way, { name, settings })
   t.teardown(() => appender.close())
   return appender
 }
@@ -186,6 +188,53 @@ t.test('an atomic append over partitions is there wholly, or not at all', async 
     const found = await committedValues(brokers, topic, partition)
     t.strictSame([...found].sort(), count(40).sort())
   }
+})
+
+t.test('logs of the same settings do not end each other’s atomic appends', async (t) => {
+  const topic = await newTopic(t)
+  const clientId = ownName('host')
+  const both = ['a', 'b'].map((name) => ({ name, log: kafkaLog(t, address, { clientId }) }))
+  const rounds = 20
+  await Promise.all(
+    both.map(async ({ name, log }) => {
+      for (const value of count(rounds)) {
+        const records = [0, 1].map((partition) => record(topic, `${name}${value}`, partition))
+        await log.append(records, { atomic: true })
+      }
+    }),
+  )
+  const [{ log } = {}] = both
+  const { partitions = [] } = (await log?.describe([topic]))?.get(topic) ?? {}
+  // The record and the marker of each: what was given up and written anew would show.
+  t.same(
+    partitions.map(({ stableEnd }) => stableEnd),
+    [4 * rounds, 4 * rounds, 0, 0],
+  )
+})
+
+t.test('what a host has left open when it died is ended when it comes back', async (t) => {
+  const topic = await newTopic(t)
+  const proxy = await proxyTo(t, address)
+  const settings = { transactionTimeoutMs: 600_000 }
+  const name = ownName('host')
+  const gone = brokersOf(t, address, proxy.config)
+  const dead = new KafkaAppender(gone, { name, settings })
+  const both = [0, 1].map((partition) => record(topic, 'open', partition))
+  const { happened } = proxy.lose('EndTxn', 'hold')
+  dead.append(both, { atomic: true }).catch(() => {})
+  await happened
+  await gone[Symbol.asyncDispose]()
+  const appender = appenderOf(t, brokers, {}, name)
+  appender.takeOver()
+  await appender.append([record(topic, 'x'), record(topic, 'y', 1)])
+  const log = kafkaLog(t, address)
+  await until('nothing is open', async () => {
+    const { partitions = [] } = (await log.describe([topic])).get(topic) ?? {}
+    return partitions.every(({ stableEnd, end }) => stableEnd === end)
+  })
+  t.strictSame(await committedValues(brokers, topic), ['x'])
+  t.strictSame(await committedValues(brokers, topic, 1), ['y'])
+  t.ok(await appender.append(both, { atomic: true }))
 })
 
 t.test('an atomic append of several batches to one partition is whole', async (t) => {

@@ -182,7 +182,7 @@ const without: Readonly<Record<string, Partial<Record<Step, RegExp>>>> = {
   },
   'group Delete': { remove: /Delete on the group shop-clicks-\w+-group;/ },
   'transactional-id Write': {
-    appendAll: /Write on the transactional-id shop-test-\w+-append-0;/,
+    appendAll: /Write on the transactional-id shop-test-\w+-append-[\w-]+-0;/,
     commit: /Write on the transactional-id shop-shop-clicks-\w+-group-0;/,
   },
 }

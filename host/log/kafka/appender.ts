@@ -18,8 +18,8 @@ import { asError, isUnavailable, refusedBatch } from './trouble.js'
 import { type KafkaWriteSettings, kafkaWriteSettings } from './write-settings.js'
 
 export interface KafkaAppenderOptions {
-  /** Of this process alone: atomic appends have transactional ids that begin with it. */
-  readonly clientId: string
+  /** Of this log alone: atomic appends have transactional ids that begin with it. */
+  readonly name: string
   readonly settings?: Partial<KafkaWriteSettings>
 }
 
@@ -49,10 +49,15 @@ export class KafkaAppender implements AsyncDisposable {
   #isClosed = false
   #emptied: (() => void) | undefined
 
-  constructor(brokers: Brokers, { clientId, settings }: KafkaAppenderOptions) {
+  constructor(brokers: Brokers, { name, settings }: KafkaAppenderOptions) {
     this.#brokers = brokers
     this.#settings = kafkaWriteSettings(settings)
-    this.#transactions = new TransactorPool(brokers, `${clientId}-append`, this.#settings)
+    this.#transactions = new TransactorPool(brokers, name, this.#settings)
+  }
+
+  /** Ends what one of the same name, which is gone, has left open. */
+  takeOver(): void {
+    this.#transactions.takeOver()
   }
 
   /**

@@ -1,4 +1,5 @@
 // The log on Apache Kafka, as one thread sees it: with connections of its own, whatever other threads have.
+import { randomUUID } from 'node:crypto'
 import type { Kafka } from 'kafkajs'
 import { AssignedReader } from '../assigned-reader.js'
 import type {
@@ -38,10 +39,15 @@ export interface KafkaLogOptions {
   beforeJoin?(log: Log): Promise<void>
 }
 
-/** In the main thread. Nothing is asked of the cluster before something is asked of the log. Throws BAD_CONFIG. */
+/**
+ * In the main thread. Nothing is asked of the cluster before something is asked of the log, but to end what the same host has left
+ * open before. Throws BAD_CONFIG.
+ */
 export function openKafkaLog(settings: KafkaSettings, options: KafkaLogOptions = {}): Log {
   if (settings.ssl !== undefined) checkTls(settings.ssl)
-  return new KafkaLog(settings, new OwnMembers(settings.membersFile), options)
+  const log = new KafkaLog(settings, new OwnMembers(settings.membersFile), options)
+  if (settings.host?.isNew === false) log.takeOver()
+  return log
 }
 
 /** In another thread of the process, from what `share()` returned. */
@@ -65,7 +71,7 @@ class KafkaLog implements Log {
   #closing: Promise<void> | undefined
 
   constructor(settings: KafkaSettings, members: Members, options: KafkaLogOptions = {}) {
-    const { clientId, write } = settings
+    const { clientId, host, write } = settings
     this.#settings = settings
     this.#members = members
     this.#options = options
@@ -73,7 +79,12 @@ class KafkaLog implements Log {
     this.#control = new Brokers(this.#kafka, this.#settings)
     this.#writing = new Brokers(this.#kafka, this.#settings)
     this.#topics = new KafkaTopics(this.#control, settings)
-    this.#appender = new KafkaAppender(this.#writing, { clientId, settings: write })
+    const name = `${clientId}-append-${host?.id ?? randomUUID()}`
+    this.#appender = new KafkaAppender(this.#writing, { name, settings: write })
+  }
+
+  takeOver(): void {
+    this.#appender.takeOver()
   }
 
   async describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>> {

@@ -1,5 +1,6 @@
 // How the Kafka log reaches its cluster and what it makes there: plain, so that it crosses threads.
 import { Kafka, type LogEntry, logLevel } from 'kafkajs'
+import type { DataId } from '../../data-id.js'
 import type { GroupTimes } from './membership.js'
 import { mechanismOf, type SaslSettings } from './sasl.js'
 import type { TlsSettings } from './tls.js'
@@ -10,6 +11,8 @@ export interface KafkaSettings {
   readonly brokers: readonly string[]
   /** Names this host to the brokers, in their quotas and logs. */
   readonly clientId: string
+  /** No other host has the same; it has it again when it comes back. Absent: one of its own each time that it is opened. */
+  readonly host?: DataId
   /** Absent: without TLS. */
   readonly ssl?: TlsSettings
   /** Absent: as nobody. */

@@ -72,6 +72,11 @@ export class TransactorPool {
     }
   }
 
+  /** As if each had been left undecided. */
+  takeOver(): void {
+    while (this.#count < maxTransactors) this.#decide(this.#next())
+  }
+
   /** At once: readers do not get past a transaction that is open. */
   #decide(slot: Slot): void {
     slot.transactor = undefined
@@ -89,10 +94,7 @@ export class TransactorPool {
   async #take(deadline: Deadline): Promise<Slot> {
     const free = this.#free.pop()
     if (free !== undefined) return free
-    if (this.#count < maxTransactors) {
-      const transactionalId = `${this.#settings.transactionalIdPrefix}${this.#name}-${this.#count++}`
-      return { transactionalId, transactor: undefined }
-    }
+    if (this.#count < maxTransactors) return this.#next()
     let take: (slot: Slot) => void = () => {}
     const given = new Promise<Slot>((resolve) => {
       take = resolve
@@ -105,6 +107,11 @@ export class TransactorPool {
       if (!this.#waiting.delete(take)) void given.then((slot) => this.#give(slot))
       throw thrown
     }
+  }
+
+  #next(): Slot {
+    const transactionalId = `${this.#settings.transactionalIdPrefix}${this.#name}-${this.#count++}`
+    return { transactionalId, transactor: undefined }
   }
 
   #give(slot: Slot): void {
