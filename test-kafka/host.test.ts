@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { Command } from '../test/support/command.js'
 import { testFolder } from '../test/support/folder.js'
 import { HostUnderTest } from '../test/support/host.js'
-import { makeTopics } from '../test/support/kafka/client.js'
+import { makeTopics, quietKafka } from '../test/support/kafka/client.js'
 import { brokerAddress, ownName } from '../test/support/kafka/shared.js'
 import { runTool } from '../test/support/kafka/tool.js'
 import { until } from '../test/support/until.js'
@@ -184,6 +184,25 @@ t.test('hosts share the partitions, and take over what another leaves', async (t
     const [ofOne, ofTwo] = [await owned(one), await owned(two)]
     return ofOne.length > 0 && ofTwo.length > 0 && ofOne.length + ofTwo.length === 3
   })
+})
+
+t.test('what waits behind somebody’s open transaction is shown as lag', async (t) => {
+  const namespace = namespaceOf('open')
+  const hostOf = hostsOf(t)
+  const host = hostOf('one', { namespace, env: { MILLRACE_LOG_PARTITIONS: '1' } })
+  await host.start()
+  await host.untilStatus('click-count', 'running')
+  const producer = quietKafka(address).producer({ transactionalId: ownName('other') })
+  await producer.connect()
+  t.teardown(() => producer.disconnect())
+  const transaction = await producer.transaction()
+  const click = { key: 'k1', value: JSON.stringify({ page: 'p0' }) }
+  await transaction.send({ topic: `${namespace}clicks`, messages: [click] })
+  const token = await host.emit('clicks', 'k1', { page: 'p0' })
+  t.match(await host.get('/functions/click-count'), { body: { state: 'running', lag: 2 } })
+  await transaction.abort()
+  t.match(await host.view('click-count', 'k1', token), { count: 1 })
+  await host.untilStatus('click-count', ({ lag }) => lag === 0)
 })
 
 t.test('one host has a data folder, whatever its log', async (t) => {

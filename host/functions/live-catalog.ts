@@ -216,7 +216,8 @@ export class LiveCatalog implements Catalog, Disposable {
       if (state === undefined) return []
       const inputs = cell.edges.inputs.map(({ stream, topic }) => {
         const position = cell.position(topic, partition)
-        const end = topics.get(topic)?.partitions[partition]?.stableEnd ?? position
+        // What waits behind an open transaction is not handled yet either.
+        const end = topics.get(topic)?.partitions[partition]?.end ?? position
         return { stream, position, end, lag: Math.max(0, end - position) }
       })
       // All partitions of a function that is paused or has halted are held, also those that could go on.
