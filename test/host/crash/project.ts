@@ -14,8 +14,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { type HostProcess, startHostProcess } from '#bench/host-process.js'
-import { openEmbeddedLog } from '#host/log/embedded/log.js'
-import type { Log } from '#host/log/log.js'
 import { Random } from '#host/log/memory/random.js'
 import { openLevelStore } from '#host/tables/level.js'
 import {
@@ -26,14 +24,13 @@ import {
 } from '../../support/crash/failpoints.js'
 import { testFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
-import { Account, type Output, type Tables } from './account.js'
+import { Account, type Tables } from './account.js'
 import { type FunctionName, names, outputs, sources, tables } from './functions.js'
 import { Load } from './load.js'
+import { type ProjectLog, readOutputs, streamBytes } from './project-log.js'
 
 const main = fileURLToPath(new URL('../../../dist/test/support/crash/host.js', import.meta.url))
 const partitions = 3
-/** Far more than what is ever unread. */
-const streamBytes = 4 * 1024 * 1024
 
 class Choice extends Random {
   one<T>(of: readonly T[]): T {
@@ -54,12 +51,14 @@ export class Project {
   readonly account = new Account()
   readonly random: Choice
   readonly #root: string
+  readonly #log: ProjectLog
   #lives = 0
   #editions = 0
   #host: HostProcess | undefined
 
   /** The seed is printed, and may be given by MILLRACE_TEST_SEED. */
-  constructor(t: Test) {
+  constructor(t: Test, log: ProjectLog) {
+    this.#log = log
     const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now() % 1_000_000)
     t.comment(`MILLRACE_TEST_SEED=${seed}`)
     this.random = new Choice(seed)
@@ -112,11 +111,7 @@ export class Project {
       env: {
         [failpointsVariable]: join(this.#root, 'points'),
         MILLRACE_LOG_PARTITIONS: String(partitions),
-        // The log is maintained all the time.
-        MILLRACE_LOG_MAINTENANCE_INTERVAL_MS: '100',
-        MILLRACE_LOG_RETENTION_BYTES: String(streamBytes),
-        MILLRACE_LOG_COMPACTION_MIN_BYTES: '2048',
-        MILLRACE_LOG_COMPACTION_DIRTY_RATIO: '0.1',
+        ...this.#log.env,
         // A variable of the host's name that it does not know is refused.
         MILLRACE_TEST_SEED: undefined,
       },
@@ -150,14 +145,8 @@ export class Project {
 
   /** Compares the outputs in the log, record by record, with the account. After `differences`, and only while no host lives. */
   async outputDifferences(): Promise<string[]> {
-    await using log = await openEmbeddedLog({
-      path: join(this.#root, 'data', 'log'),
-      maintenance: null,
-      onFailure: (error) => {
-        throw error
-      },
-    })
-    const found = await Promise.all(outputs.map((stream) => readOutput(log, stream)))
+    await using log = await this.#log.open(join(this.#root, 'data'))
+    const found = await readOutputs(this.#log, log, outputs)
     return this.account.outputDifferences(found).slice(0, 20)
   }
 
@@ -225,33 +214,12 @@ export class Project {
   }
 
   #store(name: FunctionName): string {
-    return join(this.#root, 'data', 'tables', name)
+    return join(this.#root, 'data', 'tables', this.#log.namespace + name)
   }
 
   #copy(name: FunctionName): string {
     return join(this.#root, 'older', name)
   }
-}
-
-async function readOutput(log: Log, stream: string): Promise<Output> {
-  const { partitions = [] } = (await log.describe([stream])).get(stream) ?? {}
-  await using reader = log.reader()
-  reader.assign(
-    partitions.map(({ partition, oldest }) => ({ topic: stream, partition, offset: oldest })),
-  )
-  const kept: string[] = []
-  const unread = new Map(
-    partitions
-      .filter(({ oldest, stableEnd }) => oldest < stableEnd)
-      .map(({ partition, stableEnd }) => [partition, stableEnd]),
-  )
-  while (unread.size > 0) {
-    for (const { partition, records, next } of await reader.next()) {
-      for (const record of records) kept.push(`${record.keyText()} ${record.valueText()}`)
-      if (next >= (unread.get(partition) ?? 0)) unread.delete(partition)
-    }
-  }
-  return { stream, ever: partitions.reduce((sum, { stableEnd }) => sum + stableEnd, 0), kept }
 }
 
 async function status({ url }: HostProcess) {

@@ -1,41 +1,8 @@
-// A function's thread that dies in the middle of a flush: its totals stay exact, and the rest of the host does not notice.
+// Threads that die in the middle of a flush, on the embedded log.
 import t from 'tap'
-import { until } from '../../support/until.js'
-import type { FunctionName } from './functions.js'
-import { Project } from './project.js'
-
-/** Each thread dies a few times only: the pause before it is started anew doubles. */
-const deaths: readonly (readonly [FunctionName, string])[] = [
-  ['totals', 'run/commit:before'],
-  ['totals', 'run/commit:during'],
-  ['totals', 'run/commit:after'],
-  ['slow', 'run/commit:during'],
-  ['slow', 'run/write:during'],
-  ['slow', 'run/write:after'],
-  ['copy', 'run/commit:during'],
-  ['copy', 'run/commit:after'],
-  ['receipts', 'run/commit:during'],
-  ['receipts', 'run/write:during'],
-  ['pending', 'recover/write:during'],
-  ['pending', 'run/commit:after'],
-  ['pending', 'run/write:during'],
-]
+import { embedded } from './project-log.js'
+import { endThreads } from './threads.js'
 
 t.test('threads that die in the middle of a flush', { timeout: 580_000 }, async (t) => {
-  const project = new Project(t)
-  const host = await project.start()
-  const load = project.load(host)
-  for (const [thread, point] of deaths) {
-    const started = load.acknowledged
-    project.arm({ point, thread, passage: project.random.upTo(5), action: 'exit' })
-    // Nobody recovers but a thread that has just died.
-    if (point.startsWith('recover/')) await project.restart(host, thread)
-    await until(`${thread} has died at ${point}`, () => !project.isArmed)
-    await until('requests are answered', () => load.acknowledged > started)
-    await until(`${thread} runs again`, () => project.isRunning(host, thread))
-  }
-  await load.end()
-  t.same(load.refused, [], 'no request noticed')
-  await project.end(t, host)
-  t.ok(load.acknowledged > deaths.length, `${load.acknowledged} requests were acknowledged`)
+  await endThreads(t, embedded)
 })

@@ -20,6 +20,8 @@ export const brokerProperties = {
   'group.initial.rebalance.delay.ms': '0',
   // Tests have members expelled, and cannot wait for long.
   'group.min.session.timeout.ms': '1000',
+  // What somebody who is gone has left open is given up soon after its time-out.
+  'transaction.abort.timed.out.transaction.cleanup.interval.ms': '500',
   // A broker that was killed may serve again when its former session has ended.
   'broker.session.timeout.ms': '2000',
   'broker.heartbeat.interval.ms': '500',
