@@ -181,9 +181,7 @@ export const configSchema = z.strictObject({
           'Where streams and changes are kept: in the data folder, or on Apache Kafka. With `brokers` it is kafka, unless it is given.',
         ),
       brokers: z
-        .array(
-          z.string().regex(/^(\[[0-9A-Fa-f:.]+\]|[^\s:/,[\]]+):\d{1,5}$/, 'has to be "host:port"'),
-        )
+        .array(z.string().regex(/^[^\s:/,[\]]+:\d{1,5}$/, 'has to be "host:port"'))
         .default([])
         .describe('Kafka: some of its brokers, each as `host:port`; the others are found by them.'),
       ssl: z

@@ -69,6 +69,7 @@ function hostOf(
     env: {
       MILLRACE_LOG_BROKERS: address,
       MILLRACE_NAMESPACE: namespace,
+      MILLRACE_LOG_KAFKA_CLIENT_ID: namespace,
       MILLRACE_LOG_PARTITIONS: '3',
       ...env,
     },
@@ -164,6 +165,9 @@ t.test('hosts share the partitions, and take over what another leaves', async (t
   })
   await one.emitAll('clicks', clicksOf(2))
   await two.emitAll('clicks', clicksOf(3))
+  const listed = await runTool(address, 'kafka-transactions', ['list'])
+  const own = [...listed.matchAll(new RegExp(`^${namespace}-append-(\\w+)-\\d+`, 'gm'))]
+  t.equal(new Set(own.map(([, host]) => host)).size, 2, 'each emits under ids of its own')
   const total = async (hosts: readonly HostUnderTest[]) => {
     const pages = await Promise.all(
       hosts.map((host) => host.get('/views/click-count?limit=1000&stale=ok')),

@@ -249,7 +249,7 @@ t.test('secrets come from the environment only, and are not kept', (t) => {
 })
 
 t.test('a list of brokers makes it Kafka, unless the kind says otherwise', (t) => {
-  const brokers = ['a:9092', '[::1]:9093']
+  const brokers = ['a:9092', 'b.example:9093']
   const root = rootOf(t, { log: { brokers } })
   t.match(loadConfig({ root }).log, { kind: 'kafka', brokers })
   t.match(loadConfig({ root, flags: { log: 'embedded' } }).log, { kind: 'embedded', brokers })

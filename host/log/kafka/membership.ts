@@ -6,7 +6,7 @@ import { sharedPartitions } from '../sole-member.js'
 import { shareOut } from './assignor.js'
 import type { Brokers } from './brokers.js'
 import { Deadline } from './deadline.js'
-import { isExpelled, kafkaErrors } from './error-codes.js'
+import { isExpelled, isPassing, kafkaErrors } from './error-codes.js'
 import {
   type Owners,
   packClaim,
@@ -135,7 +135,8 @@ class KafkaMember implements Membership {
       if (this.#end.signal.aborted) break
       const error = await this.#beat()
       if (error === kafkaErrors.REBALANCE_IN_PROGRESS) return 'rebalance'
-      if (isExpelled(error)) return 'lost'
+      // Refused otherwise, joining again tells by whom and why.
+      if (error !== kafkaErrors.NONE && !isPassing(error)) return 'lost'
       if (performance.now() - this.#heardAt > times.sessionTimeoutMs) return 'lost'
       if (await this.#isOtherwise()) return 'rebalance'
     }
