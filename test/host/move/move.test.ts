@@ -1,10 +1,12 @@
 // A move of the embedded log: whole, exact, and resumable, to a log that fails, forgets to answer and has gaps.
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { OwnedLog } from '#host/log/embedded/contents.js'
 import type { Log, LogWriter } from '#host/log/log.js'
 import { createMemoryLog, type MemoryLog, type MemoryLogOptions } from '#host/log/memory/log.js'
 import { readNotes, unfinishedMove } from '#host/move/journal.js'
 import { Patience } from '#host/move/patience.js'
+import { testFolder } from '../../support/folder.js'
 import { contentOf, fill, move, sourceLog, startedAt, tableRecord, topics } from './moving.js'
 
 const signal = new AbortController().signal
@@ -408,5 +410,20 @@ t.test('a group that is to read what has expired is refused before anything is m
   const target = targetLog(t)
   await t.rejects(move(lagging, target), { code: 'INPUT_LOST', message: /millrace reset/ })
   t.equal((await target.describe([...topics, 'millrace-move'])).size, 0)
+})
+
+t.test('marks that another log has left are not taken for its own', async (t) => {
+  const folder = testFolder(t)
+  const source = await sourceLog(t, join(folder, 'one'))
+  await fill(source)
+  const target = targetLog(t)
+  await move(source, target)
+  await target.remove(['millrace-move'])
+  const other = await sourceLog(t, join(folder, 'other'))
+  await fill(other, { seed: 2 })
+  await t.rejects(move(other, target), {
+    code: 'MOVE_CONFLICT',
+    message: /clicks has records that this move has not brought there/,
+  })
 })
 t.end()
