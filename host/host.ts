@@ -76,6 +76,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       tables: join(config.data, 'tables'),
       supervision: supervision ?? unsupervised,
       paused: join(config.data, 'paused.json'),
+      logAway: kept.away,
       namespace: config.namespace,
       partitions,
       settings: {

@@ -33,6 +33,8 @@ export interface HostLog extends AsyncDisposable {
   readonly log: Log
   /** Why it takes nothing for now, if so. */
   problem(): HostError | undefined
+  /** Resolves when there is a problem for the first time. */
+  readonly away: Promise<void>
   /** Who has it open in other threads, and has to close it there when that is to be done. */
   usedBy(users: LogUsers): void
 }
@@ -113,6 +115,8 @@ async function openKept(options: HostLogOptions): Promise<HostLog> {
   return {
     log,
     problem: () => log.problem(),
+    // Its users are told to release it: they know.
+    away: new Promise(() => {}),
     usedBy: (users) => {
       log.users = users
     },
@@ -144,6 +148,7 @@ async function openKafka({ config, logger, ports }: HostLogOptions): Promise<Hos
     return {
       log,
       problem: () => reach.problem,
+      away: reach.away,
       usedBy: () => {},
       [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
     }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { pipeline } from 'node:stream'
 import t, { type Test } from 'tap'
+import { asBrokerError } from '#host/log/kafka/connecting.js'
 import { Link } from '#host/log/kafka/link.js'
 import { listOffsets, offsetAt } from '#host/log/kafka/requests/list-offsets.js'
 import { metadata } from '#host/log/kafka/requests/metadata.js'
@@ -107,4 +108,14 @@ t.test('a connection without requests leaves the event loop at rest', async (t) 
 t.test('only a broker of kafkajs is taken', (t) => {
   t.throws(() => Reflect.construct(Link, [{}]), TypeError)
   t.end()
+})
+
+t.test('a connection that somebody else is just making may be asked later', async (t) => {
+  const { broker } = await linkTo(t, address)
+  const link = new Link(Object.assign(broker, { versions: null }))
+  await t.rejects(link.ask(metadata([])), { code: 'BROKER_UNAVAILABLE', retryable: true })
+  // Thrown by kafkajs as no error of its own.
+  t.match(asBrokerError(new Error('Broker not connected')), { code: 'BROKER_UNAVAILABLE' })
+  const defect = new TypeError('something else')
+  t.equal(asBrokerError(defect), defect)
 })

@@ -21,6 +21,8 @@ import { type FunctionsWatch, watchFunctions } from './watch.js'
 
 export interface RegistryOptions extends DeploymentSettings {
   readonly logger: Logger
+  /** Resolves when the log is known to take nothing for now: what is loaded waits for it. */
+  readonly logAway?: Promise<void>
   /** Of the project: npm packages are found from here. */
   readonly root: string
   /** The folder of function files, absolute. */
@@ -104,9 +106,9 @@ export class Registry implements AsyncDisposable, Operator {
     const isSuspected = (file: string) => suspected.includes(basename(file, extname(file)))
     const suspects = [...this.#entries.take(files.filter(isSuspected), [])]
     const others = files.filter((file) => !isSuspected(file))
-    // A disk that refuses to be written to is seen to by a person, who is told by the host that runs.
+    // A disk that refuses to be written to, or brokers that are away, are seen to by a person, who is told by the host that runs.
     const loaded = this.#take(others, [])
-    await Promise.race([loaded, this.#released])
+    await Promise.race([loaded, this.#released, this.#options.logAway ?? loaded])
     void loaded.then(() => this.#tryAll(suspects))
   }
 

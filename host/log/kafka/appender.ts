@@ -10,12 +10,11 @@ import type { Brokers } from './brokers.js'
 import { Deadline } from './deadline.js'
 import { kafkaErrors } from './error-codes.js'
 import { type Lane, lanesOf } from './lane.js'
-import { answerMs } from './producing.js'
 import { type InitializedProducer, initProducerId } from './requests/init-producer-id.js'
 import { type Produced, produce } from './requests/produce.js'
 import { TransactorPool } from './transactor-pool.js'
 import { asError, isUnavailable, refusedBatch } from './trouble.js'
-import { type KafkaWriteSettings, kafkaWriteSettings } from './write-settings.js'
+import { answerMs, type KafkaWriteSettings, kafkaWriteSettings } from './write-settings.js'
 
 export interface KafkaAppenderOptions {
   /** Of this log alone: atomic appends have transactional ids that begin with it. */

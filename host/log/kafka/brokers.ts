@@ -15,6 +15,7 @@ import { findCoordinator } from './requests/find-coordinator.js'
 import { metadata, type TopicMetadata } from './requests/metadata.js'
 import { type Right, right } from './rights.js'
 import type { KafkaAccess } from './settings.js'
+import { answerMs } from './write-settings.js'
 
 export interface Leader {
   readonly node: number
@@ -27,7 +28,7 @@ export type CoordinatorOf = Parameters<typeof findCoordinator>[0]
 /** An answer for a partition. */
 type Answered = TopicPartition & { readonly error: number }
 
-/** Asked again as long as others would be: a cluster elects a leader, or a coordinator loads, for seconds. */
+/** Asked again as long as others would be, unless settings say how long: a cluster elects a leader, or a coordinator loads, for seconds. */
 const patienceMs = 30_000
 const retryMinMs = 20
 const retryMaxMs = 500
@@ -43,7 +44,8 @@ const isElsewhere = (error: number): boolean =>
 
 /** Has connections of its own: who must not wait behind another's long polls takes another one. */
 export class Brokers implements AsyncDisposable {
-  readonly #cluster: Cluster
+  readonly #kafka: Kafka
+  #cluster: Cluster
   readonly #access: KafkaAccess | undefined
   readonly #links = new Map<Broker, Link>()
   readonly #topics = new Map<string, TopicMetadata>()
@@ -53,6 +55,7 @@ export class Brokers implements AsyncDisposable {
 
   /** `access`: for what is to be told of a connection that fails, or of a right that is missing. */
   constructor(kafka: Kafka, access?: KafkaAccess) {
+    this.#kafka = kafka
     this.#cluster = openCluster(kafka)
     this.#access = access
     // Everybody who waits listens to it.
@@ -232,11 +235,11 @@ export class Brokers implements AsyncDisposable {
     return answers
   }
 
-  /** The broker's number. */
+  /** The broker's number; asked for once. */
   async coordinator(type: CoordinatorOf, key: string): Promise<number> {
     const known = this.#coordinators.get(`${type} ${key}`)
     if (known !== undefined) return known
-    const { error, broker } = await this.askAny(findCoordinator(type, key))
+    const { error, broker } = await this.askAnyOnce(findCoordinator(type, key))
     if (error !== kafkaErrors.NONE) {
       // Describe would do for the question, but not for what it is asked for.
       const needed = type === 'group' ? right.group('Read', key) : right.transactions(key)
@@ -266,7 +269,10 @@ export class Brokers implements AsyncDisposable {
   }
 
   /** Tries again whatever may pass by itself, until it does not; then the last failure. */
-  async patiently<T>(work: () => Promise<T>, withinMs = patienceMs): Promise<T> {
+  async patiently<T>(
+    work: () => Promise<T>,
+    withinMs = this.#access?.write?.deadlineMs ?? patienceMs,
+  ): Promise<T> {
     const end = performance.now() + withinMs
     for (let pauseMs = retryMinMs; ; pauseMs = Math.min(pauseMs * 2, retryMaxMs)) {
       try {
@@ -308,8 +314,17 @@ export class Brokers implements AsyncDisposable {
       await this.#cluster.connect()
       await this.#cluster.refreshMetadata()
     } catch (thrown) {
+      if (!this.signal.aborted) this.#beginAnew()
       throw await explained(thrown, this.#access)
     }
+  }
+
+  /** kafkajs would go on asking by a connection on which nothing is answered, since nobody has closed it. */
+  #beginAnew(): void {
+    for (const link of this.#links.values()) link.cut(brokerUnavailable(undefined))
+    this.#links.clear()
+    void this.#cluster.disconnect().catch(() => {})
+    this.#cluster = openCluster(this.#kafka)
   }
 
   async #link(node: number): Promise<Link> {
@@ -317,7 +332,8 @@ export class Brokers implements AsyncDisposable {
     const broker = await this.#cluster.findBroker({ nodeId: String(node) })
     const known = this.#links.get(broker)
     if (known !== undefined) return known
-    const link = new Link(broker)
+    const requestMs = this.#access?.write?.requestTimeoutMs
+    const link = new Link(broker, requestMs === undefined ? undefined : requestMs + answerMs)
     this.#links.set(broker, link)
     return link
   }

@@ -13,6 +13,8 @@ const probeMs = 2_000
 export function asBrokerError(thrown: unknown): unknown {
   const reason = reasonOf(thrown)
   if (reason instanceof HostError) return reason
+  if (reason instanceof Error && reason.message === notYetConnected)
+    return brokerUnavailable(reason)
   if (!isKafkajs(reason)) return thrown
   return byTls(reason) ?? brokerUnavailable(reason)
 }
@@ -56,6 +58,9 @@ function byTls({ code, broker, message }: KafkajsError): HostError | undefined {
     ? tlsRefused(broker, code, message)
     : undefined
 }
+
+/** What kafkajs throws, as no error of its own, of a connection that is just being made by somebody else. */
+const notYetConnected = 'Broker not connected'
 
 const hangUps: readonly unknown[] = [
   'ECONNRESET',

@@ -3,9 +3,9 @@ import type { Brokers, CoordinatorOf } from './brokers.js'
 import type { Deadline } from './deadline.js'
 import { kafkaErrors } from './error-codes.js'
 import { brokerUnavailable, refused } from './problems.js'
-import { answerMs } from './producing.js'
 import type { KafkaRequest, Response } from './request.js'
 import { isUnavailable } from './trouble.js'
+import { answerMs } from './write-settings.js'
 
 export interface Coordinated<R extends Response> {
   readonly type: CoordinatorOf

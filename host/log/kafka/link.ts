@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import type { Broker } from 'kafkajs'
 import { HostError } from '../../errors.js'
+import { brokerUnavailable } from './problems.js'
 import type { KafkaRequest, Response } from './request.js'
 import { Reader, Writer } from './wire.js'
 
@@ -51,18 +52,18 @@ interface RawBroker {
   > | null
 }
 
-/** For any request, to which the time goes that the broker may take on purpose. */
-const answerLimitMs = 30_000
-
 const isRaw = (broker: object): broker is RawBroker =>
   'connectionPool' in broker && 'brokerAddress' in broker && 'versions' in broker
 
 export class Link {
   readonly #broker: RawBroker
+  readonly #answerMs: number
 
-  constructor(broker: Broker) {
+  /** `answerMs`: for any request, to which the time goes that the broker may take on purpose. */
+  constructor(broker: Broker, answerMs = 30_000) {
     if (!isRaw(broker)) throw new TypeError('this is no broker of kafkajs 2.2.4')
     this.#broker = broker
+    this.#answerMs = answerMs
   }
 
   get address(): string {
@@ -75,7 +76,7 @@ export class Link {
    */
   async ask<R extends Response>(request: KafkaRequest<R>): Promise<R> {
     const { apiName, apiKey, apiVersion, isFlexible, isAside = false } = request
-    const { waitMs = 0, answerMs = answerLimitMs } = request
+    const { waitMs = 0, answerMs = this.#answerMs } = request
     this.#check(request)
     const { connectionPool } = this.#broker
     // Each time: kafkajs may have replaced them.
@@ -133,7 +134,9 @@ export class Link {
   /** A version that a broker does not know makes it close the connection, with all that is on it. */
   #check({ apiName, apiKey, apiVersion }: KafkaRequest<Response>): void {
     const { versions, brokerAddress } = this.#broker
-    if (versions === null) throw new TypeError(`the broker ${brokerAddress} is not connected`)
+    // Its connection is just being made, by somebody else, or has failed.
+    if (versions === null)
+      throw brokerUnavailable(new Error(`${brokerAddress} is not connected yet`))
     const known = versions[apiKey]
     if (known !== undefined && known.minVersion <= apiVersion && apiVersion <= known.maxVersion) {
       return

@@ -122,13 +122,13 @@ class KafkaMember implements Membership {
       if (this.#end.signal.aborted) return
       // Revoked, it has been heard of all the while: what it flushes still counts.
       if (why === 'rebalance') await this.#giveUp()
-      else this.#lose()
+      else this.#lose(why)
       await this.#joinAgain()
     }
   }
 
   /** Until the group is shared out anew, or it is out of it. */
-  async #stay(): Promise<'rebalance' | 'lost'> {
+  async #stay(): Promise<'rebalance' | 'unheard' | 'expelled'> {
     const { times } = this.#options
     while (!this.#end.signal.aborted) {
       await this.#rest(times.heartbeatMs)
@@ -136,8 +136,8 @@ class KafkaMember implements Membership {
       const error = await this.#beat()
       if (error === kafkaErrors.REBALANCE_IN_PROGRESS) return 'rebalance'
       // Refused otherwise, joining again tells by whom and why.
-      if (error !== kafkaErrors.NONE && !isPassing(error)) return 'lost'
-      if (performance.now() - this.#heardAt > times.sessionTimeoutMs) return 'lost'
+      if (error !== kafkaErrors.NONE && !isPassing(error)) return 'expelled'
+      if (performance.now() - this.#heardAt > times.sessionTimeoutMs) return 'unheard'
       if (await this.#isOtherwise()) return 'rebalance'
     }
     return 'rebalance'
@@ -165,8 +165,7 @@ class KafkaMember implements Membership {
     try {
       const sentAt = performance.now()
       const { heartbeatMs } = this.#options.times
-      const request = { ...heartbeat(assigned.in), answerMs: this.#patienceMs }
-      const { error } = await this.#inTime(this.#ask(request, heartbeatMs))
+      const { error } = await this.#inTime(this.#ask(heartbeat(assigned.in), heartbeatMs))
       if (error === kafkaErrors.NONE || error === kafkaErrors.REBALANCE_IN_PROGRESS) {
         this.#heardAt = sentAt
       }
@@ -199,10 +198,11 @@ class KafkaMember implements Membership {
     members.set(group, null)
   }
 
-  #lose(): void {
+  #lose(why: 'unheard' | 'expelled'): void {
     const assigned = this.#assigned
     this.#assigned = undefined
-    this.#member = ''
+    // Unheard of, it may be a member still: as another one it would wait until the group has given up the one that it was.
+    if (why === 'expelled') this.#member = ''
     this.#owned = []
     this.#options.members.set(this.#options.group, null)
     if (assigned !== undefined) this.#options.lost(assigned.epoch)
@@ -229,9 +229,8 @@ class KafkaMember implements Membership {
     const metadata = packClaim({ topics, instance, owned: this.#owned })
     const { signal } = this.#end
     while (!signal.aborted) {
-      const joined = await this.#ask(
-        joinGroup({ group, member: this.#member, protocol: protocolName, metadata, ...times }),
-      )
+      const claim = { group, member: this.#member, protocol: protocolName, metadata, ...times }
+      const joined = await this.#ask(joinGroup(claim))
       if (joined.error === kafkaErrors.MEMBER_ID_REQUIRED) {
         this.#member = joined.member
         members.joining(group, joined.member)
@@ -245,6 +244,8 @@ class KafkaMember implements Membership {
       this.#member = joined.member
       members.joining(group, joined.member)
       const own = { group, generation: joined.generation, member: joined.member }
+      // The session counts from then on at the latest, however long the answer takes.
+      const sentAt = performance.now()
       const synced = await this.#ask(syncGroup(own, this.#shares(joined, count)))
       if (synced.error === kafkaErrors.REBALANCE_IN_PROGRESS) continue
       if (isExpelled(synced.error)) {
@@ -252,16 +253,16 @@ class KafkaMember implements Membership {
         continue
       }
       if (synced.error !== kafkaErrors.NONE) throw this.#refused(synced.error)
-      await this.#take(own, synced.assignment)
+      await this.#take(own, synced.assignment, sentAt)
       return
     }
   }
 
-  async #take(own: GroupMember, assignment: Buffer): Promise<void> {
+  async #take(own: GroupMember, assignment: Buffer, heardAt: number): Promise<void> {
     const { members, assigned, topics, failed } = this.#options
     const { partitions, owners, topics: shared } = unpackShare(assignment)
     this.#epoch += 1
-    this.#heardAt = performance.now()
+    this.#heardAt = heardAt
     this.#owned = partitions
     this.#owners = owners
     this.#assigned = { epoch: this.#epoch, in: own }
@@ -317,7 +318,8 @@ class KafkaMember implements Membership {
     withinMs?: number,
   ): Promise<R> {
     const { brokers, group } = this.#options
-    return await brokers.askCoordinator('group', group, request, withinMs)
+    const soon = { ...request, answerMs: this.#patienceMs }
+    return await brokers.askCoordinator('group', group, soon, withinMs)
   }
 
   /** Several of them fit into a session. */

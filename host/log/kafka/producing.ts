@@ -18,12 +18,10 @@ import {
   type Trouble,
   tooLargeForTopic,
 } from './trouble.js'
+import { answerMs } from './write-settings.js'
 
 /** A broker knows as many of a producer's last batches again. */
 export const maxInFlight = 5
-
-/** For the way there and back, beside what the broker may take. */
-export const answerMs = 2_000
 
 export interface Producing {
   readonly brokers: Brokers

@@ -10,18 +10,26 @@ import { connectionTo, type KafkaSettings } from './settings.js'
 const everyMs = 1_000
 /** For an answer; a cluster that has not been heard of for so long is said to be away. */
 const patienceMs = 3_000
+/** For a connection and an answer, of one that is slow; twice as long each time until then. */
+const longestMs = 12_000
 
 export class Reach implements AsyncDisposable {
   readonly #settings: KafkaSettings
   readonly #logger: Logger
   readonly #end = new AbortController()
+  /** Resolves when it is told so for the first time. */
+  readonly away: Promise<void>
   readonly #asking: Promise<void>
+  #isAway: () => void = () => {}
   #heardAt = performance.now()
   #problem: HostError | undefined
 
   constructor(settings: KafkaSettings, logger: Logger) {
     this.#settings = settings
     this.#logger = logger
+    this.away = new Promise((resolve) => {
+      this.#isAway = resolve
+    })
     this.#asking = this.#ask()
   }
 
@@ -39,16 +47,19 @@ export class Reach implements AsyncDisposable {
   async #ask(): Promise<void> {
     const { signal } = this.#end
     let brokers: Brokers | undefined
+    let withinMs = patienceMs
     while (!signal.aborted) {
       // Anew after a failure: kafkajs keeps a connection on which nothing is answered.
       brokers ??= new Brokers(connectionTo(this.#settings), this.#settings)
       try {
-        await new Deadline(patienceMs, signal).bound(brokers.askAnyOnce(metadata([])))
+        await new Deadline(withinMs, signal).bound(brokers.askAnyOnce(metadata([])))
         this.#heard()
+        withinMs = patienceMs
       } catch (thrown) {
         if (!signal.aborted) this.#failed(asHostError(thrown, 'BROKER_UNAVAILABLE'))
         void brokers[Symbol.asyncDispose]().catch(() => {})
         brokers = undefined
+        withinMs = Math.min(withinMs * 2, longestMs)
       }
       await pause(everyMs, undefined, { signal }).catch(() => {})
     }
@@ -71,6 +82,7 @@ export class Reach implements AsyncDisposable {
     if (error.retryable && !isAway && !isKnown) return
     this.#problem = error
     if (isKnown) return
+    this.#isAway()
     this.#logger.error(
       `${error.message}; until then emits are refused after a while, and functions wait (${this.#settings.brokers.join(', ')})`,
       { code: error.code },

@@ -15,7 +15,7 @@ export interface KafkaRequest<R extends Response> {
   readonly isFlexible: boolean
   /** How long the broker may take on purpose, beside the time that any request may take. */
   readonly waitMs?: number
-  /** What any request may take; its connection is given up then. Absent: half a minute. */
+  /** What any request may take; its connection is given up then. Absent: as the settings have it. */
   readonly answerMs?: number
   /** A Fetch that is not to wait behind another one: it goes by the connection of all other requests. */
   readonly isAside?: boolean

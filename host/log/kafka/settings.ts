@@ -4,7 +4,7 @@ import type { DataId } from '../../data-id.js'
 import type { GroupTimes } from './membership.js'
 import { mechanismOf, type SaslSettings } from './sasl.js'
 import type { TlsSettings } from './tls.js'
-import type { KafkaWriteSettings } from './write-settings.js'
+import { answerMs, type KafkaWriteSettings } from './write-settings.js'
 
 export interface KafkaSettings {
   /** `host:port` of some of the cluster's brokers. */
@@ -36,20 +36,23 @@ export interface KafkaSettings {
   readonly write: KafkaWriteSettings
 }
 
-/** How its brokers are reached, and as whom. */
-export type KafkaAccess = Pick<KafkaSettings, 'brokers' | 'ssl' | 'sasl' | 'connectionTimeoutMs'>
+/** How its brokers are reached, and as whom; and how long they are waited for, where it is not as usual. */
+export type KafkaAccess = Pick<KafkaSettings, 'brokers' | 'ssl' | 'sasl' | 'connectionTimeoutMs'> &
+  Partial<Pick<KafkaSettings, 'write'>>
 
 /** kafkajs' own trials are few: who asks knows better how long to go on. */
 const retry = { initialRetryTime: 50, maxRetryTime: 300, retries: 2 }
 
 export function connectionTo(settings: KafkaSettings, onLog?: (entry: LogEntry) => void): Kafka {
-  const { brokers, clientId, ssl, sasl, connectionTimeoutMs } = settings
+  const { brokers, clientId, ssl, sasl, connectionTimeoutMs, write } = settings
   return new Kafka({
     brokers: [...brokers],
     clientId,
     ...(ssl === undefined ? {} : { ssl }),
     ...(sasl === undefined ? {} : { sasl: mechanismOf(sasl) }),
     connectionTimeout: connectionTimeoutMs,
+    // Of what kafkajs itself asks when it connects.
+    requestTimeout: write.requestTimeoutMs + answerMs,
     enforceRequestTimeout: true,
     retry,
     // It calls an error what is tried again and passes: what matters is told by who has asked.

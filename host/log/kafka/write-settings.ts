@@ -18,6 +18,9 @@ export interface KafkaWriteSettings {
   readonly transactionalIdPrefix: string
 }
 
+/** For the way there and back, beside what the broker may take. */
+export const answerMs = 2_000
+
 const mebibyte = 2 ** 20
 
 export function kafkaWriteSettings(given: Partial<KafkaWriteSettings> = {}): KafkaWriteSettings {

@@ -1,6 +1,7 @@
-// A way to a broker on which single requests and answers can be lost.
+// A way to a broker on which single requests and answers can be lost, and all of it can be slow, cut or silent.
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { KafkaConfig } from 'kafkajs'
 import type { Test } from 'tap'
 import { kafkaErrors } from '#host/log/kafka/error-codes.js'
@@ -39,28 +40,53 @@ interface Plan {
 }
 
 export interface Proxy {
+  /** `host:port` of the way, for a broker that advertises it. */
+  readonly address: string
   /** For a client that takes this way. */
   readonly config: Partial<KafkaConfig>
   /** The requests that came. */
   readonly seen: ApiName[]
+  /** The connections that were asked for, whatever came of them. */
+  readonly accepted: readonly unknown[]
   /** Of the next so many requests of this kind. */
   lose(api: ApiName, loss: Loss, times?: number): { happened: Promise<void>; release(): void }
   /** Cuts every connection. */
   cut(): void
-  /** Nothing is lost any more. */
+  /**
+   * Until it is healed. `cut`: no connection is had. `silent`: each is taken, and nothing comes through: those that are open stay so for
+   * good, as behind a firewall that has forgotten them.
+   */
+  close(how: 'cut' | 'silent'): void
+  /** Each answer comes so much later. */
+  delay(ms: number): void
+  /** Nothing is lost or late any more; what was silent before stays silent. */
   heal(): void
 }
 
 const names = new Map<number, ApiName>()
 for (const name of Object.keys(apiKeys) as ApiName[]) names.set(apiKeys[name], name)
 
-export async function proxyTo(t: Test, address: string): Promise<Proxy> {
-  const [host = '', port] = address.split(':')
+/** `address`: asked when a connection is made. */
+export async function proxyTo(t: Test, address: string | (() => string)): Promise<Proxy> {
   const sockets = new Set<Socket>()
   const seen: ApiName[] = []
+  const accepted: Socket[] = []
   let plans: Plan[] = []
+  let state: 'open' | 'cut' | 'silent' = 'open'
+  /** Each time that it falls silent: what was open before is dead. */
+  let silences = 0
+  let delayMs = 0
 
   const serve = (inner: Socket): void => {
+    accepted.push(inner)
+    if (state === 'cut') {
+      inner.destroy()
+      return
+    }
+    const silence = silences
+    const isDead = state === 'silent'
+    const isSilent = () => isDead || silence !== silences
+    const [host = '', port] = (typeof address === 'string' ? address : address()).split(':')
     const outer = connect(Number(port), host)
     const cut = (): void => {
       inner.destroy()
@@ -77,6 +103,7 @@ export async function proxyTo(t: Test, address: string): Promise<Proxy> {
       })
     }
     frames(inner, async (frame) => {
+      if (isSilent()) return
       const api = frame.readInt16BE(4)
       const name = names.get(api)
       if (name !== undefined) seen.push(name)
@@ -100,7 +127,9 @@ export async function proxyTo(t: Test, address: string): Promise<Proxy> {
       }
       outer.write(frame)
     })
-    frames(outer, async (frame) => {
+    frames(outer, async (frame, cameAt) => {
+      if (delayMs > 0) await pause(Math.max(0, cameAt + delayMs - performance.now()))
+      if (isSilent()) return
       const plan = planned.get(frame.readInt32BE(4))
       if (plan === undefined) {
         inner.write(frame)
@@ -120,9 +149,14 @@ export async function proxyTo(t: Test, address: string): Promise<Proxy> {
   })
   const listening = server.address()
   if (listening === null || typeof listening === 'string') throw new Error('not a port')
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy()
+  }
   return {
+    address: `127.0.0.1:${listening.port}`,
     config: { socketFactory: ({ onConnect }) => connect(listening.port, '127.0.0.1', onConnect) },
     seen,
+    accepted,
     lose(api, loss, times = 1) {
       let happened: () => void = () => {}
       let release: () => void = () => {}
@@ -135,11 +169,19 @@ export async function proxyTo(t: Test, address: string): Promise<Proxy> {
       plans.push({ api: apiKeys[api], loss, left: times, happened, released })
       return { happened: happening, release }
     },
-    cut() {
-      for (const socket of sockets) socket.destroy()
+    cut,
+    close(how) {
+      state = how
+      if (how === 'cut') cut()
+      else silences += 1
+    },
+    delay(ms) {
+      delayMs = ms
     },
     heal() {
       plans = []
+      state = 'open'
+      delayMs = 0
     },
   }
 }
@@ -178,7 +220,7 @@ function refusal(frame: Buffer): Buffer {
 }
 
 /** Hands on whole requests or answers, one after the other. */
-function frames(socket: Socket, hand: (frame: Buffer) => Promise<void>): void {
+function frames(socket: Socket, hand: (frame: Buffer, cameAt: number) => Promise<void>): void {
   let rest = Buffer.alloc(0)
   let last = Promise.resolve()
   socket.on('data', (chunk: Buffer) => {
@@ -188,7 +230,8 @@ function frames(socket: Socket, hand: (frame: Buffer) => Promise<void>): void {
       if (rest.length < length) return
       const frame = rest.subarray(0, length)
       rest = rest.subarray(length)
-      last = last.then(() => hand(frame))
+      const cameAt = performance.now()
+      last = last.then(() => hand(frame, cameAt))
     }
   })
 }

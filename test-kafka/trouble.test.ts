@@ -1,0 +1,242 @@
+// A whole host while its brokers are killed, cut off, slow or silent: it comes back by itself, and nothing is lost or counted twice.
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { testFolder } from '../test/support/folder.js'
+import { HostUnderTest } from '../test/support/host.js'
+import type { Broker } from '../test/support/kafka/broker.js'
+import { brokersOf, quietKafka } from '../test/support/kafka/client.js'
+import { countingFunctions, Load, wrongCounts } from '../test/support/kafka/load.js'
+import { freePort } from '../test/support/kafka/ports.js'
+import { proxyTo } from '../test/support/kafka/proxy.js'
+import { ownBroker, ownName } from '../test/support/kafka/shared.js'
+import { until } from '../test/support/until.js'
+
+const partitions = 3
+const way = await proxyTo(t, () => broker.listener('WAY'))
+const port = await freePort()
+const broker: Broker = await ownBroker(t, {
+  port,
+  listeners: { WAY: 'PLAINTEXT' },
+  properties: { 'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},WAY://${way.address}` },
+})
+
+/** Short, so that what is waited for comes soon. */
+const short = {
+  MILLRACE_LOG_PARTITIONS: String(partitions),
+  MILLRACE_LIMITS_DRAIN_MS: '1000',
+  MILLRACE_LOG_KAFKA_CONNECTION_TIMEOUT_MS: '1000',
+  MILLRACE_LOG_KAFKA_REQUEST_TIMEOUT_MS: '2000',
+  MILLRACE_LOG_KAFKA_DELIVERY_TIMEOUT_MS: '3000',
+  MILLRACE_LOG_KAFKA_TRANSACTION_TIMEOUT_MS: '3000',
+  MILLRACE_LOG_KAFKA_SESSION_TIMEOUT_MS: '3000',
+  MILLRACE_LOG_KAFKA_HEARTBEAT_INTERVAL_MS: '200',
+  MILLRACE_LOG_KAFKA_REBALANCE_TIMEOUT_MS: '4000',
+}
+
+interface Trial {
+  readonly namespace: string
+  host(name: string, env?: Readonly<Record<string, string>>): HostUnderTest
+  /** What is counted wrongly, once all is counted. */
+  wrong(loads: readonly Load[], host: HostUnderTest): Promise<unknown>
+}
+
+function trialOf(t: Test, name: string): Trial {
+  const namespace = `${ownName(name)}-`
+  const root = testFolder(t)
+  t.teardown(() => way.heal())
+  return {
+    namespace,
+    host(name, env = {}) {
+      const host = new HostUnderTest(join(root, name), {
+        functions: countingFunctions,
+        env: { MILLRACE_LOG_BROKERS: way.address, MILLRACE_NAMESPACE: namespace, ...short, ...env },
+      })
+      t.teardown(() => host.stop())
+      return host
+    },
+    async wrong(loads, host) {
+      const outputs = { topic: `${namespace}pages`, partitions }
+      void host.host.failed.then((error) => t.fail(`the host has failed: ${error.message}`))
+      const found = await wrongCounts(loads, host, brokersOf(t, broker.address), outputs)
+      return Object.fromEntries(Object.entries(found).filter(([, ids]) => ids.length > 0))
+    },
+  }
+}
+
+const isRunning = async (host: HostUnderTest) => {
+  await host.untilStatus('click-count', 'running')
+  await host.untilStatus('page-count', 'running')
+}
+
+/** What a person sees while the brokers are away. */
+const isTold = async (t: Test, host: HostUnderTest) => {
+  await until('readiness tells', async () => {
+    const { status, body } = await host.get('/readyz')
+    return status === 503 && Object(body).error.code === 'BROKER_UNAVAILABLE'
+  })
+  const { status, body } = await host.get('/functions')
+  t.equal(status, 200, 'functions are shown meanwhile')
+  for (const { name, error } of Object(body).functions)
+    t.match(error, { code: 'BROKER_UNAVAILABLE' }, name)
+}
+
+const isReady = async (host: HostUnderTest) =>
+  await until('it is ready', async () => (await host.get('/readyz')).status === 200)
+
+/** Of the group, as its coordinator has it. */
+async function untilMembers(t: Test, group: string, count: number): Promise<void> {
+  const admin = quietKafka(broker.address).admin()
+  t.teardown(() => admin.disconnect())
+  await admin.connect()
+  await until(`${group} has ${count} members`, async () => {
+    const { groups } = await admin.describeGroups([group])
+    return groups[0]?.members.length === count
+  })
+}
+
+t.test('a broker that is killed and started again', async (t) => {
+  const trial = trialOf(t, 'killed')
+  const host = trial.host('one')
+  await host.start()
+  await isRunning(host)
+  const load = new Load({ host })
+  await load.more(100)
+  for (let kill = 1; kill <= 2; kill += 1) {
+    await broker.kill()
+    if (kill === 1) {
+      await load.refused('BROKER_UNAVAILABLE')
+      await isTold(t, host)
+    }
+    await broker.restart()
+    await isReady(host)
+    await load.more(100)
+  }
+  await load.stop()
+  t.strictSame(await trial.wrong([load], host), {})
+})
+
+t.test('a broker that is not there yet when the host starts', async (t) => {
+  const trial = trialOf(t, 'away')
+  await broker.kill()
+  // However long anything is tried, the host listens and tells.
+  const host = trial.host('one', { MILLRACE_LOG_KAFKA_DELIVERY_TIMEOUT_MS: '120000' })
+  await host.start()
+  await isTold(t, host)
+  t.match(await host.get('/healthz'), { status: 200 })
+  await broker.restart()
+  await isReady(host)
+  const load = new Load({ host })
+  await load.more(20)
+  await load.stop()
+  t.strictSame(await trial.wrong([load], host), {})
+})
+
+for (const how of ['cut', 'silent'] as const) {
+  t.test(`a way that is ${how} for longer than the session`, async (t) => {
+    const trial = trialOf(t, how)
+    const host = trial.host('one')
+    await host.start()
+    await isRunning(host)
+    const load = new Load({ host })
+    await load.more(50)
+    way.close(how)
+    await isTold(t, host)
+    await untilMembers(t, `${trial.namespace}click-count`, 0)
+    const { status } = await host.get('/views/click-count/e1')
+    t.equal(status, 503, 'a table whose lease is over is not read')
+    await host.untilStatus('click-count', 'joining')
+    way.heal()
+    await isReady(host)
+    await load.more(50)
+    await load.stop()
+    t.strictSame(await trial.wrong([load], host), {})
+  })
+
+  t.test(`a way that is ${how} for a moment`, async (t) => {
+    const trial = trialOf(t, how)
+    const host = trial.host('one')
+    await host.start()
+    await isRunning(host)
+    const load = new Load({ host })
+    for (let time = 0; time < 3; time += 1) {
+      await load.more(30)
+      const { length } = way.accepted
+      way.close(how)
+      if (how === 'cut') await until('it is tried again', () => way.accepted.length > length)
+      way.heal()
+    }
+    await load.more(30)
+    await load.stop()
+    t.strictSame(await trial.wrong([load], host), {})
+  })
+}
+
+t.test('another host takes over from one that is cut off, which then comes back', async (t) => {
+  const trial = trialOf(t, 'zombie')
+  const group = `${trial.namespace}click-count`
+  const one = trial.host('one')
+  await one.start()
+  await isRunning(one)
+  const load = new Load({ host: one })
+  await load.more(50)
+  way.close('silent')
+  const two = trial.host('two', { MILLRACE_LOG_BROKERS: broker.address })
+  await two.start()
+  await isRunning(two)
+  const later = new Load({ host: two, prefix: 'f' })
+  await later.more(50)
+  way.heal()
+  await untilMembers(t, group, 2)
+  await load.more(50)
+  await later.stop()
+  await load.stop()
+  // A host has of a partition what it had when it was its own: one has to have all.
+  await one.stop()
+  t.strictSame(await trial.wrong([load, later], two), {})
+})
+
+t.test('a broker that is slow', async (t) => {
+  const trial = trialOf(t, 'slow')
+  const usual = {
+    SESSION_TIMEOUT: 10_000,
+    REQUEST_TIMEOUT: 10_000,
+    DELIVERY_TIMEOUT: 15_000,
+    TRANSACTION_TIMEOUT: 10_000,
+    CONNECTION_TIMEOUT: 5_000,
+  }
+  const env = Object.entries(usual).map(([name, ms]) => [
+    `MILLRACE_LOG_KAFKA_${name}_MS`,
+    String(ms),
+  ])
+  const host = trial.host('one', Object.fromEntries(env))
+  way.delay(1_000)
+  await host.start()
+  await isReady(host)
+  const load = new Load({ host })
+  await load.more(10)
+  t.strictSame(Object.fromEntries(load.answers), {}, 'no emit is refused')
+  t.equal((await host.status('click-count'))?.state, 'running')
+  await load.stop()
+  way.heal()
+  t.strictSame(await trial.wrong([load], host), {})
+})
+
+t.test('answers that never come', async (t) => {
+  const trial = trialOf(t, 'unanswered')
+  const host = trial.host('one')
+  await host.start()
+  await isRunning(host)
+  const load = new Load({ host })
+  await load.more(50)
+  for (const api of ['Produce', 'EndTxn', 'TxnOffsetCommit', 'AddPartitionsToTxn'] as const) {
+    for (const loss of ['silence', 'answer'] as const) {
+      const { happened } = way.lose(api, loss, 3)
+      await happened
+      await load.more(20)
+    }
+  }
+  way.heal()
+  await load.more(20)
+  await load.stop()
+  t.strictSame(await trial.wrong([load], host), {})
+})
