@@ -3,7 +3,7 @@ import { HostError } from '../errors.js'
 import type { Commit, LogWriter, Position, RecordToAppend } from '../log/log.js'
 import { partitionKey } from '../log/log.js'
 import { positionsHeader } from '../tables/positions.js'
-import type { Change, PartitionMeta, PartitionStore } from '../tables/store.js'
+import type { Change, PartitionMeta, PartitionStore, StoredPosition } from '../tables/store.js'
 import { backoffMs, type Clock } from './clock.js'
 import type { KeyChange } from './overlay.js'
 import { Pause } from './pause.js'
@@ -106,7 +106,6 @@ export class Flusher {
     },
   ): Promise<FlushResult> {
     const { partition, clock } = this.#options
-    const known = new Map(table.meta.inputs.map((input) => [input.topic, input]))
     const meta: PartitionMeta = {
       ...table.meta,
       changelog: {
@@ -114,11 +113,7 @@ export class Flusher {
         next: next.get(partitionKey(table.topic, partition)) ?? table.meta.changelog.next,
       },
       appliedAt: clock.wallTime(),
-      inputs: frozen.positions.map(({ topic, offset }) => ({
-        topic,
-        topicId: known.get(topic)?.topicId ?? '',
-        offset,
-      })),
+      inputs: withIds(frozen.positions, table),
     }
     for (let attempt = 0; ; attempt += 1) {
       try {
@@ -153,9 +148,15 @@ export class Flusher {
       value,
       timestamp,
       // A second source of the positions, should the committed ones expire.
-      ...(index === last ? { headers: [positionsHeader(positions)] } : {}),
+      ...(index === last ? { headers: [positionsHeader(withIds(positions, table))] } : {}),
     }))
   }
+}
+
+/** A topic that is made anew has the same name, and is another. */
+function withIds(positions: readonly Position[], { meta }: TablePartition): StoredPosition[] {
+  const ids = new Map(meta.inputs.map(({ topic, topicId }) => [topic, topicId]))
+  return positions.map(({ topic, offset }) => ({ topic, topicId: ids.get(topic) ?? '', offset }))
 }
 
 function toChanges(held: readonly KeyChange[]): Change[] {

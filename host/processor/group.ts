@@ -347,7 +347,7 @@ export class Group implements AsyncDisposable {
   /** Framing, and the positions that the last changelog record of a flush carries in its header. */
   #reservedBytes(): number {
     const { inputs } = this.#program.edges
-    return inputs.reduce((sum, { topic }) => sum + topic.length + 24, 256)
+    return inputs.reduce((sum, { topic }) => sum + topic.length + 64, 256)
   }
 
   /** Cut short when the group ends. */

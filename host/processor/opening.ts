@@ -1,7 +1,7 @@
 // Opens one partition of a function: fences former owners, recovers the table, and settles where each input goes on.
 import { HostError } from '../errors.js'
 import type { Log, LogWriter, Position, TopicInfo } from '../log/log.js'
-import { recover } from '../tables/recovery.js'
+import { type HeaderPositions, recover } from '../tables/recovery.js'
 import type { PartitionMeta, PartitionStore, StoredPosition, TableStore } from '../tables/store.js'
 import type { TablePartition } from './flush.js'
 import { InputBuffer } from './input.js'
@@ -74,8 +74,11 @@ interface OpenTable extends TablePartition {
 
 /** What is known of the input positions besides the committed ones. */
 interface FoundPositions {
+  /** By the table as it was found. */
+  readonly local: readonly StoredPosition[]
+  /** So too, or as the replay has left it. */
   readonly stored: readonly StoredPosition[]
-  readonly header: ReadonlyMap<string, number> | undefined
+  readonly header: HeaderPositions | undefined
   readonly isEmpty: boolean
 }
 
@@ -84,7 +87,7 @@ async function openTable(
   store: PartitionStore,
   changelog: TopicInfo,
 ): Promise<OpenTable> {
-  const stored = store.meta()?.inputs ?? []
+  const local = store.meta()?.inputs ?? []
   const { log, partition, tombstoneRetentionMs, wallTime, signal, onWiped, onProgress } = options
   const { meta, headerPositions } = await recover({
     log,
@@ -102,7 +105,7 @@ async function openTable(
     topic: changelog.name,
     store,
     meta,
-    found: { stored: preferIds(meta, stored), header: headerPositions, isEmpty },
+    found: { local, stored: preferIds(meta, local), header: headerPositions, isEmpty },
   }
 }
 
@@ -135,8 +138,15 @@ function openInput(
     throw new HostError('TOPIC_MISMATCH', `${topic} has no partition ${partition}`, context)
   }
   const stored = found?.stored.find((position) => position.topic === topic)
-  if (stored !== undefined && stored.topicId !== '' && stored.topicId !== info.id) {
-    const what = `${topic} was deleted and made anew after ${edges.function} had read it to ${stored.offset}`
+  const recorded = found?.header?.get(topic)
+  const moved = committed.find((known) => known.topic === topic)?.offset
+  const local = found?.local.find((known) => known.topic === topic)
+  // What is committed is later than what the changelog's header says.
+  const before = (moved === undefined ? [recorded, stored] : [local]).find(
+    (known) => known !== undefined && known.topicId !== '' && known.topicId !== info.id,
+  )
+  if (before !== undefined) {
+    const what = `${topic} was deleted and made anew after ${edges.function} had read it to ${before.offset}`
     if (onDataLoss === 'continue') {
       onSkipped(`${what}: it is read from its oldest record, ${at.oldest}`)
       return new InputBuffer(topic, at.oldest, at.stableEnd)
@@ -144,18 +154,20 @@ function openInput(
     throw new HostError(
       'INPUT_LOST',
       `${what}: reset the function to count it from its start, or give it onDataLoss: 'continue'`,
-      { ...context, offset: stored.offset },
+      { ...context, offset: before.offset },
     )
   }
   const position =
-    committed.find((known) => known.topic === topic)?.offset ??
+    moved ??
     // Committed positions of other inputs are there: this input is new, nothing has expired.
-    (committed.length > 0 ? undefined : (found?.header?.get(topic) ?? stored?.offset))
+    (committed.length > 0 ? undefined : (recorded ?? stored)?.offset)
   if (position === undefined) {
     if (committed.length === 0 && found !== null && !found.isEmpty) {
       throw new HostError(
         'POSITIONS_LOST',
-        `${edges.function}, partition ${partition}: the table has values, but where to go on in ${topic} is known neither to the log nor to the table: reset the function to rebuild it from its inputs`,
+        `${edges.function}, partition ${partition}: the table has values, but where to go on in ${topic} is known neither to the log nor to the table: ` +
+          `rebuild it from its inputs with \`millrace reset ${edges.function}\` while the host is stopped, restore the data folder, or, if you know where to go on, ` +
+          `set the positions of the group ${edges.group} with Kafka's own tools; then start the host again`,
         context,
       )
     }

@@ -1,11 +1,20 @@
 // The input positions in the header of a changelog record: a second source should the committed ones be gone.
-import type { Header, LogRecord, Position } from '../log/log.js'
+import type { Header, LogRecord } from '../log/log.js'
+import type { StoredPosition } from './store.js'
 
 const headerName = 'millrace-positions'
 
+/** As `[offset, topicId]`; written before ids were, or of a topic whose id was not known: the offset alone. */
+type Written = number | readonly [offset: number, topicId: string]
+
 /** By topic; the partition is that of the record. */
-export function positionsHeader(positions: readonly Position[]): Header {
-  const byTopic = Object.fromEntries(positions.map(({ topic, offset }) => [topic, offset]))
+export function positionsHeader(positions: readonly StoredPosition[]): Header {
+  const byTopic = Object.fromEntries(
+    positions.map(({ topic, topicId, offset }): [string, Written] => [
+      topic,
+      topicId === '' ? offset : [offset, topicId],
+    ]),
+  )
   return [headerName, Buffer.from(JSON.stringify(byTopic))]
 }
 
@@ -15,17 +24,23 @@ export const withoutPositions = (headers: readonly Header[]): readonly Header[] 
     ? headers.filter(([name]) => name !== headerName)
     : headers
 
-/** Undefined: the record carries none, or what it carries is not ours. */
-export function readPositionsHeader(record: LogRecord): ReadonlyMap<string, number> | undefined {
+/** By topic. Undefined: the record carries none, or what it carries is not ours. */
+export function readPositionsHeader(
+  record: LogRecord,
+): ReadonlyMap<string, StoredPosition> | undefined {
   const header = record.headers.find(([name]) => name === headerName)
   if (header === undefined) return undefined
   try {
     const parsed: unknown = JSON.parse(header[1].toString('utf8'))
     if (typeof parsed !== 'object' || parsed === null) return undefined
-    const entries = Object.entries(parsed).filter(
-      (entry): entry is [string, number] => Number.isSafeInteger(entry[1]) && entry[1] >= 0,
-    )
-    return new Map(entries)
+    const positions = new Map<string, StoredPosition>()
+    for (const [topic, written] of Object.entries(parsed)) {
+      const [offset, topicId]: readonly unknown[] = Array.isArray(written) ? written : [written, '']
+      if (typeof offset !== 'number' || typeof topicId !== 'string') continue
+      if (Number.isSafeInteger(offset) && offset >= 0)
+        positions.set(topic, { topic, topicId, offset })
+    }
+    return positions
   } catch {
     return undefined
   }

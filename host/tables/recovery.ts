@@ -20,10 +20,12 @@ export interface RecoveryOptions {
   readonly signal: AbortSignal
 }
 
+export type HeaderPositions = NonNullable<ReturnType<typeof readPositionsHeader>>
+
 export interface Recovered {
   readonly meta: PartitionMeta
   /** From the newest changelog record that carries them; only of records that were replayed. */
-  readonly headerPositions: ReadonlyMap<string, number> | undefined
+  readonly headerPositions: HeaderPositions | undefined
   readonly applied: number
 }
 
@@ -96,7 +98,7 @@ async function replay(
   const { log, store, partition, changelog, signal } = options
   let meta = start
   let applied = 0
-  let headerPositions: ReadonlyMap<string, number> | undefined
+  let headerPositions: HeaderPositions | undefined
   if (meta.changelog.next < end) {
     await using reader = log.reader({ maxBytes: 4 * 1024 * 1024 })
     const stop = () => reader.wake()
@@ -135,8 +137,11 @@ async function replay(
 
 function withOffsets(
   inputs: PartitionMeta['inputs'],
-  offsets: ReadonlyMap<string, number>,
+  positions: HeaderPositions,
 ): PartitionMeta['inputs'] {
   const ids = new Map(inputs.map(({ topic, topicId }) => [topic, topicId]))
-  return [...offsets].map(([topic, offset]) => ({ topic, topicId: ids.get(topic) ?? '', offset }))
+  return [...positions.values()].map((position) => ({
+    ...position,
+    topicId: position.topicId || (ids.get(position.topic) ?? ''),
+  }))
 }

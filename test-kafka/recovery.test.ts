@@ -1,0 +1,279 @@
+// Each way in which a table and its positions may be found on Kafka, by a whole host.
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Admin } from 'kafkajs'
+import t, { type Test } from 'tap'
+import { testFolder } from '../test/support/folder.js'
+import { HostUnderTest } from '../test/support/host.js'
+import { makeTopics, quietKafka } from '../test/support/kafka/client.js'
+import { brokerAddress, ownName } from '../test/support/kafka/shared.js'
+import { until } from '../test/support/until.js'
+
+const address = await brokerAddress(t)
+const admin: Admin = quietKafka(address).admin()
+await admin.connect()
+t.teardown(() => admin.disconnect())
+
+const source = (options = '') => `
+import { defineProcessor, json } from 'millrace'
+export default defineProcessor({
+  inputs: { clicks: json<number>() },
+  table: json<number>(),
+  ${options}
+  on: {
+    clicks(ctx, by) {
+      if (by === 0) ctx.delete()
+      else ctx.set((ctx.get() ?? 0) + by)
+    },
+  },
+})`
+
+/** Names of a test's own, and hosts that have only these in common. */
+function caseOf(t: Test, name: string) {
+  const namespace = `${ownName(name)}-`
+  const root = testFolder(t)
+  return {
+    clicks: `${namespace}clicks`,
+    table: `${namespace}click-count-table`,
+    group: `${namespace}click-count`,
+    /** Each on a data folder of its own. */
+    host(name: string): HostUnderTest {
+      const host = new HostUnderTest(join(root, name), {
+        functions: { 'click-count.ts': source() },
+        env: {
+          MILLRACE_LOG_BROKERS: address,
+          MILLRACE_NAMESPACE: namespace,
+          MILLRACE_LOG_PARTITIONS: '1',
+        },
+      })
+      t.teardown(() => host.stop())
+      return host
+    },
+  }
+}
+
+/** Starts it, emits what is given, waits until it counts, and stops it. */
+async function count(host: HostUnderTest, clicks: Readonly<Record<string, number>>) {
+  await host.start()
+  await host.untilStatus('click-count', 'running')
+  const lines = Object.entries(clicks).map(([key, value]) => ({ key, value }))
+  const token = await host.emitAll('clicks', lines)
+  for (const { key } of lines) await host.view('click-count', key, token)
+  await host.stop()
+}
+
+const wiped = (host: HostUnderTest): string | undefined => {
+  const line = host.lines.findLast((line) => line.includes('the local table is rebuilt'))
+  return line === undefined ? undefined : JSON.parse(line).msg
+}
+
+const forgetTable = (host: HostUnderTest) =>
+  rmSync(join(host.root, '.millrace'), { recursive: true })
+
+const running = async (host: HostUnderTest) => {
+  await host.start()
+  await host.untilStatus('click-count', 'running')
+}
+
+const halted = async (host: HostUnderTest) => {
+  const { error } = await host.untilStatus('click-count', 'halted')
+  return error
+}
+
+/** Kafka knows of a group's members for a moment longer than they are. */
+const forgetPositions = async (group: string) =>
+  await until('the positions are forgotten', () =>
+    admin.deleteGroups([group]).then(
+      () => true,
+      () => false,
+    ),
+  )
+
+/** All records of the partition up to the end. */
+const deleteRecords = async (topic: string, offset = -1) =>
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: String(offset) }] })
+
+const setTopic = async (topic: string, settings: Readonly<Record<string, string>>) => {
+  const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
+  const resources = [{ type: 2, name: topic, configEntries }]
+  await admin.alterConfigs({ validateOnly: false, resources })
+}
+
+async function produce(t: Test, topic: string, key: string, values: readonly number[]) {
+  const producer = quietKafka(address).producer()
+  t.teardown(() => producer.disconnect())
+  await producer.connect()
+  await producer.send({
+    topic,
+    messages: values.map((value) => ({ key, value: JSON.stringify(value), partition: 0 })),
+  })
+}
+
+t.test('with nothing local: from the oldest record; committed positions go on', async (t) => {
+  const { host: hostOf } = caseOf(t, 'nothing')
+  const host = hostOf('one')
+  await count(host, { a: 1, b: 2 })
+  forgetTable(host)
+  await running(host)
+  t.equal(await host.view('click-count', 'a'), 1)
+  t.equal(await host.view('click-count', 'b'), 2)
+  t.equal(wiped(host), undefined)
+})
+
+t.test('a local table that was away: the rest of the log; committed positions win', async (t) => {
+  const { host: hostOf } = caseOf(t, 'within')
+  const [host, other] = [hostOf('one'), hostOf('two')]
+  await count(host, { a: 1, b: 2 })
+  await count(other, { a: 10, b: 0, c: 3 })
+  await running(host)
+  t.equal(await host.view('click-count', 'a'), 11, 'none is counted again')
+  t.equal(await host.view('click-count', 'b'), undefined, 'a deletion is not missed')
+  t.equal(await host.view('click-count', 'c'), 3)
+  t.equal(wiped(host), undefined, 'its own table was kept')
+})
+
+t.test('away for longer than the topic keeps deletions: from the oldest record', async (t) => {
+  const { host: hostOf, table } = caseOf(t, 'long-away')
+  const [host, other] = [hostOf('one'), hostOf('two')]
+  await count(host, { a: 1, b: 2 })
+  await count(other, { a: 10, b: 0 })
+  await setTopic(table, { 'cleanup.policy': 'compact', 'delete.retention.ms': '1' })
+  await running(host)
+  t.match(wiped(host), /it was away for \d+ h, and deletions may be gone/)
+  t.equal(await host.view('click-count', 'a'), 11)
+  t.equal(await host.view('click-count', 'b'), undefined)
+})
+
+t.test('below the oldest record: from that one', async (t) => {
+  const { host: hostOf, table } = caseOf(t, 'below')
+  const [host, other] = [hostOf('one'), hostOf('two')]
+  await count(host, { a: 1 })
+  await count(other, { b: 2 })
+  // Kafka deletes no records of a compacted topic before they are compacted.
+  await setTopic(table, { 'cleanup.policy': 'delete' })
+  await deleteRecords(table)
+  await setTopic(table, { 'cleanup.policy': 'compact' })
+  await running(host)
+  t.match(wiped(host), /no longer has what follows/)
+  const token = await host.emit('clicks', 'b', 5)
+  t.equal(await host.view('click-count', 'b', token), 5, 'as the log has it')
+  t.equal(await host.view('click-count', 'a'), undefined)
+})
+
+t.test('the changelog made anew under a host that was stopped: as that is', async (t) => {
+  const { host: hostOf, table } = caseOf(t, 'anew')
+  const host = hostOf('one')
+  await count(host, { a: 1 })
+  await admin.deleteTopics({ topics: [table] })
+  await running(host)
+  t.match(wiped(host), /click-count-table was deleted and made anew/)
+  const token = await host.emit('clicks', 'a', 5)
+  t.equal(await host.view('click-count', 'a', token), 5)
+})
+
+t.test('positions that have expired: from the table', async (t) => {
+  const { host: hostOf, group } = caseOf(t, 'expired')
+  const host = hostOf('one')
+  await count(host, { a: 1 })
+  await forgetPositions(group)
+  await running(host)
+  const token = await host.emit('clicks', 'a', 10)
+  t.equal(await host.view('click-count', 'a', token), 11, 'none is counted again, none is left out')
+})
+
+t.test('positions that have expired, and nothing local: from the changelog', async (t) => {
+  const { host: hostOf, group } = caseOf(t, 'header')
+  const host = hostOf('one')
+  await count(host, { a: 1 })
+  await forgetPositions(group)
+  forgetTable(host)
+  await running(host)
+  const token = await host.emit('clicks', 'a', 10)
+  t.equal(await host.view('click-count', 'a', token), 11)
+})
+
+t.test(
+  'no positions at all, and a table that is not empty: it halts, with the choices',
+  async (t) => {
+    const { host: hostOf, group, table, clicks } = caseOf(t, 'none')
+    await makeTopics(t, address, { [clicks]: 1, [table]: 1 })
+    await setTopic(table, { 'cleanup.policy': 'compact' })
+    await produce(t, table, 'a', [7])
+    await produce(t, clicks, 'a', [1, 10])
+    const host = hostOf('one')
+    await host.start()
+    const error = await halted(host)
+    t.match(error, { code: 'POSITIONS_LOST', message: /`millrace reset click-count`/ })
+    t.match(error, { message: new RegExp(`positions of the group ${group}`) })
+    const shown = await host.get('/views/click-count/a')
+    t.equal(shown.status, 503, 'what it has is not said to be right')
+
+    // The other choice: a person knows where to go on.
+    await host.stop()
+    await until('the group is empty', () =>
+      admin
+        .setOffsets({ groupId: group, topic: clicks, partitions: [{ partition: 0, offset: '1' }] })
+        .then(
+          () => true,
+          () => false,
+        ),
+    )
+    await running(host)
+    await until('it goes on there', async () => (await host.view('click-count', 'a')) === 17)
+  },
+)
+
+t.test('input records that retention took: it halts, or goes on if it may', async (t) => {
+  const { host: hostOf, clicks } = caseOf(t, 'retention')
+  const host = hostOf('one')
+  await count(host, { a: 1 })
+  await produce(t, clicks, 'a', [10, 100, 1000])
+  const [{ high = '0' } = {}] = await admin.fetchTopicOffsets(clicks)
+  await deleteRecords(clicks, Number(high) - 1)
+  await host.start()
+  t.match(await halted(host), {
+    code: 'INPUT_LOST',
+    message: /records are gone; reset the function/,
+  })
+  host.save('click-count.ts', source(`onDataLoss: 'continue',`))
+  await host.untilStatus('click-count', 'running')
+  await until('it goes on', async () => (await host.view('click-count', 'a')) === 1001)
+})
+
+for (const isLocal of [true, false]) {
+  const what = isLocal ? 'an input made anew' : 'an input made anew, and nothing local'
+  t.test(`${what}: it halts, or goes on if it may`, async (t) => {
+    const { host: hostOf, clicks } = caseOf(t, 'input')
+    const host = hostOf('one')
+    await count(host, { a: 1 })
+    await admin.deleteTopics({ topics: [clicks] })
+    await makeTopics(t, address, { [clicks]: 1 })
+    await produce(t, clicks, 'a', [10, 100, 1000, 10_000])
+    if (!isLocal) forgetTable(host)
+    await host.start()
+    t.match(await halted(host), { code: 'INPUT_LOST', message: /was deleted and made anew/ })
+    host.save('click-count.ts', source(`onDataLoss: 'continue',`))
+    await host.untilStatus('click-count', 'running')
+    await until('all of it counts', async () => (await host.view('click-count', 'a')) === 11_111)
+  })
+}
+
+t.test('a transaction that its producer has left open does not hold a table up', async (t) => {
+  const { host: hostOf, table } = caseOf(t, 'open')
+  const host = hostOf('one')
+  await count(host, { a: 1 })
+  const producer = quietKafka(address).producer({
+    transactionalId: ownName('left'),
+    transactionTimeout: 300_000,
+    maxInFlightRequests: 1,
+    idempotent: true,
+  })
+  await producer.connect()
+  const transaction = await producer.transaction()
+  await transaction.send({ topic: table, messages: [{ key: 'a', value: '99', partition: 0 }] })
+  await producer.disconnect()
+  forgetTable(host)
+  await running(host)
+  const token = await host.emit('clicks', 'a', 10)
+  t.equal(await host.view('click-count', 'a', token), 11)
+})
