@@ -1,4 +1,4 @@
-// A host of its own for the example: a child process on a temporary data folder, gone without a trace afterwards.
+// A host of its own for the example: a child process on a temporary data folder that goes with it.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -14,11 +14,20 @@ export interface ExampleHost extends AsyncDisposable {
   readonly url: string
 }
 
-export async function startHost(): Promise<ExampleHost> {
+export interface ExampleOptions {
+  /** As the flag `--log` has it. Default: the log in the data folder. */
+  readonly log?: string
+  /** In front of the names of its topics. */
+  readonly namespace?: string
+}
+
+export async function startHost({ log, namespace }: ExampleOptions = {}): Promise<ExampleHost> {
   const data = await mkdtemp(join(tmpdir(), 'millrace-flights-'))
   const args = [main, 'start', '--root', root, '--data', data, '--port', '0']
+  if (log !== undefined) args.push('--log', log)
   const host = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...(namespace === undefined ? {} : { MILLRACE_NAMESPACE: namespace }) },
     // In a process group of its own: on Ctrl-C the example stops it, once, and then tidies up.
     detached: true,
   })

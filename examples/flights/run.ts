@@ -1,4 +1,5 @@
 // Sends 20,000 flights through two functions and prints the worst airports and routes: `npm run example:flights`.
+import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { Client } from './client.js'
 import { readAirportNames, readFlights } from './dataset.js'
@@ -45,7 +46,7 @@ async function run(url: string, signal: AbortSignal): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { host: { type: 'string' } } })
+  const { values } = parseArgs({ options: { host: { type: 'string' }, log: { type: 'string' } } })
   const interrupted = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => interrupted.abort(new Error(`stopped by ${signal}`)))
@@ -54,8 +55,11 @@ async function main(): Promise<void> {
     await run(values.host.replace(/\/$/, ''), interrupted.signal)
     return
   }
-  await using host = await startHost()
+  // What another run has left on the same brokers is not counted.
+  const namespace = `flights-${randomUUID().slice(0, 8)}-`
+  await using host = await startHost(values.log === undefined ? {} : { log: values.log, namespace })
   await run(host.url, interrupted.signal)
+  if (values.log?.startsWith('kafka:')) console.log(`\nKept in topics that begin with ${namespace}`)
 }
 
 main().catch((error: unknown) => {
