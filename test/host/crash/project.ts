@@ -31,6 +31,7 @@ import { type ProjectLog, readOutputs, streamBytes } from './project-log.js'
 
 const main = fileURLToPath(new URL('../../../dist/test/support/crash/host.js', import.meta.url))
 const partitions = 3
+export const allPartitions = names.length * partitions
 
 class Choice extends Random {
   one<T>(of: readonly T[]): T {
@@ -52,9 +53,9 @@ export class Project {
   readonly random: Choice
   readonly #root: string
   readonly #log: ProjectLog
-  #lives = 0
+  #loads = 0
   #editions = 0
-  #host: HostProcess | undefined
+  readonly #hosts = new Set<HostProcess>()
 
   /** The seed is printed, and may be given by MILLRACE_TEST_SEED. */
   constructor(t: Test, log: ProjectLog) {
@@ -64,7 +65,7 @@ export class Project {
     this.random = new Choice(seed)
     this.#root = testFolder(t, { functions: {}, points: {} })
     for (const name of names) this.save(name)
-    t.teardown(() => this.#host?.kill())
+    t.teardown(() => Promise.all([...this.#hosts].map((host) => host.kill())))
   }
 
   /** Another version, that does the same. */
@@ -101,12 +102,12 @@ export class Project {
     )
   }
 
-  async start(): Promise<HostProcess> {
-    this.#lives += 1
-    this.#host = await startHostProcess({
+  /** `data`: the folder of one of several hosts. */
+  async start(data = 'data'): Promise<HostProcess> {
+    const host = await startHostProcess({
       command: 'dev',
       root: this.#root,
-      data: join(this.#root, 'data'),
+      data: join(this.#root, data),
       main,
       env: {
         [failpointsVariable]: join(this.#root, 'points'),
@@ -116,13 +117,16 @@ export class Project {
         MILLRACE_TEST_SEED: undefined,
       },
     })
-    return this.#host
+    this.#hosts.add(host)
+    void host.gone.then(() => this.#hosts.delete(host))
+    return host
   }
 
   load(host: HostProcess): Load {
     const { account, random } = this
+    this.#loads += 1
     const own = new Random(random.upTo(1 << 30))
-    return new Load({ url: host.url, account, random: own, name: `b${this.#lives}` })
+    return new Load({ url: host.url, account, random: own, name: `b${this.#loads}` })
   }
 
   /** The last look, when nothing is posted any more: at every table, and then, without a host, at every output. */
@@ -172,6 +176,12 @@ export class Project {
     const before = await until(`${name} runs`, records)
     await until(`${name} goes on`, async () => ((await records()) ?? 0) > before)
     await pause(this.random.upTo(100))
+  }
+
+  /** How many partitions of all functions it has open. */
+  async openPartitions(host: HostProcess): Promise<number> {
+    const found = (await status(host)).flatMap(({ partitions }) => partitions)
+    return found.filter(({ state }) => state === 'running').length
   }
 
   async isRunning(host: HostProcess, name: FunctionName): Promise<boolean> {
@@ -224,7 +234,13 @@ export class Project {
 
 async function status({ url }: HostProcess) {
   const { functions } = (await (await fetch(`${url}/functions`)).json()) as {
-    functions: { name: string; state: string; lag: number; records: number }[]
+    functions: {
+      name: string
+      state: string
+      lag: number
+      records: number
+      partitions: { state: string }[]
+    }[]
   }
   return functions
 }
