@@ -258,22 +258,57 @@ for (const isLocal of [true, false]) {
   })
 }
 
-t.test('a transaction that its producer has left open does not hold a table up', async (t) => {
-  const { host: hostOf, table } = caseOf(t, 'open')
-  const host = hostOf('one')
-  await count(host, { a: 1 })
-  const producer = quietKafka(address).producer({
-    transactionalId: ownName('left'),
-    transactionTimeout: 300_000,
-    maxInFlightRequests: 1,
-    idempotent: true,
-  })
+/** Leaves a transaction open in the topic, as one that is killed does. */
+async function leaveOpen(topic: string, transactionalId: string) {
+  const options = { transactionalId, transactionTimeout: 300_000, maxInFlightRequests: 1 }
+  const producer = quietKafka(address).producer({ ...options, idempotent: true })
   await producer.connect()
   const transaction = await producer.transaction()
-  await transaction.send({ topic: table, messages: [{ key: 'a', value: '99', partition: 0 }] })
+  await transaction.send({ topic, messages: [{ key: 'a', value: '99', partition: 0 }] })
   await producer.disconnect()
+  /** Whoever begins under the same id ends it. */
+  return async () => {
+    const next = quietKafka(address).producer({ ...options, idempotent: true })
+    await next.connect()
+    await (await next.transaction()).abort()
+    await next.disconnect()
+  }
+}
+
+t.test('a transaction that a killed host has left open does not hold the table up', async (t) => {
+  const { host: hostOf, group, table } = caseOf(t, 'own')
+  const host = hostOf('one')
+  await count(host, { a: 1 })
+  await leaveOpen(table, `${group}-0`)
   forgetTable(host)
   await running(host)
   const token = await host.emit('clicks', 'a', 10)
   t.equal(await host.view('click-count', 'a', token), 11)
+})
+
+t.test("what lies behind another producer's open transaction is waited for", async (t) => {
+  const { host: hostOf, table } = caseOf(t, 'open')
+  const host = hostOf('one')
+  await count(host, { a: 1 })
+  const end = await leaveOpen(table, ownName('left'))
+  await host.start()
+  await host.untilStatus('click-count', 'recovering')
+  await until('it says why', () => host.lines.some((line) => line.includes('transaction open in')))
+  t.match(await host.get('/views/click-count/a'), { status: 503 })
+  await end()
+  await host.untilStatus('click-count', 'running')
+  t.equal(await host.view('click-count', 'a'), 1)
+
+  // Committed while another one is open, and read by who comes after.
+  const endNext = await leaveOpen(table, ownName('left'))
+  const token = await host.emit('clicks', 'a', 10)
+  t.equal(await host.view('click-count', 'a', token), 11)
+  await host.stop()
+  forgetTable(host)
+  await host.start()
+  await host.untilStatus('click-count', 'recovering')
+  await endNext()
+  await host.untilStatus('click-count', 'running')
+  t.equal(await host.view('click-count', 'a'), 11, 'nothing of it is left out')
+  t.equal(wiped(host), undefined)
 })

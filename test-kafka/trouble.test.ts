@@ -228,7 +228,13 @@ t.test('answers that never come', async (t) => {
   await isRunning(host)
   const load = new Load({ host })
   await load.more(50)
-  for (const api of ['Produce', 'EndTxn', 'TxnOffsetCommit', 'AddPartitionsToTxn'] as const) {
+  for (const api of [
+    'Produce',
+    'EndTxn',
+    'TxnOffsetCommit',
+    'AddPartitionsToTxn',
+    'Heartbeat',
+  ] as const) {
     for (const loss of ['silence', 'answer'] as const) {
       const { happened } = way.lose(api, loss, 3)
       await happened

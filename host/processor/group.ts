@@ -238,6 +238,7 @@ export class Group implements AsyncDisposable {
           signal: this.#abort.signal,
           onDataLoss: this.#program.options.onDataLoss,
           onSkipped: (what) => events.warned(`records are gone: ${what}`, { partition }),
+          onHeldUp: (what) => events.warned(what, { partition }),
           onWiped: (reason) =>
             events.warned(`the local table is rebuilt from the log: ${reason}`, { partition }),
           onProgress: () => {},

@@ -18,6 +18,7 @@ export interface OpeningOptions {
   readonly onDataLoss: 'halt' | 'continue'
   /** Records of an input are gone, and it goes on with what is there. */
   onSkipped(what: string): void
+  onHeldUp(what: string): void
   onWiped(reason: string): void
   onProgress(applied: number, next: number, end: number): void
 }
@@ -88,7 +89,8 @@ async function openTable(
   changelog: TopicInfo,
 ): Promise<OpenTable> {
   const local = store.meta()?.inputs ?? []
-  const { log, partition, tombstoneRetentionMs, wallTime, signal, onWiped, onProgress } = options
+  const { log, partition, tombstoneRetentionMs, wallTime, signal, onHeldUp, onWiped, onProgress } =
+    options
   const { meta, headerPositions } = await recover({
     log,
     store,
@@ -97,6 +99,7 @@ async function openTable(
     tombstoneRetentionMs: changelog.tombstoneRetentionMs ?? tombstoneRetentionMs,
     wallTime,
     signal,
+    onHeldUp,
     onWiped,
     onProgress,
   })

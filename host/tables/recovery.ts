@@ -14,6 +14,8 @@ export interface RecoveryOptions {
   /** How long the changelog keeps tombstones: a store that was away for longer may have missed a deletion. */
   readonly tombstoneRetentionMs: number
   readonly wallTime: () => number
+  /** Another producer has left a transaction open in the changelog; what lies behind it is read when that has been decided. */
+  onHeldUp(what: string): void
   /** Why the local store could not be kept. */
   onWiped(reason: string): void
   onProgress(applied: number, next: number, end: number): void
@@ -57,7 +59,14 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
     appliedAt: isKept ? found.appliedAt : options.wallTime(),
     inputs: isKept ? found.inputs : [],
   }
-  return await replay(options, start, info.stableEnd)
+  // Own transactions are decided, since the writer is open. Behind another's there may be what was committed here: without it the
+  // table would be older than the positions.
+  if (info.stableEnd < info.end && start.changelog.next < info.end) {
+    options.onHeldUp(
+      `another producer has a transaction open in ${changelog.name}, at offset ${info.stableEnd} or behind it, and nothing else should write there: the table waits until it is committed, aborted or has timed out`,
+    )
+  }
+  return await replay(options, start, info.end)
 }
 
 async function reasonToWipe(
@@ -71,7 +80,7 @@ async function reasonToWipe(
   if (found.layout !== storeLayout)
     return `it has layout ${found.layout}, this version ${storeLayout}`
   if (topicId !== changelog.id) return `${changelog.name} was deleted and made anew`
-  if (next > info.stableEnd) return `${changelog.name} was cut off below what is stored`
+  if (next > info.end) return `${changelog.name} was cut off below what is stored`
   if (next < info.oldest)
     return `${changelog.name} no longer has what follows (${next} < ${info.oldest})`
   if (leaderEpoch !== info.leaderEpoch) {
@@ -84,7 +93,7 @@ async function reasonToWipe(
   const age = options.wallTime() - found.appliedAt
   // A clock that was set back tells nothing.
   const isUnknown = age < options.tombstoneRetentionMs * -0.1
-  if (next < info.stableEnd && (isUnknown || age > options.tombstoneRetentionMs * 0.9)) {
+  if (next < info.end && (isUnknown || age > options.tombstoneRetentionMs * 0.9)) {
     return `it was away for ${Math.round(age / 3_600_000)} h, and deletions may be gone from ${changelog.name}`
   }
   return undefined

@@ -431,6 +431,7 @@ for (let seed = 1; seed <= 4; seed++) {
         changelog,
         tombstoneRetentionMs,
         wallTime: () => time,
+        onHeldUp: () => {},
         onWiped: () => {
           wiped++
         },
