@@ -101,7 +101,7 @@ async function needsOf(
           'it will never reflect that emit; millrace topology, or GET /topology, shows what leads where',
       )
     }
-    const id = (await log.describe([topic])).get(topic)?.id
+    const id = await log.topicId(topic)
     if (id !== token.topicId) {
       throw new HostError(
         'BAD_TOKEN',

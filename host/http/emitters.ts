@@ -35,11 +35,10 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
   const keyOf = (c: HttpContext) => checkKey(decodeBytes(segment(c.req.path, 3)), maxKeyBytes)
 
   const append = async (stream: StreamEntry, records: readonly RecordToAppend[]) => {
-    const [offsets, topics] = await Promise.all([
+    const [offsets, topicId] = await Promise.all([
       log.append(records, { atomic: true }),
-      log.describe([stream.topic]),
+      log.topicId(stream.topic),
     ])
-    const topicId = topics.get(stream.topic)?.id
     if (topicId === undefined) {
       throw new HostError('UNKNOWN_TOPIC', `the topic ${stream.topic} is gone: restart the host`)
     }

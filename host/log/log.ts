@@ -191,6 +191,8 @@ export interface AppendOptions {
 export interface Log extends AsyncDisposable {
   /** What is known of the topics; a name that does not exist is absent from the result. */
   describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>>
+  /** The id of the topic, as it was a second ago at most; undefined: there is none of this name. Cheaper than `describe`. */
+  topicId(name: string): Promise<string | undefined>
   /**
    * The epoch that `leaderEpoch` names, or the nearest older one that the log knows, and where it ended. A local position
    * above that end, in that epoch, was cut off.

@@ -25,6 +25,7 @@ export class Life {
   log(log: Log): Log {
     return {
       describe: (names) => log.describe(names),
+      topicId: (name) => log.topicId(name),
       endOfEpoch: (partition, epoch) => log.endOfEpoch(partition, epoch),
       offsetAt: (topic, time) => log.offsetAt(topic, time),
       ensure: (specs) => log.ensure(specs),

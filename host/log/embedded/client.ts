@@ -61,6 +61,10 @@ export class EmbeddedLog implements OwnedLog {
     return new Map(infos.map((info) => [info.name, info]))
   }
 
+  async topicId(name: string): Promise<string | undefined> {
+    return (await this.describe([name])).get(name)?.id
+  }
+
   async endOfEpoch(
     { topic, partition }: TopicPartition,
     leaderEpoch: number,

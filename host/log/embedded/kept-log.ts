@@ -91,6 +91,10 @@ export class KeptLog implements Log {
     return this.#log().describe(names)
   }
 
+  async topicId(name: string): Promise<string | undefined> {
+    return this.#log().topicId(name)
+  }
+
   async endOfEpoch(
     partition: TopicPartition,
     leaderEpoch: number,

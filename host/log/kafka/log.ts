@@ -91,6 +91,10 @@ class KafkaLog implements Log {
     return await this.#open(() => this.#topics.describe(names))
   }
 
+  async topicId(name: string): Promise<string | undefined> {
+    return await this.#open(() => this.#topics.id(name))
+  }
+
   async endOfEpoch(
     partition: TopicPartition,
     leaderEpoch: number,

@@ -21,6 +21,8 @@ interface Policy {
   readonly tombstoneRetentionMs?: number
 }
 
+const idMs = 1_000
+
 const cleanupOf = { table: 'compact', stream: 'delete' } as const
 
 export class KafkaTopics {
@@ -28,6 +30,10 @@ export class KafkaTopics {
   readonly #settings: KafkaSettings
   /** By the topic's id, as they were when it was first seen. */
   readonly #policies = new Map<string, Policy>()
+  readonly #ids = new Map<
+    string,
+    { readonly askedAt: number; readonly id: Promise<string | undefined> }
+  >()
 
   constructor(brokers: Brokers, settings: KafkaSettings) {
     this.#brokers = brokers
@@ -44,6 +50,22 @@ export class KafkaTopics {
         throw isGone ? brokerUnavailable(thrown) : thrown
       }
     })
+  }
+
+  /** As it was a second ago at most: each emit asks. */
+  async id(name: string): Promise<string | undefined> {
+    const known = this.#ids.get(name)
+    const now = performance.now()
+    if (known !== undefined && now - known.askedAt < idMs) return await known.id
+    const asked = { askedAt: now, id: this.#brokers.topics([name]).then((of) => of.get(name)?.id) }
+    this.#ids.set(name, asked)
+    const id = await asked.id.catch((thrown: unknown) => {
+      this.#ids.delete(name)
+      throw thrown
+    })
+    // It may come at any time.
+    if (id === undefined) this.#ids.delete(name)
+    return id
   }
 
   /** Of the partitions of a topic that exists. */

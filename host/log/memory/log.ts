@@ -100,6 +100,10 @@ class Memory implements MemoryLog {
     return new Map(infos.map((info) => [info.name, info]))
   }
 
+  async topicId(name: string): Promise<string | undefined> {
+    return (await this.describe([name])).get(name)?.id
+  }
+
   async endOfEpoch(
     at: TopicPartition,
     epoch: number,
