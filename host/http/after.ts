@@ -105,7 +105,7 @@ async function needsOf(
     if (id !== token.topicId) {
       throw new HostError(
         'BAD_TOKEN',
-        `the stream "${token.stream}" was re-created since the token was given out: what was emitted before is gone; emit again`,
+        `the stream "${token.stream}" was re-created since the token was given out, or in that moment: look whether what was emitted is there, and emit it again if it is not`,
       )
     }
     for (const [partition, offset] of token.offsets) {

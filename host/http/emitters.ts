@@ -35,13 +35,12 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
   const keyOf = (c: HttpContext) => checkKey(decodeBytes(segment(c.req.path, 3)), maxKeyBytes)
 
   const append = async (stream: StreamEntry, records: readonly RecordToAppend[]) => {
-    const [offsets, topicId] = await Promise.all([
-      log.append(records, { atomic: true }),
-      log.topicId(stream.topic),
-    ])
+    // First: once it is written, nothing else may fail.
+    const topicId = await log.topicId(stream.topic)
     if (topicId === undefined) {
       throw new HostError('UNKNOWN_TOPIC', `the topic ${stream.topic} is gone: restart the host`)
     }
+    const offsets = await log.append(records, { atomic: true })
     const last = new Map<number, number>()
     records.forEach(({ partition }, index) => {
       last.set(partition, Math.max(last.get(partition) ?? 0, offsets[index] ?? 0))

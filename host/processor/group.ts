@@ -260,6 +260,7 @@ export class Group implements AsyncDisposable {
         }
         if (!known.retryable) {
           this.#unopened.add(partition)
+          if (known.code === 'INPUT_LOST') this.#forgetPositions(partition)
           this.#halt({ error: toPlainError(known), partition, version: this.#program.version })
           return
         }
@@ -345,6 +346,12 @@ export class Group implements AsyncDisposable {
     this.#closing.set(partition, closing)
   }
 
+  #forgetPositions(partition: number): void {
+    const { progress } = this.#options
+    const none = this.#program.edges.inputs.map(() => 0)
+    progress.publish(partition, none, progress.records(partition))
+  }
+
   /** Framing, and the positions that the last changelog record of a flush carries in its header. */
   #reservedBytes(): number {
     const { inputs } = this.#program.edges
@@ -372,8 +379,8 @@ export class Group implements AsyncDisposable {
 
   async #readFailed(error: HostError, failures: number): Promise<void> {
     const { stream: topic, partition } = error
-    const isBehind = error.code === 'OFFSET_OUT_OF_RANGE' && partition !== undefined
-    if (isBehind && this.#program.options.onDataLoss === 'continue') {
+    const isGone = error.code === 'OFFSET_OUT_OF_RANGE' || error.code === 'UNKNOWN_TOPIC'
+    if (isGone && partition !== undefined && this.#program.options.onDataLoss === 'continue') {
       const lost = this.#tasks.get(partition)
       if (lost === undefined) return
       this.#close(partition, lost)
@@ -383,11 +390,13 @@ export class Group implements AsyncDisposable {
     if (!error.retryable) {
       // Left out until the partition is opened anew, which tells what is the matter.
       for (const [number, lost] of [...this.#tasks]) {
-        if (number !== (partition ?? number)) continue
+        // A topic that is another one is so in each of its partitions.
+        if (error.code !== 'UNKNOWN_TOPIC' && number !== (partition ?? number)) continue
         this.#close(number, lost)
         this.#unopened.add(number)
+        // Of the topic before: whoever waits for a record of another one must not take them for that.
+        if (error.code === 'UNKNOWN_TOPIC') this.#forgetPositions(number)
       }
-      const isGone = error.code === 'OFFSET_OUT_OF_RANGE' || error.code === 'UNKNOWN_TOPIC'
       const shown = isGone
         ? new HostError('INPUT_LOST', `${topic}: ${error.message}`, { cause: error })
         : error

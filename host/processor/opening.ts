@@ -75,9 +75,7 @@ interface OpenTable extends TablePartition {
 
 /** What is known of the input positions besides the committed ones. */
 interface FoundPositions {
-  /** By the table as it was found. */
-  readonly local: readonly StoredPosition[]
-  /** So too, or as the replay has left it. */
+  /** By the table as it was found, or as the replay has left it. */
   readonly stored: readonly StoredPosition[]
   readonly header: HeaderPositions | undefined
   readonly isEmpty: boolean
@@ -108,7 +106,7 @@ async function openTable(
     topic: changelog.name,
     store,
     meta,
-    found: { local, stored: preferIds(meta, local), header: headerPositions, isEmpty },
+    found: { stored: preferIds(meta, local), header: headerPositions, isEmpty },
   }
 }
 
@@ -143,9 +141,8 @@ function openInput(
   const stored = found?.stored.find((position) => position.topic === topic)
   const recorded = found?.header?.get(topic)
   const moved = committed.find((known) => known.topic === topic)?.offset
-  const local = found?.local.find((known) => known.topic === topic)
-  // What is committed is later than what the changelog's header says.
-  const before = (moved === undefined ? [recorded, stored] : [local]).find(
+  // The log answers for what is committed: a local table may be of before, or of another log.
+  const before = (moved === undefined ? [recorded, stored] : []).find(
     (known) => known !== undefined && known.topicId !== '' && known.topicId !== info.id,
   )
   if (before !== undefined) {

@@ -10,7 +10,7 @@ import { runTool } from '../../test/support/kafka/tool.js'
 import { until } from '../../test/support/until.js'
 import { kafkaLog } from './kafka.js'
 
-const rounds = 2
+const rounds = 1
 const address = await brokerAddress(t)
 
 /** What a client that knows nothing of the host finds in a stream. */

@@ -43,6 +43,9 @@ export interface MembershipOptions extends JoinOptions {
 
 /** Of the session, counted from when the last heartbeat was sent that was answered; the rest is for clocks and for an answer on its way. */
 const leased = 0.9
+/** That a timer of Node can hold. */
+const longestMs = 2_147_483_647
+
 /** Who cannot be told that it leaves finds out by its session. */
 const leaveMs = 1_000
 
@@ -149,11 +152,9 @@ class KafkaMember implements Membership {
     if (now - this.#lookedAt < this.#options.times.metadataIntervalMs) return false
     this.#lookedAt = now
     const { topics, brokers } = this.#options
-    const [first = ''] = topics
     try {
-      const found = await this.#inTime(brokers.topics([first]))
-      const count = found.get(first)?.partitions.length
-      return count !== undefined && count !== this.#count
+      const found = await this.#inTime(brokers.topics(topics))
+      return [...found.values()].some(({ partitions }) => partitions.length !== this.#count)
     } catch {
       return false
     }
@@ -169,6 +170,8 @@ class KafkaMember implements Membership {
       if (error === kafkaErrors.NONE || error === kafkaErrors.REBALANCE_IN_PROGRESS) {
         this.#heardAt = sentAt
       }
+      // From now on its partitions may be another's.
+      if (isExpelled(error)) this.#heardAt = Number.NEGATIVE_INFINITY
       return error
     } catch {
       // As long as the session lasts it may be heard again.
@@ -223,14 +226,15 @@ class KafkaMember implements Membership {
 
   async #join(): Promise<void> {
     const { group, topics, instance, times, members } = this.#options
-    const count = sharedPartitions(this.#options, await this.#options.describe(topics)).length
+    const described = await this.#untilLeft(this.#options.describe(topics))
+    const count = sharedPartitions(this.#options, described).length
     this.#count = count
     this.#lookedAt = performance.now()
     const metadata = packClaim({ topics, instance, owned: this.#owned })
     const { signal } = this.#end
     while (!signal.aborted) {
       const claim = { group, member: this.#member, protocol: protocolName, metadata, ...times }
-      const joined = await this.#ask(joinGroup(claim))
+      const joined = await this.#untilLeft(this.#ask(joinGroup(claim)))
       if (joined.error === kafkaErrors.MEMBER_ID_REQUIRED) {
         this.#member = joined.member
         members.joining(group, joined.member)
@@ -246,7 +250,8 @@ class KafkaMember implements Membership {
       const own = { group, generation: joined.generation, member: joined.member }
       // The session counts from then on at the latest, however long the answer takes.
       const sentAt = performance.now()
-      const synced = await this.#ask(syncGroup(own, this.#shares(joined, count)))
+      const shares = this.#shares(joined, count)
+      const synced = await this.#untilLeft(this.#ask(syncGroup(own, shares)))
       if (synced.error === kafkaErrors.REBALANCE_IN_PROGRESS) continue
       if (isExpelled(synced.error)) {
         this.#member = ''
@@ -303,8 +308,11 @@ class KafkaMember implements Membership {
 
   async #leave(): Promise<void> {
     const { group } = this.#options
-    if (this.#member !== '') await this.#ask(leaveGroup({ group, member: this.#member }), leaveMs)
+    if (this.#member === '') return
+    const leaving = this.#ask(leaveGroup({ group, member: this.#member }), leaveMs)
     this.#member = ''
+    // Behind a request to join, which waits for others, it is not even read.
+    await new Deadline(leaveMs, this.#options.brokers.signal).bound(leaving)
   }
 
   /** Ends early when it is to leave. */
@@ -325,6 +333,11 @@ class KafkaMember implements Membership {
   /** Several of them fit into a session. */
   get #patienceMs(): number {
     return this.#options.times.sessionTimeoutMs / 3
+  }
+
+  /** A request to join waits for all others, and nobody waits for it when it is to leave. */
+  async #untilLeft<T>(work: Promise<T>): Promise<T> {
+    return await new Deadline(longestMs, this.#end.signal).bound(work)
   }
 
   /** Not waited for longer: what is behind it cannot be reached. */

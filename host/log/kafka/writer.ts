@@ -14,7 +14,7 @@ import { type CommittedPosition, offsetFetch } from './requests/offset-fetch.js'
 import type { GroupMember, PositionToCommit } from './requests/transaction.js'
 import { right } from './rights.js'
 import { type Transaction, Transactor } from './transactor.js'
-import { asError, isUnavailable, type Trouble } from './trouble.js'
+import { asError, type Trouble } from './trouble.js'
 import { type KafkaWriteSettings, kafkaWriteSettings } from './write-settings.js'
 
 export interface KafkaWriterOptions {
@@ -188,8 +188,8 @@ class KafkaWriter implements LogWriter {
     try {
       await checkMember(this.#brokers, settings, member, deadline)
     } catch (thrown) {
-      if (!isUnavailable(thrown)) return { kind: 'fenced' }
-      // Who opens it anew asks again.
+      if (thrown instanceof HostError && thrown.code === 'FENCED') return { kind: 'fenced' }
+      // Who opens it anew asks again, and is told.
       return { kind: 'unknown', cause: asError(thrown) }
     }
     return { kind: 'unknown', cause: brokerUnavailable(new Error('its transaction was given up')) }

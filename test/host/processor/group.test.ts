@@ -4,6 +4,7 @@ import { json, string } from 'millrace'
 import t from 'tap'
 import { HostError } from '#host/errors.js'
 import { Random } from '#host/log/memory/random.js'
+import { partitionOf } from '#host/log/partitioner.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import type { PartitionStore, TableStore } from '#host/tables/store.js'
@@ -545,6 +546,45 @@ t.test('an input made anew is read from its oldest record when the function says
   t.same(h.value('a'), { count: 2, sum: 11 })
   t.match(h.warnings.join(), /deleted and made anew/)
 })
+
+t.test(
+  'an input made anew under a running function halts it, and nobody waits for its positions',
+  async (t) => {
+    const h = await harness({ definition: sum() })
+    await h.start()
+    await h.emit('numbers', 'a', 1)
+    await h.settled()
+    const partition = partitionOf(Buffer.from('a'), partitions)
+    t.ok(h.progress.position(partition, 0) > 0)
+    await h.log.remove(['numbers'])
+    await h.prepare()
+    await until('it halts', () => h.halts.length > 0)
+    t.match(h.halts[0], { error: { code: 'INPUT_LOST' } })
+    t.equal(
+      h.progress.position(partition, 0),
+      0,
+      'a record of the new one is not taken for handled',
+    )
+    await h.end()
+  },
+)
+
+t.test(
+  'an input made anew under a running function is read when the function says so',
+  async (t) => {
+    const h = await harness({ definition: sum(), options: { ...options, onDataLoss: 'continue' } })
+    await h.start()
+    await h.emit('numbers', 'a', 1)
+    await h.settled()
+    await h.log.remove(['numbers'])
+    await h.prepare()
+    await h.emit('numbers', 'a', 10)
+    await h.settled()
+    t.same(h.value('a'), { count: 2, sum: 11 })
+    t.same(h.halts, [])
+    await h.end()
+  },
+)
 
 /** The store as it is, but for what is given. */
 function changed(
