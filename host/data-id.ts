@@ -1,8 +1,9 @@
 // The name of a data folder: made once and kept in it, so that a host is known for the one that died in it before.
 import { randomBytes } from 'node:crypto'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HostError } from './errors.js'
+import { writeWhole } from './whole-file.js'
 
 export interface DataId {
   readonly id: string
@@ -17,9 +18,7 @@ export async function dataId(folder: string): Promise<DataId> {
   if (/^[0-9a-f]{12}$/.test(known)) return { id: known, isNew: false }
   const id = randomBytes(6).toString('hex')
   try {
-    // Whole, or not there.
-    await writeFile(`${file}.new`, id)
-    await rename(`${file}.new`, file)
+    await writeWhole(file, id)
   } catch (cause) {
     throw new HostError(
       'DATA_NOT_WRITABLE',

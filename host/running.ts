@@ -1,8 +1,9 @@
 // Who runs a data folder, and where it listens: a file there, for the commands that speak to the host.
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { isObject } from './object.js'
 import { isAlive } from './process-alive.js'
+import { writeWholeSync } from './whole-file.js'
 
 export interface Running {
   /** Of the process that sees to it that a host is there: the supervisor, else the host itself. */
@@ -16,8 +17,7 @@ const runningFile = (data: string): string => join(data, 'running.json')
 export function sayRunning(data: string, running: Running): void {
   const file = runningFile(data)
   try {
-    writeFileSync(`${file}.new`, `${JSON.stringify(running)}\n`)
-    renameSync(`${file}.new`, file)
+    writeWholeSync(file, `${JSON.stringify(running)}\n`)
   } catch {
     // On a full disk the host runs nevertheless; commands then look where its configuration says.
     rmSync(file, { force: true })

@@ -1,12 +1,13 @@
 // The command `new`: a further function from a template, and its test if the project has tests.
 import { existsSync } from 'node:fs'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { basename, join, relative, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { loadConfig } from '../config.js'
 import { HostError } from '../errors.js'
 import { exampleOf } from '../example.js'
 import { isObject } from '../object.js'
+import { writeWhole } from '../whole-file.js'
 import { functionArgument, jsonOption, rootOption } from './option.js'
 import { writeJson, writeText } from './output.js'
 import {
@@ -113,9 +114,7 @@ async function addPackages(
   if (manifest === undefined || missing.length === 0) return { packages, isNamed: false }
   const before = isObject(manifest.dependencies) ? manifest.dependencies : {}
   manifest.dependencies = { ...before, ...packages }
-  // In one step: a full disk must not leave it empty.
-  await writeFile(`${file}.new`, `${JSON.stringify(manifest, null, 2)}\n`)
-  await rename(`${file}.new`, file)
+  await writeWhole(file, `${JSON.stringify(manifest, null, 2)}\n`)
   return { packages, isNamed: true }
 }
 

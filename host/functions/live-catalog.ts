@@ -1,7 +1,7 @@
 // The catalog of the functions that the registry runs, as they are at the moment of asking.
-import { setTimeout as pause } from 'node:timers/promises'
 import { type HostError, toPlainError } from '../errors.js'
 import type { Log, TopicInfo } from '../log/log.js'
+import { settlesWithin } from '../within.js'
 import type {
   Catalog,
   CodecRef,
@@ -229,16 +229,13 @@ export class LiveCatalog implements Catalog, Disposable {
   /** None of a log that is said to take nothing, or has not answered soon: where each input ends is not known then, and the rest is. */
   async #topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>> {
     if (this.#problem() !== undefined) return new Map()
-    const late = new AbortController()
-    const none = pause(describeMs, undefined, { signal: late.signal }).then(() => new Map())
+    const described = this.#log.describe(names)
+    if (!(await settlesWithin(described, describeMs))) return new Map()
     try {
-      return await Promise.race([this.#log.describe(names), none])
+      return await described
     } catch (error) {
       if (this.#problem() === undefined) throw error
       return new Map()
-    } finally {
-      none.catch(() => {})
-      late.abort()
     }
   }
 }

@@ -1,7 +1,8 @@
 // Which functions a person has paused: kept in the data folder, so that they stay paused when the host is started anew.
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { asHostError, HostError } from '../errors.js'
 import type { Logger } from '../logger.js'
+import { writeWhole } from '../whole-file.js'
 
 export class PausedFunctions {
   readonly #file: string
@@ -52,9 +53,7 @@ export class PausedFunctions {
 
   async #save(names: ReadonlySet<string>): Promise<void> {
     try {
-      // Under another name first: the file is whole at any time.
-      await writeFile(`${this.#file}.new`, `${JSON.stringify([...names])}\n`)
-      await rename(`${this.#file}.new`, this.#file)
+      await writeWhole(this.#file, `${JSON.stringify([...names])}\n`)
     } catch (cause) {
       throw new HostError(
         'DATA_NOT_WRITABLE',

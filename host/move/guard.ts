@@ -1,7 +1,7 @@
 // Keeps functions from running on a log to which a move is under way: they would begin at the oldest record.
-import { setTimeout as rest } from 'node:timers/promises'
 import { HostError } from '../errors.js'
 import type { Log } from '../log/log.js'
+import { settlesWithin } from '../within.js'
 import { readNotes, unfinishedMove } from './journal.js'
 import { Patience } from './patience.js'
 
@@ -29,15 +29,8 @@ export class MoveGuard {
 
   /** As `check`, for so long: what cannot be told by then is for whoever joins a group. */
   async checkWithin(log: Log, ms: number): Promise<void> {
-    const over = new AbortController()
     const checking = this.check(log)
-    const isTold = checking.then(
-      () => true,
-      () => true,
-    )
-    const late = rest(ms, false, { signal: over.signal }).catch(() => false)
-    if (!(await Promise.race([isTold, late]))) return
-    over.abort()
+    if (!(await settlesWithin(checking, ms))) return
     await checking.catch((thrown: unknown) => {
       if (thrown instanceof HostError && thrown.retryable) return
       throw thrown

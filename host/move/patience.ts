@@ -2,6 +2,7 @@
 import { setTimeout as rest } from 'node:timers/promises'
 import { HostError } from '../errors.js'
 import type { Commit, LogWriter } from '../log/log.js'
+import { unlessAborted } from '../within.js'
 
 export interface PatienceOptions {
   readonly patienceMs: number
@@ -44,31 +45,16 @@ export class Patience {
 
   /** What is asked for is not waited for any more when it is stopped: a log asks for long by itself. */
   async ask<T>(work: () => Promise<T>): Promise<T> {
+    const { signal } = this.#options
     for (;;) {
-      this.#options.signal.throwIfAborted()
+      signal.throwIfAborted()
       try {
-        const found = await this.#unlessStopped(work())
+        const found = await unlessAborted(work(), signal)
         this.succeeded()
         return found
       } catch (thrown) {
         await this.after(thrown)
       }
-    }
-  }
-
-  async #unlessStopped<T>(work: Promise<T>): Promise<T> {
-    const { signal } = this.#options
-    let stop: () => void = () => {}
-    const stopped = new Promise<never>((_, reject) => {
-      stop = () => reject(signal.reason)
-      signal.addEventListener('abort', stop)
-    })
-    try {
-      return await Promise.race([work, stopped])
-    } finally {
-      signal.removeEventListener('abort', stop)
-      // It may still fail, and nobody asks any more.
-      work.catch(() => {})
     }
   }
 

@@ -1,7 +1,8 @@
 // Node's diagnostic reports of hosts that died of a fatal error: which thread it was, and what may stay on disk of them.
 import { mkdirSync } from 'node:fs'
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeWhole } from '../whole-file.js'
 
 const keptReports = 10
 /** `report.DATE.TIME.PID.THREAD.NUMBER.json` */
@@ -50,8 +51,7 @@ async function withoutSecrets(file: string): Promise<void> {
       name === 'environmentVariables' ? undefined : value,
     )
     if (clean === text) return
-    await writeFile(`${file}.new`, clean, { mode: 0o600 })
-    await rename(`${file}.new`, file)
+    await writeWhole(file, clean, { mode: 0o600 })
   } catch {
     // One that broke off in the middle cannot be cleaned.
     await rm(file, { force: true })

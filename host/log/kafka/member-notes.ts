@@ -1,6 +1,7 @@
 // What a host notes down of its places in groups: the one after it gives them up at once, should it be killed.
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { isObject } from '../../object.js'
+import { writeWholeSync } from '../../whole-file.js'
 
 /** Of a file in a folder that one process at a time has. Whatever goes wrong with it, only time is lost: a session runs out. */
 export class MemberNotes {
@@ -33,8 +34,7 @@ export class MemberNotes {
     try {
       // Those that were not taken yet belong to functions that have not been loaded so far.
       const all = Object.fromEntries([...this.#former, ...this.#own])
-      writeFileSync(`${this.#file}.new`, JSON.stringify(all))
-      renameSync(`${this.#file}.new`, this.#file)
+      writeWholeSync(this.#file, JSON.stringify(all))
     } catch {
       // A disk that is full: the next host waits for the session.
     }

@@ -1,6 +1,7 @@
 // A host's place in one consumer group: joins it, keeps it by heartbeats, and gives its partitions up before they go to another.
 import { setTimeout as pause } from 'node:timers/promises'
 import { asHostError, type HostError } from '../../errors.js'
+import { unlessAborted } from '../../within.js'
 import type { JoinOptions, Membership, TopicInfo } from '../log.js'
 import { sharedPartitions } from '../sole-member.js'
 import { shareOut } from './assignor.js'
@@ -43,9 +44,6 @@ export interface MembershipOptions extends JoinOptions {
 
 /** Of the session, counted from when the last heartbeat was sent that was answered; the rest is for clocks and for an answer on its way. */
 const leased = 0.9
-/** That a timer of Node can hold. */
-const longestMs = 2_147_483_647
-
 /** Who cannot be told that it leaves finds out by its session. */
 const leaveMs = 1_000
 
@@ -217,6 +215,7 @@ class KafkaMember implements Membership {
         await this.#join()
         return
       } catch (thrown) {
+        if (this.#end.signal.aborted) return
         // A topic that is away, a cluster that cannot be reached: there is nothing to do without it.
         this.#options.failed?.(asHostError(thrown, 'LOG_FAILED'))
       }
@@ -224,17 +223,18 @@ class KafkaMember implements Membership {
     }
   }
 
+  /** A request to join waits for all others: nobody waits for it when it is to leave. */
   async #join(): Promise<void> {
+    const { signal } = this.#end
     const { group, topics, instance, times, members } = this.#options
-    const described = await this.#untilLeft(this.#options.describe(topics))
+    const described = await unlessAborted(this.#options.describe(topics), signal)
     const count = sharedPartitions(this.#options, described).length
     this.#count = count
     this.#lookedAt = performance.now()
     const metadata = packClaim({ topics, instance, owned: this.#owned })
-    const { signal } = this.#end
     while (!signal.aborted) {
       const claim = { group, member: this.#member, protocol: protocolName, metadata, ...times }
-      const joined = await this.#untilLeft(this.#ask(joinGroup(claim)))
+      const joined = await unlessAborted(this.#ask(joinGroup(claim)), signal)
       if (joined.error === kafkaErrors.MEMBER_ID_REQUIRED) {
         this.#member = joined.member
         members.joining(group, joined.member)
@@ -251,7 +251,7 @@ class KafkaMember implements Membership {
       // The session counts from then on at the latest, however long the answer takes.
       const sentAt = performance.now()
       const shares = this.#shares(joined, count)
-      const synced = await this.#untilLeft(this.#ask(syncGroup(own, shares)))
+      const synced = await unlessAborted(this.#ask(syncGroup(own, shares)), signal)
       if (synced.error === kafkaErrors.REBALANCE_IN_PROGRESS) continue
       if (isExpelled(synced.error)) {
         this.#member = ''
@@ -333,11 +333,6 @@ class KafkaMember implements Membership {
   /** Several of them fit into a session. */
   get #patienceMs(): number {
     return this.#options.times.sessionTimeoutMs / 3
-  }
-
-  /** A request to join waits for all others, and nobody waits for it when it is to leave. */
-  async #untilLeft<T>(work: Promise<T>): Promise<T> {
-    return await new Deadline(longestMs, this.#end.signal).bound(work)
   }
 
   /** Not waited for longer: what is behind it cannot be reached. */
