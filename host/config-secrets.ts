@@ -42,6 +42,9 @@ export interface LogConfig extends Readonly<Omit<LogInput, 'ssl' | 'sasl'>> {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+const notSet = (where: string, variable: string): string =>
+  `${where}: the environment variable ${variable} is not set or empty; set it to the secret`
+
 export function readTokens(tokens: ConfigInput['http']['tokens'], env: Environment): AccessToken[] {
   const problems: string[] = []
   const owners = new Map<string, string>()
@@ -49,9 +52,7 @@ export function readTokens(tokens: ConfigInput['http']['tokens'], env: Environme
     const secret = env[variable] ?? ''
     const where = `http.tokens.${index}.env (token ${JSON.stringify(name)})`
     if (secret === '') {
-      problems.push(
-        `${where}: the environment variable ${variable} is not set or empty; set it to the secret`,
-      )
+      problems.push(notSet(where, variable))
     } else if (secret.length < 16) {
       problems.push(
         `${where}: ${variable} has ${secret.length} characters; a secret needs 16 or more`,
@@ -81,11 +82,7 @@ export function readLog(
   const problems: string[] = []
   const secret = (variable: string, field: string): string => {
     const value = env[variable] ?? ''
-    if (value === '') {
-      problems.push(
-        `${field}: the environment variable ${variable} is not set or empty; set it to the secret`,
-      )
-    }
+    if (value === '') problems.push(notSet(field, variable))
     return value
   }
   const pem = (file: string | undefined, field: string): string | undefined => {

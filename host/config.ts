@@ -95,12 +95,13 @@ function readConfig({ root, env = {}, flags = {} }: ConfigSources): {
     const text = env[name]
     if (text !== undefined && text !== '') put(field, text, name)
   }
+  const fieldAt = (path: string) => fields.find((known) => known.path.join('.') === path)
   for (const [flag, path] of flagPaths) {
     const text = flags[flag]
-    const field = fields.find((known) => known.path.join('.') === path)
+    const field = fieldAt(path)
     if (text === undefined || field === undefined) continue
     if (flag === 'log' && kafkaAddress.test(text)) {
-      const brokers = fields.find((known) => known.path.join('.') === 'log.brokers')
+      const brokers = fieldAt('log.brokers')
       put(field, 'kafka', flagName(flag))
       if (brokers !== undefined) put(brokers, text.replace(kafkaAddress, ''), flagName(flag))
     } else put(field, text, flagName(flag))

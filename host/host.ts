@@ -1,9 +1,10 @@
 // The composition: log, functions, gate and HTTP, started in this order and stopped in the reverse.
-import { mkdir, stat } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from './config.js'
 import { HostError } from './errors.js'
+import { isFolder } from './folder.js'
 import type { Catalog } from './functions/catalog.js'
 import { LiveCatalog } from './functions/live-catalog.js'
 import { type FunctionPorts, levelPorts } from './functions/ports.js'
@@ -140,13 +141,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
 
 /** A folder that is missing may come while it is followed, but not otherwise. */
 async function needFunctions(folder: string): Promise<void> {
-  if (
-    await stat(folder).then(
-      (found) => found.isDirectory(),
-      () => false,
-    )
-  )
-    return
+  if (await isFolder(folder)) return
   throw new HostError(
     'BAD_CONFIG',
     `functions: there is no folder ${folder}: make it, or name another with "functions" in host.config.json`,

@@ -51,13 +51,13 @@ export async function openLogAlone(
 ): Promise<AsyncDisposable & { readonly log: Log }> {
   const stack = new Stack()
   try {
-    if (config.log.kind === 'kafka') {
-      const { openKafkaLog } = await import('./log/kafka/log.js')
-      stack.use(await lockData(config))
-      const log = stack.use(openKafkaLog(kafkaSettings(config)))
-      return { log, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() }
-    }
-    const log = stack.use(await openEmbeddedAlone(config, onFailure))
+    const isKafka = config.log.kind === 'kafka'
+    if (isKafka) stack.use(await lockData(config))
+    const log = stack.use(
+      isKafka
+        ? (await import('./log/kafka/log.js')).openKafkaLog(kafkaSettings(config))
+        : await openEmbeddedAlone(config, onFailure),
+    )
     return { log, [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose]() }
   } catch (error) {
     await stack[Symbol.asyncDispose]()
@@ -162,7 +162,6 @@ async function openKafka({ config, logger, ports }: HostLogOptions): Promise<Hos
 export function kafkaSettings({ log }: Pick<Config, 'log'>): KafkaSettings {
   const { brokers, ssl, sasl, createTopics, replication, kafka } = log
   const { retentionMs, retentionBytes, tombstoneRetentionMs } = log
-  const { compression, ...given } = kafka
   return {
     brokers,
     clientId: kafka.clientId,
@@ -182,14 +181,14 @@ export function kafkaSettings({ log }: Pick<Config, 'log'>): KafkaSettings {
       metadataIntervalMs: kafka.metadataIntervalMs,
     },
     write: kafkaWriteSettings({
-      ...(compression === 'auto' ? {} : { compression }),
+      ...(kafka.compression === 'auto' ? {} : { compression: kafka.compression }),
       maxRecordBytes: log.maxRecordBytes,
       maxQueuedBytes: log.maxQueuedBytes,
-      maxBatchBytes: given.maxBatchBytes,
-      requestTimeoutMs: given.requestTimeoutMs,
-      deadlineMs: given.deliveryTimeoutMs,
-      transactionTimeoutMs: given.transactionTimeoutMs,
-      transactionalIdPrefix: given.transactionalIdPrefix,
+      maxBatchBytes: kafka.maxBatchBytes,
+      requestTimeoutMs: kafka.requestTimeoutMs,
+      deadlineMs: kafka.deliveryTimeoutMs,
+      transactionTimeoutMs: kafka.transactionTimeoutMs,
+      transactionalIdPrefix: kafka.transactionalIdPrefix,
     }),
   }
 }

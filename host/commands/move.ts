@@ -1,9 +1,9 @@
 // The command `move`: all of the embedded log to Apache Kafka. It takes the data folder as a host would, so none may run.
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { loadConfig } from '../config.js'
 import { HostError } from '../errors.js'
+import { isFolder } from '../folder.js'
 import { onStopSignals, signalExitCode } from '../signals.js'
 import { Interrupted } from './exit.js'
 import { MoveReport, showMove } from './move-report.js'
@@ -47,11 +47,7 @@ async function move(flags: MoveFlags): Promise<void> {
     flags: { log: flags.to, ...(flags.data === undefined ? {} : { data: flags.data }) },
   })
   const path = join(config.data, 'log')
-  const hasLog = await stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  )
-  if (!hasLog) {
+  if (!(await isFolder(path))) {
     throw new HostError(
       'BAD_CONFIG',
       `there is no log in ${config.data}: no host has run on it, and there is nothing to move`,

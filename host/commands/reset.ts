@@ -1,11 +1,12 @@
 // The command `reset`: a function begins anew from its inputs. It takes the data folder as a host would, so none may run.
 import { existsSync } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { type Config, loadConfig } from '../config.js'
 import { HostError, isErrorCode } from '../errors.js'
+import { isFolder } from '../folder.js'
 import { nearest } from '../nearest.js'
 import { checkOne } from './check.js'
 import { exitCodes } from './exit.js'
@@ -61,11 +62,7 @@ async function reset(name: string, flags: ResetFlags): Promise<boolean> {
       ...(flags.log === undefined ? {} : { log: flags.log }),
     },
   })
-  const hasLog = await stat(join(config.data, 'log')).then(
-    (found) => found.isDirectory(),
-    () => false,
-  )
-  if (!hasLog && config.log.kind === 'embedded') {
+  if (config.log.kind === 'embedded' && !(await isFolder(join(config.data, 'log')))) {
     throw new HostError(
       'UNKNOWN_FUNCTION',
       `there is no log in ${config.data}: no host has run on it, and there is nothing to reset`,

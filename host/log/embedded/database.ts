@@ -5,8 +5,8 @@ import { ClassicLevel } from 'classic-level'
 import { HostError } from '../../errors.js'
 import { handleOptions, type LevelMemory } from '../../leveldb/handle.js'
 import type { Damage } from '../../leveldb/inspect.js'
+import { disown, inUse, isInUse, isOurs, own } from '../../leveldb/owner.js'
 import { LAYOUT, layoutKey, unseal } from './layout.js'
-import { disown, isInUse, isOurs, own, ownerPid } from './owner.js'
 import { breakSeal, inspectLog, sealLog } from './soundness.js'
 
 export type Database = ClassicLevel<Buffer, Buffer>
@@ -165,15 +165,7 @@ function harmed(path: string, { file, problem }: Damage): HostError {
   )
 }
 
-function locked(path: string, cause?: unknown): HostError {
-  const pid = ownerPid(path)
-  const by = pid === undefined ? '' : ` by process ${pid}`
-  return new HostError(
-    'DATA_LOCKED',
-    `the log in ${path} is in use${by}: stop that process, or choose another data folder`,
-    { cause },
-  )
-}
+const locked = (path: string, cause?: unknown): HostError => inUse('the log in', path, cause)
 
 const notWritable = (path: string, cause: unknown): HostError =>
   new HostError(

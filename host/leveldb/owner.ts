@@ -1,7 +1,8 @@
-// Whose the log's folder is: a file with the owner's name, for what LevelDB's own lock does not tell.
+// Whose the folder of a database is: a file with the owner's name, for what LevelDB's own lock does not tell.
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isAlive } from '../../process-alive.js'
+import { HostError } from '../errors.js'
+import { isAlive } from '../process-alive.js'
 
 /** In a container every start may have the same pid. */
 const ownName = (): string => `${process.pid} ${performance.timeOrigin}`
@@ -23,6 +24,17 @@ export function own(path: string): void {
 
 export function disown(path: string): void {
   if (isOurs(path)) rmSync(ownerFile(path), { force: true })
+}
+
+/** `what`: of the path, as in "the log in". */
+export function inUse(what: string, path: string, cause?: unknown): HostError {
+  const pid = ownerPid(path)
+  const by = pid === undefined ? '' : ` by process ${pid}`
+  return new HostError(
+    'DATA_LOCKED',
+    `${what} ${path} is in use${by}: stop that process, or choose another data folder`,
+    { cause },
+  )
 }
 
 /** By another process that lives. Of two that cannot be told apart, the one that may be writing is meant. */
