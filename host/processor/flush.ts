@@ -2,7 +2,7 @@
 import { HostError } from '../errors.js'
 import type { Commit, LogWriter, Position, RecordToAppend } from '../log/log.js'
 import { partitionKey } from '../log/log.js'
-import { positionsHeader } from '../tables/positions.js'
+import { positionsHeader, withTopicIds } from '../tables/positions.js'
 import type { Change, PartitionMeta, PartitionStore, StoredPosition } from '../tables/store.js'
 import { backoffMs, type Clock } from './clock.js'
 import type { KeyChange } from './overlay.js'
@@ -71,8 +71,9 @@ export class Flusher {
   async flush(frozen: Frozen, { isOptional = false }: FlushKind = {}): Promise<FlushResult> {
     const { writer, table } = this.#options
     const changes = toChanges(frozen.changes)
+    const inputs = table === null ? [] : withTopicIds(frozen.positions, table.meta.inputs)
     const commit: Commit = {
-      records: [...frozen.outputs, ...this.#changelog(changes, frozen.positions)],
+      records: [...frozen.outputs, ...this.#changelog(changes, inputs)],
       positions: frozen.positions,
     }
     for (let attempt = 0; ; attempt += 1) {
@@ -82,7 +83,7 @@ export class Flusher {
       if (outcome.kind === 'committed') {
         return table === null
           ? { kind: 'stored' }
-          : await this.#store(table, frozen, { changes, next: outcome.next, isOptional })
+          : await this.#store(table, { changes, inputs, next: outcome.next, isOptional })
       }
       if (isOptional) return { kind: 'skipped' }
       const { cause } = outcome
@@ -94,13 +95,14 @@ export class Flusher {
 
   async #store(
     table: TablePartition,
-    frozen: Frozen,
     {
       changes,
+      inputs,
       next,
       isOptional,
     }: {
       readonly changes: readonly Change[]
+      readonly inputs: readonly StoredPosition[]
       readonly next: ReadonlyMap<string, number>
       readonly isOptional: boolean
     },
@@ -113,7 +115,7 @@ export class Flusher {
         next: next.get(partitionKey(table.topic, partition)) ?? table.meta.changelog.next,
       },
       appliedAt: clock.wallTime(),
-      inputs: withIds(frozen.positions, table),
+      inputs,
     }
     for (let attempt = 0; ; attempt += 1) {
       try {
@@ -136,7 +138,7 @@ export class Flusher {
     return await this.#pause.wait(backoffMs(attempt, retryBaseMs, retryMaxMs))
   }
 
-  #changelog(changes: readonly Change[], positions: readonly Position[]): RecordToAppend[] {
+  #changelog(changes: readonly Change[], inputs: readonly StoredPosition[]): RecordToAppend[] {
     const { table, partition, clock } = this.#options
     if (table === null) return []
     const timestamp = clock.wallTime()
@@ -148,15 +150,9 @@ export class Flusher {
       value,
       timestamp,
       // A second source of the positions, should the committed ones expire.
-      ...(index === last ? { headers: [positionsHeader(withIds(positions, table))] } : {}),
+      ...(index === last ? { headers: [positionsHeader(inputs)] } : {}),
     }))
   }
-}
-
-/** A topic that is made anew has the same name, and is another. */
-function withIds(positions: readonly Position[], { meta }: TablePartition): StoredPosition[] {
-  const ids = new Map(meta.inputs.map(({ topic, topicId }) => [topic, topicId]))
-  return positions.map(({ topic, offset }) => ({ topic, topicId: ids.get(topic) ?? '', offset }))
 }
 
 function toChanges(held: readonly KeyChange[]): Change[] {

@@ -1,8 +1,9 @@
 // Opens one partition of a function: fences former owners, recovers the table, and settles where each input goes on.
 import { HostError } from '../errors.js'
 import type { Log, LogWriter, Position, TopicInfo } from '../log/log.js'
+import { withTopicIds } from '../tables/positions.js'
 import { type HeaderPositions, recover } from '../tables/recovery.js'
-import type { PartitionMeta, PartitionStore, StoredPosition, TableStore } from '../tables/store.js'
+import type { PartitionStore, StoredPosition, TableStore } from '../tables/store.js'
 import type { TablePartition } from './flush.js'
 import { InputBuffer } from './input.js'
 import type { Edges } from './program.js'
@@ -106,17 +107,9 @@ async function openTable(
     topic: changelog.name,
     store,
     meta,
-    found: { stored: preferIds(meta, local), header: headerPositions, isEmpty },
+    // A replay knows positions from headers, perhaps without ids; what was stored before it has them.
+    found: { stored: withTopicIds(meta.inputs, local), header: headerPositions, isEmpty },
   }
-}
-
-// A replay knows positions from headers but not the ids of the topics; what was stored before it does.
-function preferIds(meta: PartitionMeta, before: readonly StoredPosition[]): StoredPosition[] {
-  const ids = new Map(before.map(({ topic, topicId }) => [topic, topicId]))
-  return meta.inputs.map((input) => ({
-    ...input,
-    topicId: input.topicId || (ids.get(input.topic) ?? ''),
-  }))
 }
 
 async function hasEntries(store: PartitionStore): Promise<boolean> {
@@ -142,10 +135,10 @@ function openInput(
   const recorded = found?.header?.get(topic)
   const moved = committed.find((known) => known.topic === topic)?.offset
   // The log answers for what is committed: a local table may be of before, or of another log.
-  const before = (moved === undefined ? [recorded, stored] : []).find(
+  const before = [recorded, stored].find(
     (known) => known !== undefined && known.topicId !== '' && known.topicId !== info.id,
   )
-  if (before !== undefined) {
+  if (moved === undefined && before !== undefined) {
     const what = `${topic} was deleted and made anew after ${edges.function} had read it to ${before.offset}`
     if (onDataLoss === 'continue') {
       onSkipped(`${what}: it is read from its oldest record, ${at.oldest}`)

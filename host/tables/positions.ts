@@ -18,6 +18,19 @@ export function positionsHeader(positions: readonly StoredPosition[]): Header {
   return [headerName, Buffer.from(JSON.stringify(byTopic))]
 }
 
+/** Their topics' ids, where they do not have them, from what else is known of these. A topic that is made anew has the same name, and is another. */
+export function withTopicIds(
+  positions: Iterable<Omit<StoredPosition, 'topicId'> & { readonly topicId?: string }>,
+  known: readonly StoredPosition[],
+): StoredPosition[] {
+  const ids = new Map(known.map(({ topic, topicId }) => [topic, topicId]))
+  return Array.from(positions, ({ topic, topicId, offset }) => ({
+    topic,
+    topicId: topicId || (ids.get(topic) ?? ''),
+    offset,
+  }))
+}
+
 /** For a copy of the record in a log where these offsets mean nothing. */
 export const withoutPositions = (headers: readonly Header[]): readonly Header[] =>
   headers.some(([name]) => name === headerName)

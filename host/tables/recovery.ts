@@ -3,7 +3,7 @@
 import { HostError } from '../errors.js'
 import type { Log, TopicInfo } from '../log/log.js'
 import { storeLayout } from './layout.js'
-import { readPositionsHeader } from './positions.js'
+import { readPositionsHeader, withTopicIds } from './positions.js'
 import type { Change, PartitionMeta, PartitionStore } from './store.js'
 
 export interface RecoveryOptions {
@@ -129,7 +129,7 @@ async function replay(
             changelog: { ...meta.changelog, next: batch.next },
             ...(headerPositions === undefined
               ? {}
-              : { inputs: withOffsets(meta.inputs, headerPositions) }),
+              : { inputs: withTopicIds(headerPositions.values(), meta.inputs) }),
           }
           await store.write(changes, meta)
         }
@@ -142,15 +142,4 @@ async function replay(
   meta = { ...meta, appliedAt: options.wallTime() }
   await store.write([], meta)
   return { meta, headerPositions, applied }
-}
-
-function withOffsets(
-  inputs: PartitionMeta['inputs'],
-  positions: HeaderPositions,
-): PartitionMeta['inputs'] {
-  const ids = new Map(inputs.map(({ topic, topicId }) => [topic, topicId]))
-  return [...positions.values()].map((position) => ({
-    ...position,
-    topicId: position.topicId || (ids.get(position.topic) ?? ''),
-  }))
 }
