@@ -71,10 +71,11 @@ export class Deployment implements AsyncDisposable {
     const description = await this.#describe(bundle, stored)
     const edges = await prepareTopics(log, description, partitions)
     if (this.#isStopped) return
-    const isAlike =
-      hasSameEdges(running?.description, description) &&
-      running?.edges.partitions === edges.partitions
-    if (running !== undefined && isAlike) {
+    if (
+      running !== undefined &&
+      hasSameEdges(running.description, description) &&
+      running.edges.partitions === edges.partitions
+    ) {
       const from = running.bundle.version
       await running.swap(bundle, description, edges)
       logger.info('swapped', { from, to: bundle.version })

@@ -63,11 +63,7 @@ function agreedPartitions(
 }
 
 /** True: one version can take the place of the other at a record boundary, without recovering anything. */
-export function hasSameEdges(
-  one: FunctionDescription | undefined,
-  other: FunctionDescription,
-): boolean {
-  if (one === undefined) return false
+export function hasSameEdges(one: FunctionDescription, other: FunctionDescription): boolean {
   const sources = ({ inputs, table, loop, group }: FunctionDescription) =>
     JSON.stringify([
       group,

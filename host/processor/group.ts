@@ -379,7 +379,8 @@ export class Group implements AsyncDisposable {
 
   async #readFailed(error: HostError, failures: number): Promise<void> {
     const { stream: topic, partition } = error
-    const isGone = error.code === 'OFFSET_OUT_OF_RANGE' || error.code === 'UNKNOWN_TOPIC'
+    const isAnother = error.code === 'UNKNOWN_TOPIC'
+    const isGone = isAnother || error.code === 'OFFSET_OUT_OF_RANGE'
     if (isGone && partition !== undefined && this.#program.options.onDataLoss === 'continue') {
       const lost = this.#tasks.get(partition)
       if (lost === undefined) return
@@ -391,11 +392,11 @@ export class Group implements AsyncDisposable {
       // Left out until the partition is opened anew, which tells what is the matter.
       for (const [number, lost] of [...this.#tasks]) {
         // A topic that is another one is so in each of its partitions.
-        if (error.code !== 'UNKNOWN_TOPIC' && number !== (partition ?? number)) continue
+        if (!isAnother && number !== (partition ?? number)) continue
         this.#close(number, lost)
         this.#unopened.add(number)
         // Of the topic before: whoever waits for a record of another one must not take them for that.
-        if (error.code === 'UNKNOWN_TOPIC') this.#forgetPositions(number)
+        if (isAnother) this.#forgetPositions(number)
       }
       const shown = isGone
         ? new HostError('INPUT_LOST', `${topic}: ${error.message}`, { cause: error })

@@ -62,7 +62,10 @@ export class EmbeddedLog implements OwnedLog {
   }
 
   async topicId(name: string): Promise<string | undefined> {
-    return (await this.describe([name])).get(name)?.id
+    this.#check()
+    // Each emit asks: one that is known costs no message to the log thread.
+    await this.#directory.learn([{ topic: name }])
+    return this.#directory.id(name)
   }
 
   async endOfEpoch(

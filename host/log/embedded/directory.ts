@@ -50,6 +50,11 @@ export class Directory {
     return { number: row.number, slot }
   }
 
+  /** Of a topic that was learnt; undefined: there is none. */
+  id(topic: string): string | undefined {
+    return this.#rows.get(topic)?.id
+  }
+
   #isKnown(topic: string): boolean {
     const row = this.#rows.get(topic)
     const [slot] = row?.slots ?? []

@@ -1,17 +1,11 @@
 // IncrementalAlterConfigs: sets one setting of several topics, and leaves their others as they are.
 import type { KafkaRequest, Response } from '../request.js'
-
-export interface AlteredTopic {
-  readonly topic: string
-  readonly error: number
-  readonly message: string | null
-}
+import { type AnsweredTopic, readTopicResource, writeTopicResource } from './topic-resource.js'
 
 export interface AlteredTopics extends Response {
-  readonly topics: readonly AlteredTopic[]
+  readonly topics: readonly AnsweredTopic[]
 }
 
-const topicResource = 2
 const toSet = 0
 
 /** To any broker. */
@@ -25,8 +19,7 @@ export const setTopicSetting = (
   isFlexible: true,
   encode(writer) {
     writer.array(topics, ({ name, value }) => {
-      writer.int8(topicResource).string(name)
-      writer
+      writeTopicResource(writer, name)
         .array([value], (value) => writer.string(setting).int8(toSet).string(value).tags())
         .tags()
     })
@@ -36,12 +29,9 @@ export const setTopicSetting = (
   decode(reader) {
     const throttleMs = reader.int32()
     const topics = reader.array(() => {
-      const error = reader.int16()
-      const message = reader.string()
-      reader.int8() // kind of resource
-      const topic = reader.text()
+      const answered = readTopicResource(reader)
       reader.tags()
-      return { topic, error, message }
+      return answered
     })
     reader.tags()
     return { throttleMs, topics }

@@ -1,10 +1,8 @@
 // DescribeConfigs: some settings of several topics.
 import type { KafkaRequest, Response } from '../request.js'
+import { type AnsweredTopic, readTopicResource, writeTopicResource } from './topic-resource.js'
 
-interface SettingsOfTopic {
-  readonly topic: string
-  readonly error: number
-  readonly message: string | null
+interface SettingsOfTopic extends AnsweredTopic {
   /** By name, those that are told. */
   readonly values: ReadonlyMap<string, string>
 }
@@ -12,8 +10,6 @@ interface SettingsOfTopic {
 export interface TopicSettings extends Response {
   readonly topics: readonly SettingsOfTopic[]
 }
-
-const topicResource = 2
 
 /** To any broker. */
 export const describeTopicSettings = (
@@ -26,8 +22,9 @@ export const describeTopicSettings = (
   isFlexible: true,
   encode(writer) {
     writer.array(topics, (topic) => {
-      writer.int8(topicResource).string(topic)
-      writer.array(settings, (name) => writer.string(name)).tags()
+      writeTopicResource(writer, topic)
+        .array(settings, (name) => writer.string(name))
+        .tags()
     })
     const tellsSynonyms = false
     const tellsMeaning = false
@@ -36,10 +33,7 @@ export const describeTopicSettings = (
   decode(reader) {
     const throttleMs = reader.int32()
     const topics = reader.array(() => {
-      const error = reader.int16()
-      const message = reader.string()
-      reader.int8() // kind of resource
-      const topic = reader.text()
+      const answered = readTopicResource(reader)
       const values = new Map<string, string>()
       reader.array(() => {
         const name = reader.text()
@@ -59,7 +53,7 @@ export const describeTopicSettings = (
         if (value !== null) values.set(name, value)
       })
       reader.tags()
-      return { topic, error, message, values }
+      return { ...answered, values }
     })
     reader.tags()
     return { throttleMs, topics }
