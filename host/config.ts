@@ -10,8 +10,8 @@ import {
   configFields,
   configSchema,
   knownNames,
-  passwordVariable,
 } from './config-schema.js'
+import { passwordVariable } from './config-schema-kafka.js'
 import { type AccessToken, type LogConfig, readLog, readTokens } from './config-secrets.js'
 import { HostError } from './errors.js'
 import { findJsonFault } from './json-scan.js'
