@@ -6,6 +6,7 @@ import { Command } from '../test/support/command.js'
 import { testFolder } from '../test/support/folder.js'
 import { HostUnderTest } from '../test/support/host.js'
 import { makeTopics, quietKafka } from '../test/support/kafka/client.js'
+import { clickCount } from '../test/support/kafka/load.js'
 import { brokerAddress, ownName } from '../test/support/kafka/shared.js'
 import { runTool } from '../test/support/kafka/tool.js'
 import { until } from '../test/support/until.js'
@@ -13,26 +14,11 @@ import { until } from '../test/support/until.js'
 const address = await brokerAddress(t)
 
 const functions = {
-  'click-count.ts': `
-import { defineProcessor, json } from 'millrace'
-export default defineProcessor({
-  inputs: { clicks: json<{ page: string }>() },
-  outputs: { pages: json<number>() },
-  loop: json<number>(),
-  table: json<{ count: number; looped: number }>(),
-  on: {
-    clicks(ctx, { page }) {
-      const { count, looped } = ctx.get() ?? { count: 0, looped: 0 }
-      ctx.set({ count: count + 1, looped })
-      ctx.emit('pages', page, 1)
-      ctx.loopback(ctx.key, 1)
-    },
-  },
-  onLoop(ctx, one) {
-    const { count, looped } = ctx.get() ?? { count: 0, looped: 0 }
-    ctx.set({ count, looped: looped + one })
-  },
-})`,
+  'click-count.ts': clickCount({
+    click: '{ page: string }',
+    page: 'number',
+    emitted: 'click.page, 1',
+  }),
   'page-count.ts': `
 import { defineProcessor, json } from 'millrace'
 export default defineProcessor({

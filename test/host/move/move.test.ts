@@ -7,7 +7,16 @@ import { createMemoryLog, type MemoryLog, type MemoryLogOptions } from '#host/lo
 import { readNotes, unfinishedMove } from '#host/move/journal.js'
 import { Patience } from '#host/move/patience.js'
 import { testFolder } from '../../support/folder.js'
-import { contentOf, fill, move, sourceLog, startedAt, tableRecord, topics } from './moving.js'
+import {
+  contentOf,
+  fill,
+  move,
+  moveUntilVerifying,
+  sourceLog,
+  startedAt,
+  tableRecord,
+  topics,
+} from './moving.js'
 
 const signal = new AbortController().signal
 
@@ -75,8 +84,8 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
         emptyBatches: 0.2,
         openTransactions: 0.1,
         delays: 0.3,
-        failed: 0.1,
-        unknown: 0.1,
+        failed: 0.25,
+        unknown: 0.25,
       },
     })
     const { notices } = await move(source, target)
@@ -232,15 +241,7 @@ t.test('topics that are there and empty are taken, and keep the time that they h
 
 /** Ended before the positions are moved. */
 async function begun(source: OwnedLog, target: Log): Promise<void> {
-  const stop = new AbortController()
-  const events = {
-    phase: (phase: string) => {
-      if (phase === 'verifying') stop.abort(new Error('stopped'))
-    },
-    moved: () => {},
-    verified: () => {},
-  }
-  const moving = move(source, target, { signal: stop.signal, events })
+  const moving = moveUntilVerifying(source, target)
   await moving.then(
     () => {
       throw new Error('it went on')

@@ -125,6 +125,19 @@ export async function move(
   return { result, phases, kept, notices }
 }
 
+/** A move that is stopped before the positions are moved: rejects with `stopped`. */
+export async function moveUntilVerifying(source: OwnedLog, target: Log): Promise<Moved> {
+  const stop = new AbortController()
+  const events = {
+    phase: (phase: MovePhase) => {
+      if (phase === 'verifying') stop.abort(new Error('stopped'))
+    },
+    moved: () => {},
+    verified: () => {},
+  }
+  return await move(source, target, { signal: stop.signal, events })
+}
+
 export const topics = ['clicks', 'count-loop', 'count-table', 'empty', 'shouts']
 
 /** Every record of a topic, and for each group what it has not read, as text. */

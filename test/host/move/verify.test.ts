@@ -8,7 +8,7 @@ import { RecordDigest, recordChecksum } from '#host/move/record-digest.js'
 import { compareTable, type TableCheck } from '#host/move/table-check.js'
 import { testFolder } from '../../support/folder.js'
 import { type InProcessLog, openInProcess } from '../log/in-process.js'
-import { contentOf, fill, move, tableRecord } from './moving.js'
+import { contentOf, fill, move, moveUntilVerifying, tableRecord } from './moving.js'
 
 const signal = new AbortController().signal
 
@@ -149,15 +149,7 @@ t.test('a stream that has expired here since it was copied is right', async (t) 
   await fill(source.log)
   const target = createMemoryLog()
   t.teardown(() => target[Symbol.asyncDispose]())
-  const stop = new AbortController()
-  const events = {
-    phase: (phase: string) => {
-      if (phase === 'verifying') stop.abort(new Error('stopped'))
-    },
-    moved: () => {},
-    verified: () => {},
-  }
-  await t.rejects(move(source.log, target, { events, signal: stop.signal }), { message: 'stopped' })
+  await t.rejects(moveUntilVerifying(source.log, target), { message: 'stopped' })
   await source.expire('clicks', 3, { retentionBytes: 10_000 })
   const expected = await contentOf(source.log)
   await move(source.log, target)

@@ -5,20 +5,24 @@ import type { HostUnderTest } from '../host.js'
 import { until } from '../until.js'
 import { committedValues } from './committed.js'
 
-/** One with table, output and loop, and one on its output. Each emit has a key of its own. */
-export const countingFunctions = {
-  'click-count.ts': `
+/** A function with table, output and loop: counts clicks, and emits a page for each. */
+export const clickCount = (of: {
+  readonly click: string
+  readonly page: string
+  /** The arguments of the emit, in which the click is `click`. */
+  readonly emitted: string
+}): string => `
 import { defineProcessor, json } from 'millrace'
 export default defineProcessor({
-  inputs: { clicks: json<string>() },
-  outputs: { pages: json<string>() },
+  inputs: { clicks: json<${of.click}>() },
+  outputs: { pages: json<${of.page}>() },
   loop: json<number>(),
   table: json<{ count: number; looped: number }>(),
   on: {
-    clicks(ctx, id) {
+    clicks(ctx, click) {
       const { count, looped } = ctx.get() ?? { count: 0, looped: 0 }
       ctx.set({ count: count + 1, looped })
-      ctx.emit('pages', id.slice(-1), id)
+      ctx.emit('pages', ${of.emitted})
       ctx.loopback(ctx.key, 1)
     },
   },
@@ -26,7 +30,15 @@ export default defineProcessor({
     const { count, looped } = ctx.get() ?? { count: 0, looped: 0 }
     ctx.set({ count, looped: looped + one })
   },
-})`,
+})`
+
+/** That one, and one on its output. Each emit has a key of its own. */
+export const countingFunctions = {
+  'click-count.ts': clickCount({
+    click: 'string',
+    page: 'string',
+    emitted: 'click.slice(-1), click',
+  }),
   'page-count.ts': `
 import { defineProcessor, json } from 'millrace'
 export default defineProcessor({
