@@ -7,6 +7,7 @@ import {
   type LogRecord,
   type TopicPartition,
 } from '../log/log.js'
+import { wakeOnAbort } from '../log/wake-on-abort.js'
 import type { Patience } from './patience.js'
 
 export interface Stretch extends TopicPartition {
@@ -40,27 +41,22 @@ export async function readStretches(
   reader.assign(
     [...open.values()].map(({ topic, partition, from }) => ({ topic, partition, offset: from })),
   )
-  const stop = (): void => reader.wake()
-  signal.addEventListener('abort', stop)
-  try {
-    let reading = begun(reader, patience)
-    while (open.size > 0) {
-      const batches = await reading
-      signal.throwIfAborted()
-      for (const batch of batches) {
-        const stretch = open.get(keyOf(batch))
-        if (stretch === undefined || batch.next < stretch.to) continue
-        open.delete(keyOf(batch))
-        // Whatever comes behind it is not asked for.
-        reader.pause(batch)
-      }
-      if (open.size > 0) reading = begun(reader, patience)
-      if (batches.length > 0 && !(await take(batches))) return false
+  using _ = wakeOnAbort(reader, signal)
+  let reading = begun(reader, patience)
+  while (open.size > 0) {
+    const batches = await reading
+    signal.throwIfAborted()
+    for (const batch of batches) {
+      const stretch = open.get(keyOf(batch))
+      if (stretch === undefined || batch.next < stretch.to) continue
+      open.delete(keyOf(batch))
+      // Whatever comes behind it is not asked for.
+      reader.pause(batch)
     }
-    return true
-  } finally {
-    signal.removeEventListener('abort', stop)
+    if (open.size > 0) reading = begun(reader, patience)
+    if (batches.length > 0 && !(await take(batches))) return false
   }
+  return true
 }
 
 function begun(reader: LogReader, patience: Patience): Promise<readonly Batch[]> {
@@ -77,18 +73,13 @@ export async function* recordsOf(
 ): AsyncGenerator<readonly LogRecord[]> {
   if (from >= to) return
   await using reader = log.reader({ maxBytes: readBytes })
-  const stop = (): void => reader.wake()
-  signal.addEventListener('abort', stop)
-  try {
-    reader.assign([{ topic, partition, offset: from }])
-    for (let next = from; next < to; ) {
-      for (const batch of await patience.ask(() => reader.next())) {
-        next = batch.next
-        yield batch.records
-      }
-      signal.throwIfAborted()
+  using _ = wakeOnAbort(reader, signal)
+  reader.assign([{ topic, partition, offset: from }])
+  for (let next = from; next < to; ) {
+    for (const batch of await patience.ask(() => reader.next())) {
+      next = batch.next
+      yield batch.records
     }
-  } finally {
-    signal.removeEventListener('abort', stop)
+    signal.throwIfAborted()
   }
 }

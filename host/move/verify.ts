@@ -72,13 +72,7 @@ export async function verifyTopic(
       skip: (partition) => skips[partition] ?? 0,
       numbers: (partition) => scans[partition]?.before.values() ?? [],
     })
-  // A transaction of somebody else's may hold back what is behind it for a while.
-  const since = performance.now()
-  while (there.partitions.some(isHeld) && performance.now() - since < heldMs) {
-    await rest(heldStepMs, undefined, { signal: options.signal }).catch(() => {})
-    options.signal.throwIfAborted()
-    there = (await look()) ?? there
-  }
+  there = await decided(there, look, options.signal)
   let found = await scan(there)
   // What has expired in the source after it was copied.
   const skips = scans.map(({ count }, partition) => {
@@ -94,40 +88,15 @@ export async function verifyTopic(
   const placeOf = (partition: number, offset: number): string => `${partition} ${offset}`
   for (const [partition, wanted] of scans.entries()) {
     const at = there.partitions[partition]
-    const from = topic.info.partitions[partition]
     const one = found[partition]
-    if (at === undefined || from === undefined || one === undefined) continue
-    if (one.checksum === wanted.checksum && one.count === wanted.count) {
-      for (const [position, count] of wanted.before) {
-        places.set(placeOf(partition, position), one.offsets.get(count) ?? at.stableEnd)
-      }
-      continue
-    }
-    const counts = `${wanted.count} records are here and ${one.count} there`
-    if (kind === 'stream' || one.count >= wanted.count) {
-      differences.push(
-        new Difference(
-          name,
-          partition,
-          one.count === wanted.count ? `${counts}, and not the same` : counts,
-        ),
-      )
-      continue
-    }
-    const compared = await compareTable(name, partition, {
-      ...options,
-      from: { from: from.oldest, to: from.stableEnd },
-      to: { from: at.oldest, to: at.stableEnd },
-      positions: [...wanted.before.keys()],
-    })
-    if ('problem' in compared) {
-      differences.push(new Difference(name, partition, `${counts}, and ${compared.problem}`))
+    if (at === undefined || one === undefined) continue
+    const same = await comparePartition(topic, at, { wanted, found: one }, options)
+    if (same instanceof Difference) {
+      differences.push(same)
       continue
     }
     superseded += wanted.count - one.count
-    for (const [position, offset] of compared.places) {
-      places.set(placeOf(partition, position), offset)
-    }
+    for (const [position, offset] of same) places.set(placeOf(partition, position), offset)
   }
   if (differences.length > 0) return differences
   return {
@@ -146,6 +115,54 @@ export async function verifyTopic(
         return offset === undefined ? [] : [{ from, to: { topic: name, partition, offset } }]
       }),
   }
+}
+
+/** A transaction of somebody else's may hold back what is behind it for a while. */
+async function decided(
+  found: TopicInfo,
+  look: () => Promise<TopicInfo | undefined>,
+  signal: AbortSignal,
+): Promise<TopicInfo> {
+  let there = found
+  const since = performance.now()
+  while (there.partitions.some(isHeld) && performance.now() - since < heldMs) {
+    await rest(heldStepMs, undefined, { signal }).catch(() => {})
+    signal.throwIfAborted()
+    there = (await look()) ?? there
+  }
+  return there
+}
+
+/** The position there for each of the source's that was wanted. */
+async function comparePartition(
+  { name, kind, info }: SourceTopic,
+  at: PartitionInfo,
+  { wanted, found }: { readonly wanted: PartitionScan; readonly found: PartitionScan },
+  options: VerifyOptions,
+): Promise<ReadonlyMap<number, number> | Difference> {
+  const { partition } = at
+  if (found.checksum === wanted.checksum && found.count === wanted.count) {
+    const placed = [...wanted.before].map(([position, count]): [number, number] => [
+      position,
+      found.offsets.get(count) ?? at.stableEnd,
+    ])
+    return new Map(placed)
+  }
+  const counts = `${wanted.count} records are here and ${found.count} there`
+  const from = info.partitions[partition]
+  if (kind === 'stream' || found.count >= wanted.count || from === undefined) {
+    const text = found.count === wanted.count ? `${counts}, and not the same` : counts
+    return new Difference(name, partition, text)
+  }
+  const compared = await compareTable(name, partition, {
+    ...options,
+    from: { from: from.oldest, to: from.stableEnd },
+    to: { from: at.oldest, to: at.stableEnd },
+    positions: [...wanted.before.keys()],
+  })
+  return 'problem' in compared
+    ? new Difference(name, partition, `${counts}, and ${compared.problem}`)
+    : compared.places
 }
 
 /** As long as Kafka's own clients may have one open unless they are told otherwise. */

@@ -2,6 +2,7 @@
 
 import { HostError } from '../errors.js'
 import type { Log, TopicInfo } from '../log/log.js'
+import { wakeOnAbort } from '../log/wake-on-abort.js'
 import { storeLayout } from './layout.js'
 import { readPositionsHeader, withTopicIds } from './positions.js'
 import type { Change, PartitionMeta, PartitionStore } from './store.js'
@@ -110,33 +111,28 @@ async function replay(
   let headerPositions: HeaderPositions | undefined
   if (meta.changelog.next < end) {
     await using reader = log.reader({ maxBytes: 4 * 1024 * 1024 })
-    const stop = () => reader.wake()
-    signal.addEventListener('abort', stop)
-    try {
-      reader.assign([{ topic: changelog.name, partition, offset: meta.changelog.next }])
-      while (meta.changelog.next < end) {
-        const batches = await reader.next()
-        signal.throwIfAborted()
-        for (const batch of batches) {
-          const changes: Change[] = []
-          for (const record of batch.records) {
-            if (record.key !== null) changes.push([record.key, record.value])
-            headerPositions = readPositionsHeader(record) ?? headerPositions
-          }
-          applied += batch.records.length
-          meta = {
-            ...meta,
-            changelog: { ...meta.changelog, next: batch.next },
-            ...(headerPositions === undefined
-              ? {}
-              : { inputs: withTopicIds(headerPositions.values(), meta.inputs) }),
-          }
-          await store.write(changes, meta)
+    using _ = wakeOnAbort(reader, signal)
+    reader.assign([{ topic: changelog.name, partition, offset: meta.changelog.next }])
+    while (meta.changelog.next < end) {
+      const batches = await reader.next()
+      signal.throwIfAborted()
+      for (const batch of batches) {
+        const changes: Change[] = []
+        for (const record of batch.records) {
+          if (record.key !== null) changes.push([record.key, record.value])
+          headerPositions = readPositionsHeader(record) ?? headerPositions
         }
-        options.onProgress(applied, meta.changelog.next, end)
+        applied += batch.records.length
+        meta = {
+          ...meta,
+          changelog: { ...meta.changelog, next: batch.next },
+          ...(headerPositions === undefined
+            ? {}
+            : { inputs: withTopicIds(headerPositions.values(), meta.inputs) }),
+        }
+        await store.write(changes, meta)
       }
-    } finally {
-      signal.removeEventListener('abort', stop)
+      options.onProgress(applied, meta.changelog.next, end)
     }
   }
   meta = { ...meta, appliedAt: options.wallTime() }
