@@ -105,6 +105,11 @@ export type Definition<
    * still handled one after another, in order. For handlers that await.
    */
   readonly concurrency?: number
+  /**
+   * When outputs leave: `exactly-once` (the default), with the table and the positions, together or not at all; `at-least-once`, as
+   * soon as a record is handled, so that a crash can repeat them. The table counts each record once with either.
+   */
+  readonly delivery?: 'exactly-once' | 'at-least-once'
 } & ([Loop] extends [AnyCodec]
   ? {
       /** Handles what `ctx.loopback` sent. */
@@ -148,6 +153,7 @@ export interface ProcessorDefinition<
   readonly onDataLoss?: 'halt' | 'continue'
   readonly tombstones?: Tombstones
   readonly concurrency?: number
+  readonly delivery?: 'exactly-once' | 'at-least-once'
 }
 
 /**

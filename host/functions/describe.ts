@@ -30,10 +30,12 @@ const fields = [
   'onDataLoss',
   'tombstones',
   'concurrency',
+  'delivery',
 ] as const satisfies (keyof ProcessorDefinition)[]
 const onErrors = ['halt', 'skip'] as const satisfies RunOptions['onError'][]
 const onDataLosses = ['halt', 'continue'] as const satisfies RunOptions['onDataLoss'][]
 const tombstones = ['ignore', 'process', 'decode'] as const satisfies RunOptions['tombstones'][]
+const deliveries = ['exactly-once', 'at-least-once'] as const satisfies RunOptions['delivery'][]
 const kinds: readonly CodecKind[] = ['json', 'schema', 'string', 'int64']
 
 /** Throws BAD_DEFINITION; its details are `{ problems: DefinitionProblem[] }`. */
@@ -102,6 +104,7 @@ function describe(
       onDataLoss: oneOf('onDataLoss', given.onDataLoss, onDataLosses, report),
       tombstones: oneOf('tombstones', given.tombstones, tombstones, report),
       concurrency: whole('concurrency', given.concurrency ?? 1, 1, 1_024, report),
+      delivery: oneOf('delivery', given.delivery, deliveries, report),
     },
   }
 }

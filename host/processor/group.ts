@@ -59,6 +59,7 @@ interface OpenTask {
 
 const refusals = {
   commit: 'the log refused a flush',
+  output: 'the log refused outputs',
   store: 'the table refused a flush',
   read: 'the table could not be read',
 } as const
@@ -273,11 +274,12 @@ export class Group implements AsyncDisposable {
   }
 
   #run(partition: number, open: OpenPartition): void {
-    const { progress, flush, cacheBytes, clock, events, maxRecordBytes } = this.#options
+    const { log, progress, flush, cacheBytes, clock, events, maxRecordBytes } = this.#options
     const task = new Task({
       partition,
       program: this.#program,
       writer: open.writer,
+      append: (records) => log.append(records),
       table: open.table,
       inputs: open.inputs,
       // Goes on being counted where a task before this one, or a thread before this one, left off.

@@ -20,6 +20,8 @@ export interface HandlingOptions {
   readonly maxUnfinished: number
   /** The table's value as far as it counts. Throws if the table cannot be read. */
   read(key: string): Held
+  /** An attempt that nothing takes back any more, unless the whole task is; its record may not count yet. In its key's order. */
+  succeeded(attempt: Attempt): void
   /** A record counts, as do all before it. Undefined: it has no effects. */
   counted(attempt: Attempt | undefined): void
   /** Has to have the task held before it returns: else the record is tried for ever. */
@@ -177,6 +179,7 @@ export class Handling {
       this.#settle(entry, outcome)
     } else if (outcome instanceof Attempt || outcome === 'ignored') {
       this.#shift(input)
+      if (outcome !== 'ignored') this.#options.succeeded(outcome)
       this.#count(outcome === 'ignored' ? undefined : outcome)
     } else if ('unreadable' in outcome) {
       return this.#unreadable(outcome.unreadable)
@@ -238,7 +241,7 @@ export class Handling {
       this.#putBack(entry, 1)
       this.#options.halted(outcome)
     }
-    this.#retire()
+    this.#finished(entry)
   }
 
   /** It counts when it is acknowledged. */
@@ -250,7 +253,7 @@ export class Handling {
       const failure = deferral?.failure
       if (failure === undefined) {
         this.#inFlight.acknowledged(entry)
-        this.#retire()
+        this.#finished(entry)
       } else this.#refused(entry, attempt, failure.error)
       this.#options.wake()
     }
@@ -285,6 +288,15 @@ export class Handling {
   #putBack(entry: Entry, attempts: number): void {
     entry.attempts = attempts
     this.#inFlight.putBack(entry)
+  }
+
+  /** Perhaps it is, or one of its key that has waited for it. */
+  #finished(entry: Entry): void {
+    const inFlight = this.#inFlight
+    for (let one = inFlight.nextFinal(entry); one; one = inFlight.nextFinal(entry)) {
+      if (one.attempt !== undefined) this.#options.succeeded(one.attempt)
+    }
+    this.#retire()
   }
 
   #retire(): void {

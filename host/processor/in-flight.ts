@@ -35,6 +35,8 @@ interface Lane {
   readonly entries: Entry[]
   /** The first one that is not handled. */
   next: number
+  /** The first one that was not handed out by `nextFinal`. */
+  final: number
   isRunning: boolean
   isQueued: boolean
   /** The newest value that one of them has set. */
@@ -96,6 +98,7 @@ export class InFlight {
         key: of.key,
         entries: [],
         next: 0,
+        final: 0,
         isRunning: false,
         isQueued: false,
         value: undefined,
@@ -169,6 +172,14 @@ export class InFlight {
     this.#deferred -= 1
   }
 
+  /** The next record of its key that nothing can take back any more: it is finished, as are all before it. Each is handed out once. */
+  nextFinal({ lane }: Entry): Entry | undefined {
+    const entry = lane.entries[lane.final]
+    if (entry?.state !== 'finished') return undefined
+    lane.final += 1
+    return entry
+  }
+
   /** Drops what it and the records of its key behind it have done: they are handled anew, in order. */
   rewind(entry: Entry): void {
     const { lane } = entry
@@ -216,6 +227,7 @@ export class InFlight {
     // Nothing before it is left, so that it is the first of its key, too.
     lane.entries.shift()
     lane.next -= 1
+    lane.final -= 1
     if (lane.entries.length === 0) this.#lanes.delete(lane.key)
     else if (lane.next === 0) lane.value = undefined
     this.#counts[source] = (this.#counts[source] ?? 1) - 1

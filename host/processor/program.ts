@@ -42,6 +42,7 @@ export interface RunOptions {
   readonly tombstones: 'ignore' | 'process' | 'decode'
   /** Records of different keys of a partition that may be handled at once. */
   readonly concurrency: number
+  readonly delivery: 'exactly-once' | 'at-least-once'
 }
 
 export interface Source {

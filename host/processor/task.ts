@@ -6,6 +6,7 @@ import { Attempt, type UserLog } from './context.js'
 import { Flusher, type FlushKind, type FlushResult, type TablePartition } from './flush.js'
 import { Handling } from './handling.js'
 import type { InputBuffer } from './input.js'
+import { Outbox } from './outbox.js'
 import { type Held, Overlay } from './overlay.js'
 import type { Program } from './program.js'
 import type { RecordFailure } from './runner.js'
@@ -35,6 +36,8 @@ export interface TaskOptions {
   readonly cacheBytes: number
   readonly maxRecordBytes: number
   readonly clock: Clock
+  /** Unfenced, for outputs that leave at once. Resolves when they are in the log. */
+  append(records: readonly RecordToAppend[]): Promise<unknown>
   /** Positions that are handled and stored. */
   publish(positions: readonly number[], records: number): void
   /** Has to hold this task before it returns: else the record is tried for ever. */
@@ -45,7 +48,7 @@ export interface TaskOptions {
   /** An input has room again. */
   low(topic: string): void
   /** The log or the table refused something that is tried again. */
-  retried(what: 'commit' | 'store' | 'read', cause: unknown, attempt: number): void
+  retried(what: 'commit' | 'output' | 'store' | 'read', cause: unknown, attempt: number): void
   log(attempt: Attempt): UserLog
 }
 
@@ -67,6 +70,8 @@ export class Task {
   readonly #overlay: Overlay
   readonly #handling: Handling
   readonly #flusher: Flusher
+  readonly #outbox: Outbox
+  #program: Program
   readonly #wake = new Signal()
   #outputs: RecordToAppend[] = []
   #outputBytes = 0
@@ -89,6 +94,7 @@ export class Task {
     const { partition, program, clock, writer, table } = options
     this.#options = options
     this.partition = partition
+    this.#program = program
     this.#inputs = options.inputs
     this.#records = options.records
     this.#intervalMs = options.flush.intervalMs
@@ -101,6 +107,7 @@ export class Task {
       maxRecordBytes: options.maxRecordBytes,
       maxUnfinished: options.flush.maxUnfinished,
       read: (key) => this.#read(key),
+      succeeded: (attempt) => this.#succeeded(attempt),
       counted: (attempt) => this.#count(attempt),
       halted: (failure) => options.halted(failure),
       skipped: (failure) => options.skipped(failure),
@@ -116,6 +123,13 @@ export class Task {
       table,
       clock,
       onRetry: (what, cause, attempt) => options.retried(what, cause, attempt),
+    })
+    this.#outbox = new Outbox({
+      clock,
+      append: (records) => options.append(records),
+      onRetry: (cause, attempt) => options.retried('output', cause, attempt),
+      onRefused: (cause) => this.#lose('refused', cause),
+      wake: () => this.#wake.set(),
     })
   }
 
@@ -168,6 +182,7 @@ export class Task {
 
   /** Only while held. */
   replace(program: Program): void {
+    this.#program = program
     this.#handling.program = program
   }
 
@@ -179,6 +194,7 @@ export class Task {
   async refresh(olderThanMs: number): Promise<void> {
     const { table, clock } = this.#options
     if (table === null || this.#isClosed || this.#isDirty || this.#flushing !== undefined) return
+    if (this.#outbox.bytes > 0) return
     if (clock.wallTime() - table.meta.appliedAt < olderThanMs) return
     await this.#flush({ isOptional: true })
   }
@@ -188,6 +204,7 @@ export class Task {
     this.#end()
     await this.#running
     await this.#flushing
+    await this.#outbox.close()
   }
 
   async #run(): Promise<void> {
@@ -224,7 +241,7 @@ export class Task {
         now = clock.now()
         if (now >= end) return 'yield'
       }
-      const aheadBytes = this.#handling.bytes
+      const aheadBytes = this.#handling.bytes + this.#outbox.bytes
       if (this.#overlay.changedBytes + this.#outputBytes + aheadBytes >= flush.maxBytes) {
         if (this.#flushing !== undefined) return 'full'
         this.#startFlush()
@@ -262,8 +279,23 @@ export class Task {
     if (staged !== undefined) this.#overlay.set(attempt.key, staged)
     const emitted = Attempt.emitted(attempt)
     if (emitted === undefined) return
-    for (const record of emitted) this.#outputs.push(record)
-    this.#outputBytes += Attempt.emittedBytes(attempt)
+    const kept = this.#outputs.length
+    for (const record of emitted) if (!this.#leavesAtOnce(record)) this.#outputs.push(record)
+    if (this.#outputs.length > kept) this.#outputBytes += Attempt.emittedBytes(attempt)
+  }
+
+  #succeeded(attempt: Attempt): void {
+    if (this.#program.options.delivery === 'exactly-once') return
+    const emitted = Attempt.emitted(attempt)
+    if (emitted !== undefined) {
+      this.#outbox.add(emitted.filter((record) => this.#leavesAtOnce(record)))
+    }
+  }
+
+  /** The loop is the function's own state: it moves with the table and the positions. */
+  #leavesAtOnce({ topic }: RecordToAppend): boolean {
+    const { edges, options } = this.#program
+    return options.delivery === 'at-least-once' && topic !== edges.loop?.topic
   }
 
   #drained(): void {
@@ -311,7 +343,10 @@ export class Task {
     this.#outputs = []
     this.#outputBytes = 0
     this.#isDirty = false
-    const result = await this.#flusher.flush(frozen, how)
+    // No position moves over a record whose outputs could still be lost.
+    const result = (await this.#outbox.sent())
+      ? await this.#flusher.flush(frozen, how)
+      : ({ kind: 'abandoned' } as const)
     if (result.kind === 'stored' || result.kind === 'skipped') {
       this.#overlay.settled()
       this.#options.publish(positions, records)
@@ -356,6 +391,7 @@ export class Task {
     this.#isClosed = true
     this.#callOffTimers()
     this.#flusher.close()
+    void this.#outbox.close()
     this.#handling.close()
     this.#wake.set()
     // After a failure of the loop itself nobody else would.

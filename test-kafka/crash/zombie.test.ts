@@ -29,7 +29,7 @@ t.test(
   { timeout: 580_000 },
   async (t) => {
     const log = await kafkaLog(t)
-    const project = new Project(t, log)
+    const project = new Project(t, log, { hasZombies: true })
     const { account, random } = project
     let mortal = await project.start('mortal')
     const sleeper = await project.start('sleeper')

@@ -73,6 +73,7 @@ function rightUses(): ProcessorDefinition[] {
     onError: 'skip',
     retry: { attempts: 5, backoffMs: 10 },
     concurrency: 8,
+    delivery: 'at-least-once',
   })
   const reading = defineProcessor({
     inputs: {

@@ -70,6 +70,9 @@ const MOST_TURNS = 8
 const MAX_RECORD_BYTES = 8 * 1024 * 1024
 const READ_BYTES = 1024 * 1024
 
+const appendFailed = (): HostError =>
+  new HostError('LOG_FAILED', 'the memory log was told to fail this append')
+
 export const createMemoryLog = (options: MemoryLogOptions = {}): MemoryLog => new Memory(options)
 
 class Memory implements MemoryLog {
@@ -167,10 +170,13 @@ class Memory implements MemoryLog {
   ): Promise<readonly number[]> {
     await this.#begin()
     this.#admit(records)
+    const isFailing = this.#random.happens(this.#faults.appendFailed)
+    if (isFailing && this.#random.happens(0.5)) throw appendFailed()
     const offsets = this.#write(records)
     if (options.atomic === true) this.#mark(records)
     this.#changed()
     await this.#delay()
+    if (isFailing) throw appendFailed()
     return offsets
   }
 

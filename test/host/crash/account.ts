@@ -1,5 +1,5 @@
 // What was posted and what became of it, kept apart from the host: from it follows what every table has to be.
-import { type Event, loopKeys, tables } from './functions.js'
+import { type Announced, type Event, loopKeys, tables } from './functions.js'
 
 export type Tables = Readonly<Record<(typeof tables)[number], ReadonlyMap<string, unknown>>>
 
@@ -8,7 +8,7 @@ export interface Output {
   readonly stream: string
   /** Records that it has ever had. */
   readonly ever: number
-  /** Those that have not expired, as `key value`. */
+  /** Those that have not expired, as `key value`, in the order of their key. */
   readonly kept: readonly string[]
 }
 
@@ -83,6 +83,30 @@ export class Account {
     })
   }
 
+  /**
+   * After `differences`: each event is announced at least once, again only as it was before, and with `inOrder` only behind all that its
+   * key had announced before it. Of what has expired nothing is known.
+   */
+  repeatedDifferences(
+    { stream, ever, kept }: Output,
+    { inOrder }: { readonly inOrder: boolean },
+  ): string[] {
+    const isWhole = ever === kept.length
+    const found = kept.map((line): readonly [string, Announced] => {
+      const [key = ''] = line.split(' ', 1)
+      return [key, JSON.parse(line.slice(key.length + 1))]
+    })
+    const announced = byKey(found)
+    const counted = this.#counted.flatMap(({ events }) => events)
+    const posted = byKey(counted.map(({ key, event }) => [key, event]))
+    return [...posted].flatMap(([key, events]) => {
+      const own = announced.get(key) ?? []
+      const wrong = wronglyNumbered(own, { inOrder, isWhole })
+      if (own.length > 0 || isWhole) wrong.push(...wronglyAnnounced(own, events))
+      return wrong.map((what) => `${stream} ${key}: ${what}`)
+    })
+  }
+
   /** An unanswered request is there or not; if a part of it is there, all of it has to be. */
   #settle({ receipts, register }: Tables): void {
     for (const batch of this.#unanswered) {
@@ -98,6 +122,7 @@ export class Account {
   #expected(table: keyof Tables): Map<string, unknown> {
     switch (table) {
       case 'totals':
+      case 'announce':
         return this.#sums(({ key, event }) => [key, `loop-${event.w % loopKeys}`])
       case 'slow':
         return this.#sums(({ key }) => [key])
@@ -124,6 +149,47 @@ export class Account {
     }
     return sums
   }
+}
+
+function byKey<T>(pairs: readonly (readonly [string, T])[]): Map<string, T[]> {
+  const lists = new Map<string, T[]>()
+  for (const [key, item] of pairs) {
+    const list = lists.get(key)
+    if (list === undefined) lists.set(key, [item])
+    else list.push(item)
+  }
+  return lists
+}
+
+function wronglyAnnounced(announced: readonly Announced[], posted: readonly Event[]): string[] {
+  const wrong: string[] = []
+  const byNumber = new Map(announced.map(({ n, ...event }) => [n, JSON.stringify(event)]))
+  const last = Math.max(0, ...byNumber.keys())
+  if (last !== posted.length) wrong.push(`number ${last} is the last, of ${posted.length}`)
+  const left = byKey(posted.map((event) => [JSON.stringify(event), event]))
+  for (const event of byNumber.values()) {
+    if (left.get(event)?.pop() === undefined) wrong.push(`nobody has posted ${event} as often`)
+  }
+  return wrong
+}
+
+function wronglyNumbered(
+  announced: readonly Announced[],
+  { inOrder, isWhole }: { readonly inOrder: boolean; readonly isWhole: boolean },
+): string[] {
+  const wrong: string[] = []
+  const seen = new Map<number, string>()
+  let most = isWhole ? 0 : (announced[0]?.n ?? 1) - 1
+  const least = most + 1
+  for (const one of announced) {
+    const text = JSON.stringify(one)
+    if ((seen.get(one.n) ?? text) !== text) wrong.push(`two have the number ${one.n}`)
+    seen.set(one.n, text)
+    if (inOrder && one.n > most + 1) wrong.push(`${one.n} comes behind ${most}`)
+    most = Math.max(most, one.n)
+  }
+  for (let n = least; n <= most; n += 1) if (!seen.has(n)) wrong.push(`${n} is missing`)
+  return wrong
 }
 
 function compare(

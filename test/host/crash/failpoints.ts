@@ -84,6 +84,18 @@ const every: readonly Death[] = [
     most: 6,
   }),
   ...deaths(['run/commit:during'], { causes: ['load'], most: 6, on: 'kafka' }),
+  // Or leaves ahead of that.
+  ...deaths(['run/append:before', 'run/append:after'], {
+    causes: ['load'],
+    most: 10,
+    threads: ['announce'],
+  }),
+  ...deaths(['run/append:during'], {
+    causes: ['load'],
+    most: 10,
+    threads: ['announce'],
+    on: 'kafka',
+  }),
   ...deaths(within('run/write'), { causes: ['load'], most: 6, threads: busy }),
   // What the log keeps of it is compacted, and expires.
   ...deaths([...within('log/compaction'), ...within('log/compacted')], {

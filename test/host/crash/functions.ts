@@ -9,6 +9,11 @@ export interface Event {
   readonly w: number
 }
 
+/** An event as it is announced: which of its key it is, from 1. */
+export interface Announced extends Event {
+  readonly n: number
+}
+
 export const loopKeys = 5
 
 /** `edition` makes each save another version; it changes nothing of what is counted. `more`: of a stream that nobody writes to. */
@@ -74,6 +79,30 @@ export default defineProcessor({
   },
 })`
 
+/** As `totals`, but that its output leaves before its count: it may come again, with the number that it had. */
+const announce: Source = (edition) => `${head(edition)}
+export default defineProcessor({
+  inputs: { events: json<Event>() },
+  outputs: { announced: json<Announced>() },
+  loop: json<{ w: number }>(),
+  table: json<Sum>(),
+  delivery: 'at-least-once',
+  concurrency: 4,
+  on: {
+    async events(ctx, event) {
+      if (event.w % 5 === 0) await new Promise((resolve) => setImmediate(resolve))
+      const sum = add(ctx.get(), event.w)
+      ctx.set(sum)
+      ctx.emit('announced', ctx.key, { ...event, n: sum.count })
+      ctx.loopback('loop-' + (event.w % ${loopKeys}), { w: event.w })
+    },
+  },
+  onLoop(ctx, { w }) {
+    ctx.set(add(ctx.get(), w))
+  },
+})
+type Announced = Event & { n: number }`
+
 /** Counts the outputs of the three by batch. */
 const receipts: Source = (edition) => `${head(edition)}
 type Row = Readonly<Record<'seen' | 'slowed' | 'copied', Sum>>
@@ -127,9 +156,19 @@ export default defineProcessor({
   },
 })`
 
-export const sources = { totals, slow, copy, receipts, pending, register }
+export const sources = { totals, slow, copy, announce, receipts, pending, register }
 export type FunctionName = keyof typeof sources
-export const names = ['totals', 'slow', 'copy', 'receipts', 'pending', 'register'] as const
+export const names = [
+  'totals',
+  'slow',
+  'copy',
+  'announce',
+  'receipts',
+  'pending',
+  'register',
+] as const
 /** Streams in which each event has to be once, under its batch. */
 export const outputs = ['seen', 'slowed', 'copied'] as const
-export const tables = ['totals', 'slow', 'receipts', 'pending', 'register'] as const
+/** The stream in which each event has to be at least once, under its key, numbered as `Announced`. */
+export const repeated = 'announced'
+export const tables = ['totals', 'slow', 'announce', 'receipts', 'pending', 'register'] as const

@@ -25,7 +25,7 @@ import {
 import { testFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
 import { Account, type Tables } from './account.js'
-import { type FunctionName, names, outputs, sources, tables } from './functions.js'
+import { type FunctionName, names, outputs, repeated, sources, tables } from './functions.js'
 import { Load } from './load.js'
 import { type ProjectLog, readOutputs, streamBytes } from './project-log.js'
 
@@ -55,13 +55,19 @@ export class Project {
   readonly random: Choice
   readonly #root: string
   readonly #log: ProjectLog
+  readonly #hasNoZombies: boolean
   #loads = 0
   #editions = 0
   readonly #hosts = new Set<HostProcess>()
 
-  /** The seed is printed, and may be given by MILLRACE_TEST_SEED. */
-  constructor(t: Test, log: ProjectLog) {
+  /** The seed is printed, and may be given by MILLRACE_TEST_SEED. `hasZombies`: what is not fenced may come late. */
+  constructor(
+    t: Test,
+    log: ProjectLog,
+    { hasZombies = false }: { readonly hasZombies?: boolean } = {},
+  ) {
     this.#log = log
+    this.#hasNoZombies = !hasZombies
     const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now() % 1_000_000)
     t.comment(`MILLRACE_TEST_SEED=${seed}`)
     this.random = new Choice(seed)
@@ -153,7 +159,12 @@ export class Project {
   async outputDifferences(): Promise<string[]> {
     await using log = await this.#log.open(join(this.#root, 'data'))
     const found = await readOutputs(this.#log, log, outputs)
-    return this.account.outputDifferences(found).slice(0, 20)
+    const [announced] = await readOutputs(this.#log, log, [repeated])
+    if (announced === undefined) throw new Error(`${repeated} was not read`)
+    return [
+      ...this.account.outputDifferences(found),
+      ...this.account.repeatedDifferences(announced, { inOrder: this.#hasNoZombies }),
+    ].slice(0, 20)
   }
 
   /** More than the log may keep, after a few of them. */

@@ -15,6 +15,8 @@ const deaths: readonly (readonly [FunctionName, string])[] = [
   ['slow', 'run/write:after'],
   ['copy', 'run/commit:during'],
   ['copy', 'run/commit:after'],
+  ['announce', 'run/append:during'],
+  ['announce', 'run/append:after'],
   ['receipts', 'run/commit:during'],
   ['receipts', 'run/write:during'],
   ['pending', 'recover/write:during'],

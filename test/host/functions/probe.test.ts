@@ -44,6 +44,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     retry: { attempts: 1 },
     tombstones: 'decode',
     concurrency: 4,
+    delivery: 'at-least-once',
   })
   t.strictSame(describe(full, 'shop.'), {
     name: 'click-count',
@@ -61,6 +62,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
       retry: { attempts: 1, backoffMs: 100 },
       tombstones: 'decode',
       concurrency: 4,
+      delivery: 'at-least-once',
       onDataLoss: 'halt',
     },
   })
@@ -74,6 +76,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
       onDataLoss: 'halt',
       tombstones: 'ignore',
       concurrency: 1,
+      delivery: 'exactly-once',
     },
   })
 })
@@ -241,6 +244,12 @@ const wrong: [what: string, fields: Record<string, unknown>, at: string, message
   ],
   ['a retry that is a number', { inputs, on, retry: 3 }, 'retry', /attempts: 3/],
   ['no attempt at all', { inputs, on, retry: { attempts: 0 } }, 'retry.attempts', /from 1 to/],
+  [
+    'an unknown delivery',
+    { inputs, on, delivery: 'at-most-once' },
+    'delivery',
+    /exactly-once, at-least-once.*at-most-once/,
+  ],
   ['no concurrency', { inputs, on, concurrency: 0 }, 'concurrency', /from 1 to 1024/],
   ['a broken attempt', { inputs, on, retry: { attempts: 1.5 } }, 'retry.attempts', /whole number/],
   ['a negative wait', { inputs, on, retry: { backoffMs: -1 } }, 'retry.backoffMs', /from 0 to/],

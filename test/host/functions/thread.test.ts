@@ -45,6 +45,7 @@ function threadOptions(reply = '') {
       onDataLoss: 'halt',
       tombstones: 'ignore',
       concurrency: 1,
+      delivery: 'exactly-once',
     },
     storePath: null,
     progress: shared,

@@ -82,6 +82,7 @@ export class FakeCatalog implements Catalog {
         onDataLoss: 'halt',
         tombstones: 'ignore',
         concurrency: 1,
+        delivery: 'exactly-once',
       },
     }))
   }

@@ -42,7 +42,12 @@ function run(start: WorkerStart): void {
   const reader = (of: LogReader) => pointed(of, points, { name: step({ next: 'read' }) })
   const log = (of: Log) =>
     pointed(of, points, {
-      name: step({ describe: 'describe', endOfEpoch: 'epoch', openWriter: 'fence' }),
+      name: step({
+        describe: 'describe',
+        endOfEpoch: 'epoch',
+        openWriter: 'fence',
+        append: 'append',
+      }),
       wrap: (method, result) => {
         if (method === 'openWriter') return writer(result as LogWriter)
         return method === 'reader' ? reader(result as LogReader) : result
