@@ -16,9 +16,18 @@ export interface Result {
   readonly unit: string
   /** One for each run. */
   readonly samples: readonly number[]
+  /** What the median is meant to be. */
+  readonly target?: Target
   /** Ran in turns with it: sample by sample, what the machine did besides hits both. */
-  readonly peer?: { readonly name: string; readonly samples: readonly number[] }
+  readonly peer?: {
+    readonly name: string
+    readonly samples: readonly number[]
+    /** What the ratio is meant to be. */
+    readonly target?: Target
+  }
 }
+
+export type Target = { readonly atLeast: number } | { readonly atMost: number }
 
 export interface Figure {
   readonly name: string
@@ -37,6 +46,11 @@ export function median(samples: readonly number[]): number {
 export function percentile(samples: readonly number[], share: number): number {
   const sorted = [...samples].sort((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
+}
+
+/** Times of `performance.now()`. */
+export function perSecond(count: number, from: number, until: number): number {
+  return (count * 1000) / (until - from)
 }
 
 /** The median of the ratios of each run, not the ratio of the medians. */

@@ -19,16 +19,35 @@ export async function saveFunction(root: string, name: string, text: string): Pr
   await rename(`${file}.saving`, file)
 }
 
-/** Counts the clicks of each key; `extra` is a further field of its values. Another `revision` begins anew. */
-export const countFunction = (extra = '', revision = 1): string => `
-import { defineProcessor, json } from 'millrace'
+export interface CountOptions {
+  /** A further field of its values. */
+  readonly extra?: string
+  /** Another one begins anew. */
+  readonly revision?: number
+  /** Logs `firstRecord` with its time, `at`, in milliseconds since 1970. */
+  readonly tellsFirst?: boolean
+}
 
+export const firstRecord = 'first record'
+
+const tellFirst = `
+      if (isFirst) ctx.log.info('${firstRecord}', { at: Date.now() })
+      isFirst = false`
+
+/** Counts the clicks of each key. */
+export const countFunction = ({
+  extra = '',
+  revision = 1,
+  tellsFirst = false,
+}: CountOptions = {}): string => `
+import { defineProcessor, json } from 'millrace'
+${tellsFirst ? 'let isFirst = true' : ''}
 export default defineProcessor({
   revision: ${revision},
   inputs: { clicks: json<{ page: string }>() },
   table: json<{ count: number }>(),
   on: {
-    clicks(ctx, click) {
+    clicks(ctx, click) {${tellsFirst ? tellFirst : ''}
       ctx.set({ count: (ctx.get()?.count ?? 0) + 1${extra} })
     },
   },

@@ -10,7 +10,7 @@ const saves = 25
 export const swap: Figure = {
   name: 'swap',
   async measure({ log, runs, folder, say }) {
-    const text = (version: number) => countFunction(`, version: ${version}`)
+    const text = (version: number) => countFunction({ extra: `, version: ${version}` })
     const root = await makeProject(join(folder, 'swap'), { 'click-count': text(0) })
     const data = join(folder, 'swap-data')
     await using host = await startHostProcess({ command: 'dev', root, data, env: log.env('swap') })

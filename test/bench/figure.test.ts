@@ -2,10 +2,12 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import t from 'tap'
+import { assertCounts } from '#bench/counting.js'
 import { chunks, countByKey, makeEvents } from '#bench/events.js'
-import { median, percentile, ratio } from '#bench/figure.js'
+import { median, percentile, type Result, ratio } from '#bench/figure.js'
 import { countFloor, packEvents } from '#bench/floor.js'
 import { loadWith } from '#bench/load.js'
+import { asTable } from '#bench/report.js'
 import { testFolder } from '../support/folder.js'
 
 t.test('medians and percentiles are those of the sorted samples', async (t) => {
@@ -76,4 +78,36 @@ t.test('the load counts each answer once and refuses any but 200', async (t) => 
   t.same([...paths].sort(), ['/a', '/b', '/c'])
   status = 404
   await t.rejects(loadWith({ ...load, durationMs: 100 }), { message: /404/ })
+})
+
+t.test(
+  'a table tells whether targets are met: of the ratio to a peer, or of the figure itself',
+  async (t) => {
+    const unit = 'ms'
+    const peer = { name: 'peer', samples: [10, 10] }
+    const lineOf = (result: Omit<Result, 'name' | 'unit'>) =>
+      asTable([{ name: 'figure', unit, ...result }]).split('\n')[3] ?? ''
+    t.match(
+      lineOf({ samples: [20, 22], peer: { ...peer, target: { atLeast: 2 } } }),
+      '2.10 │ ≥ 2, met',
+    )
+    t.match(lineOf({ samples: [18, 20], peer: { ...peer, target: { atLeast: 2 } } }), '≥ 2, missed')
+    t.match(lineOf({ samples: [7, 9], target: { atMost: 8 }, peer }), '0.80 │ ≤ 8, met')
+    t.match(lineOf({ samples: [7, 10], target: { atMost: 8 }, peer }), '≤ 8, missed')
+    t.notMatch(asTable([{ name: 'figure', unit, samples: [1], peer }]), 'target')
+  },
+)
+
+t.test('a wrong total is refused, whatever is wrong with it', async (t) => {
+  const right = new Map([
+    ['a', 1],
+    ['b', 2],
+  ])
+  assertCounts(new Map(right), right)
+  t.throws(() => assertCounts(new Map([['a', 1]]), right), {
+    message: 'the table has 1 keys, not 2',
+  })
+  t.throws(() => assertCounts(new Map(right).set('b', 3), right), {
+    message: 'b was counted 3 times, not 2',
+  })
 })
