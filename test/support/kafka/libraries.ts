@@ -10,17 +10,22 @@ const log4jVersion = '2.24.3'
 /** Where the cache folder is, if not among the user's caches. */
 const cacheVariable = 'KAFKA_CACHE'
 
-const dependencies = [
+/** Group, artifact, version. */
+export type Dependency = readonly [string, string, string]
+
+const broker: readonly Dependency[] = [
   ['org.apache.kafka', 'kafka_2.13', kafkaVersion],
   ['org.apache.kafka', 'kafka-tools', kafkaVersion],
   ['org.apache.logging.log4j', 'log4j-core', log4jVersion],
   ['org.apache.logging.log4j', 'log4j-slf4j-impl', log4jVersion],
-] as const
+]
 
-const project = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+const project = (
+  dependencies: readonly Dependency[],
+) => `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
-  <groupId>broker</groupId>
-  <artifactId>broker</artifactId>
+  <groupId>libraries</groupId>
+  <artifactId>libraries</artifactId>
   <version>1</version>
   <dependencies>
 ${dependencies
@@ -43,22 +48,31 @@ function cacheFolder(): string {
   return given ?? join(XDG_CACHE_HOME, 'millrace', `kafka-${kafkaVersion}`)
 }
 
-/** The folder of the jar files. `fetching` is called if they have to be fetched first. */
-export async function kafkaLibraries(fetching: () => void = () => {}): Promise<string> {
-  const libraries = join(cacheFolder(), 'lib')
-  if (await exists(libraries)) return libraries
+/** The folder of a broker's jar files. `fetching` is called if they have to be fetched first. */
+export function kafkaLibraries(fetching?: () => void): Promise<string> {
+  return libraries('lib', broker, fetching)
+}
+
+/** The folder `name` of the cache, with these jar files and those that they need. */
+export async function libraries(
+  name: string,
+  dependencies: readonly Dependency[],
+  fetching: () => void = () => {},
+): Promise<string> {
+  const folder = join(cacheFolder(), name)
+  if (await exists(folder)) return folder
   fetching()
-  await mkdir(dirname(libraries), { recursive: true })
+  await mkdir(dirname(folder), { recursive: true })
   // In a folder beside it, renamed when whole: an interrupted fetch, or two at a time, leave nothing half there.
-  const making = await mkdtemp(join(dirname(libraries), 'fetching-'))
+  const making = await mkdtemp(join(dirname(folder), 'fetching-'))
   try {
-    await writeFile(join(making, 'pom.xml'), project)
+    await writeFile(join(making, 'pom.xml'), project(dependencies))
     await copyDependencies(making, join(making, 'lib'))
-    await rename(join(making, 'lib'), libraries).catch(async (error: unknown) => {
-      if (!(await exists(libraries))) throw error
+    await rename(join(making, 'lib'), folder).catch(async (error: unknown) => {
+      if (!(await exists(folder))) throw error
     })
   } finally {
     await rm(making, { recursive: true, force: true })
   }
-  return libraries
+  return folder
 }
