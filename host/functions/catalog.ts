@@ -31,6 +31,8 @@ export interface TableEntry {
   readonly view: TableView
   /** False while the partition recovers, or is being wiped: what is stored locally may be old. */
   isServing(partition: number): boolean
+  /** False: it may be another host's by now, which goes on with it. True also while it recovers. */
+  isOwned(partition: number): boolean
 }
 
 export type FunctionState =

@@ -144,6 +144,11 @@ export class Cell implements AsyncDisposable {
     return this.#condition.isServing(partition) && this.#joining.holds
   }
 
+  /** What was read of it is still an answer: nobody else can have gone on with it. */
+  isOwned(partition: number): boolean {
+    return this.#condition.partition(partition) !== undefined && this.#joining.holds
+  }
+
   position(topic: string, partition: number): number {
     const input = this.edges.inputs.findIndex((edge) => edge.topic === topic)
     if (input === -1 || partition >= this.edges.partitions) return 0

@@ -92,6 +92,7 @@ export class LiveCatalog implements Catalog, Disposable {
       },
       view,
       isServing: (partition) => cell.isServing(partition),
+      isOwned: (partition) => cell.isOwned(partition),
     }
     this.#tables.set(cell, entry)
     return entry

@@ -10,6 +10,8 @@ export interface ListForm {
   readonly kind: 'page' | 'lines'
   /** Undefined: the default page, or all lines. */
   readonly limit: number | undefined
+  /** Asked before each page goes out: throws when what was read may be old by now. */
+  check(): void
 }
 
 export async function listAnswer(
@@ -17,7 +19,7 @@ export async function listAnswer(
   deps: HttpDeps,
   table: TableEntry,
   query: ReadonlyMap<string, readonly string[]>,
-  { kind, limit }: ListForm,
+  { kind, limit, check }: ListForm,
 ): Promise<Response> {
   const get = (name: string) => query.get(name)?.at(-1)
   const range = toRange({
@@ -27,15 +29,23 @@ export async function listAnswer(
     cursor: get('cursor'),
   })
   const pages = table.view.range(range)
-  if (kind === 'lines') return linesAnswer(c, deps, table, pages, limit ?? Number.POSITIVE_INFINITY)
-  return pageAnswer(deps, table, pages, limit ?? deps.config.limits.pageLimit)
+  if (kind === 'lines') {
+    return linesAnswer(c, deps, table, { pages, limit: limit ?? Number.POSITIVE_INFINITY, check })
+  }
+  const page = { pages, limit: limit ?? deps.config.limits.pageLimit, check }
+  return await pageAnswer(deps, table, page)
+}
+
+interface Wanted {
+  readonly pages: AsyncIterable<Entry[]>
+  readonly limit: number
+  check(): void
 }
 
 async function pageAnswer(
   { gate }: HttpDeps,
   table: TableEntry,
-  pages: AsyncIterable<Entry[]>,
-  limit: number,
+  { pages, limit, check }: Wanted,
 ): Promise<Response> {
   const entries: Entry[] = []
   let hasMore = false
@@ -46,6 +56,7 @@ async function pageAnswer(
     if (hasMore) break
   }
   const members = await toMembers(table, entries, gate)
+  check()
   const last = entries.at(-1)
   const cursor = hasMore && last !== undefined ? JSON.stringify(encodeCursor(last.key)) : 'null'
   return jsonText(`{"entries":[${members.join(',')}],"cursor":${cursor}}`)
@@ -55,8 +66,7 @@ function linesAnswer(
   c: HttpContext,
   { gate, logger }: HttpDeps,
   table: TableEntry,
-  pages: AsyncIterable<Entry[]>,
-  limit: number,
+  { pages, limit, check }: Wanted,
 ): Response {
   const iterator = pages[Symbol.asyncIterator]()
   let left = limit
@@ -66,6 +76,7 @@ function linesAnswer(
         try {
           const next = left > 0 ? await iterator.next() : { done: true as const, value: undefined }
           if (next.done === true) {
+            check()
             await iterator.return?.()
             controller.close()
             return
@@ -73,6 +84,7 @@ function linesAnswer(
           const entries = next.value.slice(0, left)
           left -= entries.length
           const lines = await toMembers(table, entries, gate)
+          check()
           controller.enqueue(Buffer.from(lines.map((line) => `${line}\n`).join('')))
         } catch (error) {
           // The status is sent already: only a broken connection can tell the client that this is not all.

@@ -75,7 +75,7 @@ export function viewRoutes(
     const target = requestTarget(c.req.raw, c.env)
     if (target.length === path.length) {
       refuseStale(table, partition)
-      return valueAnswer(deps, c, table, key, partition)
+      return valueAnswer(deps, c, { table, key, partition, isStaleOk: false })
     }
     return afterWait(c, table, key, partition, target)
   })
@@ -89,8 +89,9 @@ export function viewRoutes(
   ) => {
     const query = readQuery(target, waitParameters)
     const current = await waitFor(c, table, query, partition)
-    if (!isStaleOk(query)) refuseStale(current, partition)
-    return valueAnswer(deps, c, current, key, partition)
+    const asked = { table: current, key, partition, isStaleOk: isStaleOk(query) }
+    if (!asked.isStaleOk) refuseStale(current, partition)
+    return valueAnswer(deps, c, asked)
   }
 
   app.get('/views/:table', async (c) => {
@@ -100,13 +101,11 @@ export function viewRoutes(
     const limit = readCount(query, 'limit', isLines ? Number.MAX_SAFE_INTEGER : limits.maxPageLimit)
     const table = await waitFor(c, found, query)
     if (!isStaleOk(query)) refuseStaleTable(table)
-    return listAnswer(
-      c,
-      deps,
-      table,
-      query,
-      isLines ? { kind: 'lines', limit } : { kind: 'page', limit },
-    )
+    return listAnswer(c, deps, table, query, {
+      kind: isLines ? 'lines' : 'page',
+      limit,
+      check: isStaleOk(query) ? () => {} : () => refuseLostTable(table),
+    })
   })
 
   app.post('/views/:table', async (c) => {
@@ -128,6 +127,9 @@ export function viewRoutes(
       values.filter((value) => value !== undefined),
       gate,
     )
+    if (!isStaleOk(query)) {
+      for (const { bytes } of keys) refuseLost(table, partitionOf(bytes, table.partitions))
+    }
     let nth = 0
     // As text: values stay as they are stored, and a key like __proto__ is one like any other.
     const members = keys.map(({ name }, index) => {
@@ -138,12 +140,17 @@ export function viewRoutes(
   })
 }
 
+interface Asked {
+  readonly table: TableEntry
+  readonly key: Buffer
+  readonly partition: number
+  readonly isStaleOk: boolean
+}
+
 function valueAnswer(
   { gate }: HttpDeps,
   c: HttpContext,
-  table: TableEntry,
-  key: Buffer,
-  partition: number,
+  { table, key, partition, isStaleOk }: Asked,
 ): Response | Promise<Response> {
   const value = table.view.get(partition, key)
   if (value === undefined) {
@@ -154,9 +161,10 @@ function valueAnswer(
   if (isShownAsStored(kind)) return bytesAnswer(c, value, jsonType)
   if (kind === 'bytes' && !/\bapplication\/json\b/i.test(c.req.header('accept') ?? ''))
     return bytesAnswer(c, value, binaryType)
-  return toJsonTexts(table, [value], gate).then(([text = 'null']) =>
-    bytesAnswer(c, Buffer.from(text), jsonType),
-  )
+  return toJsonTexts(table, [value], gate).then(([text = 'null']) => {
+    if (!isStaleOk) refuseLost(table, partition)
+    return bytesAnswer(c, Buffer.from(text), jsonType)
+  })
 }
 
 function bytesAnswer(
@@ -189,6 +197,20 @@ function refuseStale(table: TableEntry, partition: number): void {
 
 function refuseStaleTable(table: TableEntry): void {
   for (let partition = 0; partition < table.partitions; partition++) refuseStale(table, partition)
+}
+
+/** Once it is another host's it may have gone on there: what was read here before is old. */
+function refuseLost(table: TableEntry, partition: number): void {
+  if (table.isOwned(partition)) return
+  throw new HostError(
+    'RECOVERING',
+    `partition ${partition} of the table "${table.name}" may have gone to another host while it was read: try again, or take what is there with ?stale=ok`,
+    { function: table.function, partition },
+  )
+}
+
+function refuseLostTable(table: TableEntry): void {
+  for (let partition = 0; partition < table.partitions; partition++) refuseLost(table, partition)
 }
 
 function readKeys(body: unknown, max: number): string[] {

@@ -49,6 +49,8 @@ export class FakeCatalog implements Catalog {
   readonly positions = new Map<string, number>()
   /** Partitions that recover. */
   readonly recovering = new Set<number>()
+  /** Partitions that are another host's, perhaps. */
+  readonly lost = new Set<number>()
   readonly log: MemoryLog
   /** How often somebody has registered for a change. */
   waits = 0
@@ -271,6 +273,7 @@ export function createFixture(
         codec: { ...ref(name, codec), function: name, edge: { kind: 'table' }, ...codec },
         view: createTableView(store, partitions),
         isServing: (partition) => !catalog.recovering.has(partition),
+        isOwned: (partition) => !catalog.lost.has(partition),
       })
     },
     async file(name, source) {

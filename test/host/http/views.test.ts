@@ -1,8 +1,8 @@
 // Views: values as they are stored, pages in key order, batches, and what happens while a table recovers.
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { TableEntry } from '#host/functions/catalog.js'
 import { partitionOf } from '#host/log/partitioner.js'
-import { createFixture, partitions, said } from './fixture.js'
+import { createFixture, type Fixture, partitions, said } from './fixture.js'
 
 const lines = { headers: { accept: 'application/x-ndjson' } }
 const post = (body: unknown) => ({ method: 'POST', body: JSON.stringify(body) })
@@ -194,6 +194,53 @@ t.test(
     t.equal(read, 2)
     await reader?.cancel()
     t.ok(isClosed)
+  },
+)
+
+/** A list of three pages, before the second of which `meanwhile` is called. */
+async function pausedList(t: Test, meanwhile: (of: Fixture) => void): Promise<Fixture> {
+  const fixture = createFixture(t)
+  const { table, catalog } = fixture
+  await table('counts', { codec: 'json' })
+  const entry = catalog.table('counts')
+  if (entry === undefined) throw new Error('no table')
+  const range = async function* () {
+    for (const [nth, key] of ['a', 'b', 'c'].entries()) {
+      if (nth === 1) meanwhile(fixture)
+      yield [{ key: Buffer.from(key), value: Buffer.from('1') }]
+    }
+  }
+  catalog.tables.set('counts', { ...entry, view: { ...entry.view, range } })
+  return fixture
+}
+
+t.test('a list ends as one that broke off when a partition goes to another host', async (t) => {
+  const lost = ({ catalog }: Fixture) => {
+    catalog.lost.add(2)
+    catalog.recovering.add(2)
+  }
+  const { app, lines: logged } = await pausedList(t, lost)
+  const response = await app.request('/views/counts', lines)
+  const reader = response.body?.getReader()
+  const read = async () => Buffer.from((await reader?.read())?.value ?? []).toString()
+  t.equal(await read(), '{"key":"a","value":1}\n')
+  await t.rejects(read(), { code: 'RECOVERING', message: /may have gone to another host/ })
+  t.match(logged.join(''), /a list broke off/)
+
+  const page = await pausedList(t, lost)
+  const answer = await said(page.app.request('/views/counts'))
+  t.match(answer, { status: 503, body: { error: { code: 'RECOVERING' } } })
+  const stale = await pausedList(t, lost)
+  t.match(await said(stale.app.request('/views/counts?stale=ok', lines)), {
+    text: '{"key":"a","value":1}\n{"key":"b","value":1}\n{"key":"c","value":1}\n',
+  })
+})
+
+t.test(
+  'a list goes on over a new start of the function: what it reads is of one time',
+  async (t) => {
+    const { app } = await pausedList(t, ({ catalog }) => catalog.recovering.add(2))
+    t.equal((await said(app.request('/views/counts', lines))).text.split('\n').length, 4)
   },
 )
 
