@@ -34,7 +34,7 @@ export function functionTable(functions: readonly FunctionStatus[], width: numbe
     status.name,
     shownState(status.state),
     ...(isNarrow ? [] : [status.version ?? '-']),
-    grouped(status.lag),
+    known(status.lag, '-'),
     ...(isNarrow ? [] : [grouped(Math.round(status.rates.recordsPerSecond))]),
   ])
   const head = isNarrow
@@ -54,7 +54,7 @@ export function functionDetail(status: FunctionStatus): string {
     ['state', shownState(state)],
     ['file', file],
     ['version', version ?? 'none has loaded'],
-    ['lag', grouped(lag)],
+    ['lag', known(lag, 'not known')],
     ['records', `${grouped(records)}, ${grouped(Math.round(rates.recordsPerSecond))} a second`],
     ['swaps', grouped(swaps)],
   ]
@@ -64,8 +64,8 @@ export function functionDetail(status: FunctionStatus): string {
       shownState(held),
       stream,
       grouped(position),
-      grouped(end),
-      grouped(behind),
+      known(end, '-'),
+      known(behind, '-'),
     ]),
   )
   return [
@@ -93,6 +93,9 @@ function aligned(head: readonly string[], rows: readonly (readonly string[])[]):
     .split('\n')
     .map((line) => line.trimEnd())
 }
+
+const known = (count: number | null, otherwise: string): string =>
+  count === null ? otherwise : grouped(count)
 
 const firstLine = ({ message }: ShownError): string => message.split('\n')[0] ?? ''
 

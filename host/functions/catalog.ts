@@ -72,8 +72,17 @@ export interface ShownError {
 export interface PartitionStatus {
   readonly partition: number
   readonly state: 'recovering' | 'running' | 'paused' | 'halted'
-  /** By input stream: the position that is stored, the end of the stream, and what lies between. */
-  readonly inputs: readonly { stream: string; position: number; end: number; lag: number }[]
+  readonly inputs: readonly InputStatus[]
+}
+
+export interface InputStatus {
+  readonly stream: string
+  /** What is stored. */
+  readonly position: number
+  /** Of the stream; null: not known, since the log does not answer. */
+  readonly end: number | null
+  /** What lies between. */
+  readonly lag: number | null
 }
 
 export interface FunctionStatus {
@@ -83,7 +92,8 @@ export interface FunctionStatus {
   /** Of the bundle that runs; null: none has loaded yet. */
   readonly version: string | null
   readonly partitions: readonly PartitionStatus[]
-  readonly lag: number
+  /** Over the partitions that it has; null: not known, for one of them or since it has not got any yet. */
+  readonly lag: number | null
   /** Over the last seconds. */
   readonly rates: { readonly recordsPerSecond: number }
   /** Records handled by this process since it started. */

@@ -200,7 +200,7 @@ export class LiveCatalog implements Catalog, Disposable {
       state: stateOf(entry),
       version: cell?.bundle.version ?? null,
       partitions,
-      lag: partitions.flatMap(({ inputs }) => inputs).reduce((sum, { lag }) => sum + lag, 0),
+      lag: lagOf(partitions, stateOf(entry)),
       rates: { recordsPerSecond: this.#rates.perSecond(entry.name) },
       records: cell?.records() ?? 0,
       swaps: cell?.swaps ?? 0,
@@ -218,8 +218,8 @@ export class LiveCatalog implements Catalog, Disposable {
       const inputs = cell.edges.inputs.map(({ stream, topic }) => {
         const position = cell.position(topic, partition)
         // What waits behind an open transaction is not handled yet either.
-        const end = topics.get(topic)?.partitions[partition]?.end ?? position
-        return { stream, position, end, lag: Math.max(0, end - position) }
+        const end = topics.get(topic)?.partitions[partition]?.end ?? null
+        return { stream, position, end, lag: end === null ? null : Math.max(0, end - position) }
       })
       // All partitions of a function that is paused or has halted are held, also those that could go on.
       const isHeld = state === 'running' && (cell.state === 'halted' || cell.state === 'paused')
@@ -242,6 +242,14 @@ export class LiveCatalog implements Catalog, Disposable {
 }
 
 const describeMs = 2_000
+
+function lagOf(partitions: readonly PartitionStatus[], state: FunctionState): number | null {
+  // One that has joined may have no share of its group; any other has not got it yet.
+  if (partitions.length === 0 && state !== 'running' && state !== 'paused') return null
+  return partitions
+    .flatMap(({ inputs }) => inputs)
+    .reduce<number | null>((sum, { lag }) => (sum === null || lag === null ? null : sum + lag), 0)
+}
 
 function stateOf({ cell, error }: Entry): FunctionState {
   if (cell !== undefined && cell.state !== 'stopped') return cell.state

@@ -80,7 +80,15 @@ t.test('while the log is closed, functions are shown as far as they are known', 
   log.describe = () => Promise.reject(error)
   await t.rejects(catalog.functions(), { code: 'DISK_FULL' }, 'no other failure is hidden')
   setProblem(error)
-  t.match(await catalog.functions(), [{ name: 'counter', lag: 0, error: { code: 'DISK_FULL' } }])
+  const unknown = { position: 0, end: null, lag: null }
+  t.match(await catalog.functions(), [
+    {
+      name: 'counter',
+      lag: null,
+      partitions: [{ state: 'running', inputs: [unknown] }],
+      error: { code: 'DISK_FULL' },
+    },
+  ])
 })
 
 t.test('suspects come one after another, and nobody waits for them', async (t) => {
