@@ -1,9 +1,11 @@
 // Opens one partition of a function: fences former owners, recovers the table, and settles where each input goes on.
 import { HostError } from '../errors.js'
+import { heardOf } from '../log/heard-of.js'
 import type { Log, LogWriter, Position, TopicInfo } from '../log/log.js'
 import { withTopicIds } from '../tables/positions.js'
 import { type HeaderPositions, recover } from '../tables/recovery.js'
 import type { PartitionStore, StoredPosition, TableStore } from '../tables/store.js'
+import type { Clock } from './clock.js'
 import type { TablePartition } from './flush.js'
 import { InputBuffer } from './input.js'
 import type { Edges } from './program.js'
@@ -14,7 +16,9 @@ export interface OpeningOptions {
   readonly edges: Edges
   readonly partition: number
   readonly tombstoneRetentionMs: number
-  readonly wallTime: () => number
+  readonly clock: Clock
+  /** Ends early when the signal is aborted. */
+  rest(ms: number): Promise<void>
   readonly signal: AbortSignal
   readonly onDataLoss: 'halt' | 'continue'
   /** Records of an input are gone, and it goes on with what is there. */
@@ -41,7 +45,7 @@ export async function openPartition(options: OpeningOptions): Promise<OpenPartit
     // Read after the fence: from now on nobody else moves the positions or the changelog's end.
     const names = edges.inputs.map(({ topic }) => topic)
     if (edges.table !== null) names.push(edges.table.topic)
-    const topics = await log.describe(names)
+    const topics = await knownTopics(options, names)
     const table =
       edges.table === null || options.store === null
         ? null
@@ -70,6 +74,18 @@ export async function openPartition(options: OpeningOptions): Promise<OpenPartit
   }
 }
 
+/** They were made, or were there, before the partition was assigned. */
+async function knownTopics(
+  { log, clock, rest, signal }: OpeningOptions,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, TopicInfo>> {
+  const describe = async (asked: readonly string[]) => {
+    signal.throwIfAborted()
+    return await log.describe(asked)
+  }
+  return await heardOf(names, describe, { now: () => clock.now(), rest })
+}
+
 interface OpenTable extends TablePartition {
   readonly found: FoundPositions
 }
@@ -88,7 +104,7 @@ async function openTable(
   changelog: TopicInfo,
 ): Promise<OpenTable> {
   const local = store.meta()?.inputs ?? []
-  const { log, partition, tombstoneRetentionMs, wallTime, signal, onHeldUp, onWiped, onProgress } =
+  const { log, partition, tombstoneRetentionMs, clock, signal, onHeldUp, onWiped, onProgress } =
     options
   const { meta, headerPositions } = await recover({
     log,
@@ -96,7 +112,7 @@ async function openTable(
     partition,
     changelog,
     tombstoneRetentionMs: changelog.tombstoneRetentionMs ?? tombstoneRetentionMs,
-    wallTime,
+    wallTime: () => clock.wallTime(),
     signal,
     onHeldUp,
     onWiped,

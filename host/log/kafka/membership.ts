@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { asHostError, type HostError } from '../../errors.js'
 import { unlessAborted } from '../../within.js'
+import { heardOf } from '../heard-of.js'
 import type { JoinOptions, Membership, TopicInfo } from '../log.js'
 import { sharedPartitions } from '../sole-member.js'
 import { shareOut } from './assignor.js'
@@ -227,7 +228,7 @@ class KafkaMember implements Membership {
   async #join(): Promise<void> {
     const { signal } = this.#end
     const { group, topics, instance, times, members } = this.#options
-    const described = await unlessAborted(this.#options.describe(topics), signal)
+    const described = await this.#described()
     const count = sharedPartitions(this.#options, described).length
     this.#count = count
     this.#lookedAt = performance.now()
@@ -261,6 +262,16 @@ class KafkaMember implements Membership {
       await this.#take(own, synced.assignment, sentAt)
       return
     }
+  }
+
+  /** They are there, or were: who does not know them may not have heard of them yet. */
+  async #described(): Promise<ReadonlyMap<string, TopicInfo>> {
+    const { describe, topics } = this.#options
+    const { signal } = this.#end
+    return await heardOf(topics, (names) => unlessAborted(describe(names), signal), {
+      now: () => performance.now(),
+      rest: (ms) => this.#rest(ms),
+    })
   }
 
   async #take(own: GroupMember, assignment: Buffer, heardAt: number): Promise<void> {

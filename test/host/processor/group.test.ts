@@ -3,6 +3,7 @@
 import { json, string } from 'millrace'
 import t from 'tap'
 import { HostError } from '#host/errors.js'
+import type { MemoryLog } from '#host/log/memory/log.js'
 import { Random } from '#host/log/memory/random.js'
 import { partitionOf } from '#host/log/partitioner.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
@@ -16,6 +17,7 @@ import {
   Harness,
   type HarnessOptions,
   jsonOf,
+  jumpingClock,
   options,
   partitions,
 } from './harness.js'
@@ -464,6 +466,50 @@ t.test(
     t.same(h.halts, [])
   },
 )
+
+/** Of which the log has not heard yet: `hears` is asked at each look. */
+function unheardOf(log: MemoryLog, topic: string, hears: () => boolean): void {
+  const describe = log.describe.bind(log)
+  log.describe = async (names) => {
+    const found = new Map(await describe(names))
+    if (!hears()) found.delete(topic)
+    return found
+  }
+}
+
+t.test('a topic of which the log has not heard yet is waited for', async (t) => {
+  const h = await harness({ definition: sum(), clock: jumpingClock() })
+  const looks = new Map([
+    ['numbers', 0],
+    ['sum-table', 0],
+  ])
+  for (const topic of looks.keys()) {
+    unheardOf(h.log, topic, () => {
+      const nth = (looks.get(topic) ?? 0) + 1
+      looks.set(topic, nth)
+      return nth > 5
+    })
+  }
+  await h.start()
+  await h.emit('numbers', 'a', 1)
+  await h.settled()
+  t.same(h.halts, [])
+  t.same(h.value('a'), { count: 1, sum: 1 })
+})
+
+t.test('a topic that is not there halts, and the function goes on when it is', async (t) => {
+  let isThere = false
+  const h = await harness({ definition: sum(), clock: jumpingClock() })
+  unheardOf(h.log, 'sum-table', () => isThere)
+  await h.start()
+  await until('it halts', () => h.halts.length > 0)
+  t.match(h.halts[0], { error: { code: 'UNKNOWN_TOPIC', message: /sum-table does not exist/ } })
+  isThere = true
+  h.group.resume()
+  await h.emit('numbers', 'a', 1)
+  await h.settled()
+  t.same(h.value('a'), { count: 1, sum: 1 })
+})
 
 t.test('an input made anew halts, it is not read as if nothing had happened', async (t) => {
   const h = await harness({ definition: sum() })

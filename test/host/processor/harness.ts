@@ -59,6 +59,21 @@ export const fastClock: Clock = {
   after: (ms, callback) => systemClock.after(ms / 50, callback),
 }
 
+/** A pause is over as soon as it has begun, and time has passed by it. */
+export function jumpingClock(): Clock {
+  let passed = 0
+  return {
+    now: () => passed,
+    wallTime: () => systemClock.wallTime(),
+    after(ms, callback) {
+      return systemClock.after(0, () => {
+        passed += ms
+        callback()
+      })
+    },
+  }
+}
+
 export class Harness {
   readonly log: MemoryLog
   readonly progress: Progress

@@ -1,0 +1,31 @@
+// Topics that are known to be there, by a log that may not have heard of each of them yet.
+import type { TopicInfo } from './log.js'
+
+export interface HearingTimes {
+  /** Milliseconds, monotonic. */
+  now(): number
+  /** Ends early when nobody waits any more. */
+  rest(ms: number): Promise<void>
+}
+
+/**
+ * A broker of Kafka hears of a topic some time after it was made, and says until then that there is none. One that is further behind than
+ * its session (`broker.session.timeout.ms`, 9 s) is not of the cluster any more.
+ */
+const heardMs = 10_000
+const stepMs = 50
+const maxStepMs = 1_000
+
+/** As `describe` tells, which is asked again while one of them is missing, for a while; then without it. */
+export async function heardOf(
+  names: readonly string[],
+  describe: (names: readonly string[]) => Promise<ReadonlyMap<string, TopicInfo>>,
+  { now, rest }: HearingTimes,
+): Promise<ReadonlyMap<string, TopicInfo>> {
+  const since = now()
+  for (let pauseMs = stepMs; ; pauseMs = Math.min(pauseMs * 2, maxStepMs)) {
+    const found = await describe(names)
+    if (names.every((name) => found.has(name)) || now() - since >= heardMs) return found
+    await rest(pauseMs)
+  }
+}
