@@ -162,6 +162,13 @@ t.test('who reads other topics than the others gets nothing, until they are gone
   await until('it is its turn', () => newer.partitions.length === 2)
 })
 
+t.test('a topic that is made in this moment is waited for', async (t) => {
+  const [clicks, group] = [ownName('clicks'), ownName('counts')]
+  const joining = join(t, group, [clicks], 'one')
+  await makeTopics(t, address, { [clicks]: 2 })
+  t.same((await joining).partitions, [0, 1])
+})
+
 t.test('what cannot be joined is refused', async (t) => {
   const [clicks, odd, group] = [ownName('clicks'), ownName('odd'), ownName('counts')]
   await makeTopics(t, address, { [clicks]: 2, [odd]: 3 })
