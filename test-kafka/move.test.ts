@@ -123,7 +123,7 @@ t.test('killed at any instant the next run goes on, until all is there once', as
     t.ok(now >= before, `${now} are written when it is killed`)
     before = now
   }
-  for (const moment of ['reading back', 'moving positions']) {
+  for (const moment of ['reading back', 'moving positions', 'setting how long']) {
     const command = run()
     await until(moment, () => command.err.includes(moment) || command.child.exitCode !== null)
     command.child.kill('SIGKILL')

@@ -19,6 +19,7 @@ const labels: Readonly<Record<MovePhase, string>> = {
   copying: 'copying',
   verifying: 'reading back',
   positions: 'moving positions',
+  keeping: 'setting how long streams are kept',
 }
 
 /** Without a terminal. */
@@ -119,17 +120,19 @@ function textOf(
   { log, brokers }: MovedFrom,
 ): string {
   const next = `Next: "log": { "kind": "kafka", "brokers": ${JSON.stringify(brokers)} } in host.config.json, then start the host.`
+  const stay = forever.map(
+    ({ name, retentionMs }) =>
+      `${name} is kept for ever there, so that nothing goes before it is read. When it may: kafka-configs.sh --bootstrap-server ${brokers[0]} ` +
+      `--alter --topic ${name} --add-config retention.ms=${retentionMs}`,
+  )
   if (before !== undefined) {
-    return `nothing to move: all of it was moved at ${before}, and nothing has been added here since\n${next}`
+    const moved = `nothing to move: all of it was moved at ${before}, and nothing has been added here since`
+    return [moved, ...stay, next].join('\n')
   }
   const records = topics.reduce((sum, topic) => sum + topic.records, 0)
   return [
     `moved: ${grouped(topics.length)} topics, ${grouped(records)} records, ${grouped(positions)} positions; read back, and the same`,
-    ...forever.map(
-      ({ name, retentionMs }) =>
-        `${name} is kept for ever there, so that nothing goes before it is read. When it may: kafka-configs.sh --bootstrap-server ${brokers[0]} ` +
-        `--alter --topic ${name} --add-config retention.ms=${retentionMs}`,
-    ),
+    ...stay,
     next,
     `${log} is as it was; nobody needs it any more when the host runs there.`,
   ].join('\n')

@@ -1,4 +1,4 @@
-// What a move has noted on the target, in a topic of its own: what it began with, and that it is done. It outlasts the group's positions.
+// What a move has noted on the target, in a topic of its own: what it began with, how far it has come. It outlasts the group's positions.
 import { HostError } from '../errors.js'
 import type { Log, LogWriter, RecordToAppend, TopicSpec } from '../log/log.js'
 import { isObject } from '../object.js'
@@ -16,13 +16,33 @@ export interface BegunTopic {
   readonly isMade: boolean
 }
 
-export interface MoveState {
-  readonly state: 'begun' | 'done'
+export interface StreamRetention {
+  readonly name: string
+  /** −1: for ever. */
+  readonly retentionMs: number
+}
+
+/** Of the streams that were made to be kept for ever. */
+export interface Retentions {
+  /** That are to get their time. */
+  readonly kept: readonly StreamRetention[]
+  /** That have unread records older than that. */
+  readonly unread: readonly StreamRetention[]
+}
+
+interface At {
   /** ISO 8601. */
   readonly at: string
   /** Of the source, as `Inventory` has it. */
   readonly fingerprint: string
 }
+
+/** Everything is there, positions too; from here on it may expire there. */
+export interface VerifiedState extends At, Retentions {
+  readonly state: 'verified'
+}
+
+export type MoveState = (At & { readonly state: 'begun' | 'done' }) | VerifiedState
 
 export interface MoveNotes {
   /** Undefined: no move was begun. */
@@ -71,7 +91,7 @@ export async function readNotes(options: ReadingOptions, namespace: string): Pro
 
 /** Why a host may not run on the log, if a move to it is under way. */
 export function unfinishedMove({ move }: MoveNotes, namespace: string): HostError | undefined {
-  if (move?.state !== 'begun') return undefined
+  if (move === undefined || move.state === 'done') return undefined
   return new HostError(
     'MOVE_UNFINISHED',
     `what is on this cluster is a part of what is moved there since ${move.at}: run millrace move again, to its end, and start the host then; ` +
@@ -168,9 +188,18 @@ function parse(text: string): unknown {
 function asState(note: unknown): MoveState | undefined {
   if (!isObject(note)) return undefined
   const { state, at, fingerprint } = note
-  if (state !== 'begun' && state !== 'done') return undefined
   if (typeof at !== 'string' || typeof fingerprint !== 'string') return undefined
-  return { state, at, fingerprint }
+  if (state === 'begun' || state === 'done') return { state, at, fingerprint }
+  if (state !== 'verified') return undefined
+  return { state, at, fingerprint, kept: asTimes(note.kept), unread: asTimes(note.unread) }
+}
+
+function asTimes(list: unknown): StreamRetention[] {
+  if (!Array.isArray(list)) return []
+  return list.filter(
+    (one: unknown): one is StreamRetention =>
+      isObject(one) && typeof one.name === 'string' && typeof one.retentionMs === 'number',
+  )
 }
 
 function asTopic(note: unknown): BegunTopic | undefined {

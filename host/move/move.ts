@@ -1,18 +1,27 @@
 // Moves the embedded log to another one: streams, tables and positions, so that functions go on there as if nothing had happened.
 import { HostError } from '../errors.js'
 import type { OwnedLog } from '../log/embedded/contents.js'
-import type { Log, TopicSpec } from '../log/log.js'
+import { keyOf, type Log, type TopicSpec } from '../log/log.js'
 import { beginnings, checkTarget } from './admission.js'
 import { copyTopics } from './copy.js'
 import { type Inventory, type SourceTopic, takeInventory } from './inventory.js'
-import { type BegunTopic, Journal, journalTopic, type MoveNotes, readNotes } from './journal.js'
+import {
+  type BegunTopic,
+  Journal,
+  journalTopic,
+  type MoveNotes,
+  readNotes,
+  type StreamRetention,
+  type VerifiedState,
+} from './journal.js'
 import { Patience, type PatienceOptions } from './patience.js'
 import { movePositions } from './positions.js'
-import { offsetsOf, type PartitionScan, scanTopic } from './scan.js'
+import { retentions } from './retentions.js'
+import { offsetsOf, type PartitionScan, type Scans, scanTopic } from './scan.js'
 import type { ReadingOptions } from './stretches.js'
 import { type Difference, differs, type VerifiedTopic, verifyTopic } from './verify.js'
 
-export type MovePhase = 'asking' | 'reading' | 'copying' | 'verifying' | 'positions'
+export type MovePhase = 'asking' | 'reading' | 'copying' | 'verifying' | 'positions' | 'keeping'
 
 export interface MoveEvents {
   /** `total`: the offsets that it will pass. */
@@ -20,11 +29,6 @@ export interface MoveEvents {
   /** In all, of the phase: offsets that were passed, and records. */
   moved(offsets: number, records: number): void
   verified(topic: VerifiedTopic): void
-}
-
-export interface StreamRetention {
-  readonly name: string
-  readonly retentionMs: number
 }
 
 export interface MoveOptions extends PatienceOptions {
@@ -48,7 +52,7 @@ export interface MoveOptions extends PatienceOptions {
 }
 
 export interface MoveResult {
-  /** When an earlier move was done, ISO 8601; this one then had nothing to do. */
+  /** When an earlier move was done, or all but the streams' time, ISO 8601; this one then had nothing else to do. */
   readonly before: string | undefined
   readonly topics: readonly VerifiedTopic[]
   /** That were committed. */
@@ -73,6 +77,12 @@ export async function moveLog(options: MoveOptions): Promise<MoveResult> {
   const notes = await readNotes(reading(target), namespace)
   const before = doneBefore(inventory, notes, namespace)
   if (before !== undefined) return { before, topics: [], positions: 0, forever: [] }
+  const verifiedBefore = await stillVerified(target, inventory, notes, patience)
+  if (verifiedBefore !== undefined) {
+    await using journal = await Journal.open(reading(target), namespace, notes)
+    const forever = await finish(journal, verifiedBefore, options, patience)
+    return { before: verifiedBefore.at, topics: [], positions: 0, forever }
+  }
   const found = await checkTarget(reading(target), inventory, notes, namespace)
 
   const scans = await scanSource(inventory, options, reading(source), now())
@@ -94,10 +104,68 @@ export async function moveLog(options: MoveOptions): Promise<MoveResult> {
   events.phase('positions', 0)
   await journal.check()
   const committed = await movePositions(verified, { ...options, lanes })
-  const { kept, unread } = retentions(inventory, scans, noted, options.retentionMs)
+  const times = retentions(inventory, scans, noted, options.retentionMs)
+  const done: VerifiedState = {
+    state: 'verified',
+    at: new Date(now()).toISOString(),
+    fingerprint,
+    ...times,
+  }
+  // First: what the target deletes once it may would be missed if all were read back again.
+  await journal.write({ move: done })
+  const forever = await finish(journal, done, options, patience)
+  return { before: undefined, topics: verified, positions: committed, forever }
+}
+
+/** Of an earlier run that has come so far, if everything is still as it has left it. */
+async function stillVerified(
+  target: Log,
+  { topics, positions, fingerprint }: Inventory,
+  { move }: MoveNotes,
+  patience: Patience,
+): Promise<VerifiedState | undefined> {
+  if (move?.state !== 'verified' || move.fingerprint !== fingerprint) return undefined
+  const names = topics.map(({ name }) => name)
+  const there = await patience.ask(() => target.describe(names))
+  if (names.some((name) => !there.has(name))) return undefined
+  // Without members a group may have lost them.
+  for (const group of new Set(positions.map((one) => one.group))) {
+    const committed = new Set((await patience.ask(() => target.committed(group))).map(keyOf))
+    const own = positions.filter((one) => one.group === group && there.has(one.topic))
+    if (own.some((one) => !committed.has(keyOf(one)))) return undefined
+  }
+  return move
+}
+
+/** The streams that stay for ever. */
+async function finish(
+  journal: Journal,
+  { kept, unread, fingerprint }: VerifiedState,
+  options: MoveOptions,
+  patience: Patience,
+): Promise<readonly StreamRetention[]> {
+  const { events, now = Date.now } = options
+  events.phase('keeping', 0)
   const forever = (await keep(kept, options, patience)) ? unread : [...unread, ...kept]
   await journal.write({ move: { state: 'done', at: new Date(now()).toISOString(), fingerprint } })
-  return { before: undefined, topics: verified, positions: committed, forever }
+  return forever
+}
+
+/** False: the target does not let us. */
+async function keep(
+  streams: readonly StreamRetention[],
+  { keep }: MoveOptions,
+  patience: Patience,
+): Promise<boolean> {
+  if (streams.length === 0) return true
+  try {
+    await patience.ask(() => keep(streams))
+    return true
+  } catch (thrown) {
+    // All the rest is done: whoever may can do this by hand.
+    if (thrown instanceof HostError && thrown.code === 'BROKER_REFUSED') return false
+    throw thrown
+  }
 }
 
 /** When, if nothing has changed since. */
@@ -122,8 +190,6 @@ const specOf = ({ name, kind, partitions }: SourceTopic): TopicSpec => ({
   partitions,
   ...(kind === 'stream' ? { retentionMs: -1 } : {}),
 })
-
-type Scans = ReadonlyMap<string, readonly PartitionScan[]>
 
 /** Before anything is written: what cannot be read here is found now. */
 async function scanSource(
@@ -185,47 +251,6 @@ async function verify(
   }
   if (differences.length > 0) throw differs(differences)
   return verified
-}
-
-/** As they are configured to be; but what was not read yet is to be there when it is. */
-function retentions(
-  { topics, positions }: Inventory,
-  scans: Scans,
-  begun: ReadonlyMap<string, BegunTopic>,
-  byDefault: number,
-): { kept: StreamRetention[]; unread: StreamRetention[] } {
-  const kept: StreamRetention[] = []
-  const unread: StreamRetention[] = []
-  for (const { name, kind, retentionMs = byDefault } of topics) {
-    if (kind !== 'stream' || begun.get(name)?.isMade !== true || retentionMs < 0) continue
-    const read = positions.filter(({ topic }) => topic === name)
-    const isUnread = (group: string): boolean =>
-      (scans.get(name) ?? []).some(({ lastOld }, partition) => {
-        const at = read.find((one) => one.group === group && one.partition === partition)
-        return lastOld >= (at?.offset ?? 0)
-      })
-    const groups = [...new Set(read.map(({ group }) => group))]
-    const list = groups.some(isUnread) ? unread : kept
-    list.push({ name, retentionMs })
-  }
-  return { kept, unread }
-}
-
-/** False: the target does not let us. */
-async function keep(
-  streams: readonly StreamRetention[],
-  { keep }: MoveOptions,
-  patience: Patience,
-): Promise<boolean> {
-  if (streams.length === 0) return true
-  try {
-    await patience.ask(() => keep(streams))
-    return true
-  } catch (thrown) {
-    // All the rest is done: whoever may can do this by hand.
-    if (thrown instanceof HostError && thrown.code === 'BROKER_REFUSED') return false
-    throw thrown
-  }
 }
 
 /** Adds up what it is told, from 0. */

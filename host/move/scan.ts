@@ -16,6 +16,9 @@ export interface PartitionScan {
   readonly offsets: ReadonlyMap<number, number>
 }
 
+/** Of each topic, by name. */
+export type Scans = ReadonlyMap<string, readonly PartitionScan[]>
+
 export interface ScanOptions extends ReadingOptions {
   readonly kind: TopicKind
   /** Milliseconds since 1970. */

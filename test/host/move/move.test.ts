@@ -40,7 +40,7 @@ t.test('records, kinds and partitions arrive, and groups go on with the same rec
   t.strictSame(await contentOf(target), expected)
   t.equal(expected['count in clicks/3']?.length, 0, 'one at the end')
   t.equal(expected['count in clicks/2']?.length, 15, 'one in the middle')
-  t.strictSame(phases, ['asking', 'reading', 'copying', 'verifying', 'positions'])
+  t.strictSame(phases, ['asking', 'reading', 'copying', 'verifying', 'positions', 'keeping'])
   t.strictSame(
     result.topics.map(({ name, kind, partitions, records }) => [name, kind, partitions, records]),
     [
@@ -154,6 +154,72 @@ t.test('killed at any commit, a host may not start, and the next run ends it', a
     }
   }
   t.ok(nth > 20, `${nth} commits`)
+})
+
+t.test(
+  'killed when streams have got their time, the next run does not miss what went',
+  async (t) => {
+    const source = await sourceLog(t)
+    await fill(source)
+    const target = targetLog(t)
+    const expire = async () => {
+      for (const { topic, partition, offset } of await target.committed('count')) {
+        target.trim(topic, partition, offset)
+      }
+    }
+    // Some of it set, and then killed.
+    const killed = async () => {
+      await expire()
+      throw new Error('killed')
+    }
+    await t.rejects(move(source, target, { keep: killed }), { message: 'killed' })
+    t.match(await unfinished(target), { code: 'MOVE_UNFINISHED' })
+    const positions = await target.committed('count')
+    const { result, kept, phases } = await move(source, target)
+    t.ok(result.before)
+    t.strictSame(kept, ['clicks 1000', 'count-loop 1000', 'empty 1000', 'shouts 1000'])
+    t.strictSame(phases, ['asking', 'keeping'])
+    t.strictSame(await target.committed('count'), positions)
+    t.equal(await unfinished(target), undefined)
+  },
+)
+
+t.test('what stays for ever is told by the run that ends the move, too', async (t) => {
+  const source = await sourceLog(t)
+  await fill(source)
+  const target = targetLog(t)
+  const keep = () => Promise.reject(new Error('killed'))
+  await t.rejects(move(source, target, { keep, retentionMs: 1 }), { message: 'killed' })
+  const { result } = await move(source, target, { retentionMs: 1 })
+  t.strictSame(
+    result.forever.map(({ name }) => name),
+    ['clicks', 'count-loop', 'shouts'],
+  )
+})
+
+t.test('positions that are forgotten before the move is done are moved again', async (t) => {
+  const source = await sourceLog(t)
+  await fill(source)
+  const target = targetLog(t)
+  const keep = () => Promise.reject(new Error('killed'))
+  await t.rejects(move(source, target, { keep }), { message: 'killed' })
+  const positions = await target.committed('count')
+  await target.remove([], { groups: ['count'] })
+  const { result } = await move(source, target)
+  t.equal(result.before, undefined)
+  t.strictSame(await target.committed('count'), positions)
+})
+
+t.test('what is added here before the move is done is moved, too', async (t) => {
+  const source = await sourceLog(t)
+  await fill(source)
+  const target = targetLog(t)
+  const keep = () => Promise.reject(new Error('killed'))
+  await t.rejects(move(source, target, { keep }), { message: 'killed' })
+  await source.append([tableRecord(0, 'late', 1)])
+  const { result } = await move(source, target)
+  t.equal(result.before, undefined)
+  t.strictSame(await contentOf(target), await contentOf(source))
 })
 
 const notesOf = async (log: Log) => {
