@@ -124,7 +124,7 @@ async function openKept(options: HostLogOptions): Promise<HostLog> {
   }
 }
 
-/** A start that cannot ask by then goes on: functions ask again before they join. */
+/** A start that cannot ask by then goes on: functions ask again before their topics are made. */
 const moveCheckMs = 3_000
 
 async function openKafka({ config, logger, ports }: HostLogOptions): Promise<HostLog> {
@@ -142,7 +142,7 @@ async function openKafka({ config, logger, ports }: HostLogOptions): Promise<Hos
       membersFile: join(config.data, 'members.json'),
     }
     const open = ports?.openKafkaLog ?? openKafkaLog
-    const log = stack.use(open(settings, { beforeJoin: (log) => guard.check(log) }))
+    const log = stack.use(open(settings, { mayUse: (log) => guard.check(log) }))
     await guard.checkWithin(log, moveCheckMs)
     const reach = stack.use(new Reach(settings, logger))
     return {

@@ -27,7 +27,7 @@ export class MoveGuard {
     }
   }
 
-  /** As `check`, for so long: what cannot be told by then is for whoever joins a group. */
+  /** As `check`, for so long: what cannot be told by then is for whoever makes topics or joins a group. */
   async checkWithin(log: Log, ms: number): Promise<void> {
     const checking = this.check(log)
     if (!(await settlesWithin(checking, ms))) return

@@ -35,8 +35,8 @@ import { noMember, openKafkaWriter } from './writer.js'
 const readBytes = 1024 * 1024
 
 export interface KafkaLogOptions {
-  /** What it rejects with, nobody joins a group for. */
-  beforeJoin?(log: Log): Promise<void>
+  /** Asked before topics are made, and before a group is joined; what it rejects with, they reject with. */
+  mayUse?(log: Log): Promise<void>
 }
 
 /**
@@ -107,7 +107,10 @@ class KafkaLog implements Log {
   }
 
   async ensure(specs: readonly TopicSpec[]): Promise<void> {
-    await this.#open(() => this.#topics.ensure(specs))
+    await this.#open(async () => {
+      await this.#options.mayUse?.(this)
+      await this.#topics.ensure(specs)
+    })
   }
 
   async remove(
@@ -165,7 +168,7 @@ class KafkaLog implements Log {
       throw new TypeError('groups are joined by the thread that has opened the log first')
     }
     return await this.#open(async () => {
-      await this.#options.beforeJoin?.(this)
+      await this.#options.mayUse?.(this)
       const membership = await joinKafkaGroup({
         ...options,
         members,

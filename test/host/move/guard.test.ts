@@ -1,9 +1,12 @@
 // Nobody joins a group on a log to which a move is under way, whenever that can be told.
 import t, { type Test } from 'tap'
+import { loadConfig } from '#host/config.js'
 import { HostError } from '#host/errors.js'
+import { openKafkaLog } from '#host/log/kafka/log.js'
 import type { Log } from '#host/log/log.js'
 import { createMemoryLog } from '#host/log/memory/log.js'
 import { MoveGuard } from '#host/move/guard.js'
+import { kafkaSettings } from '#host/open-log.js'
 import { fill, move, sourceLog } from './moving.js'
 
 function targetLog(t: Test): Log {
@@ -68,6 +71,26 @@ t.test('what cannot be told at the start is told to who joins', async (t) => {
   const joining = guard.check(target)
   back()
   await t.rejects(joining, { code: 'MOVE_UNFINISHED' })
+})
+
+t.test('no topic is made, and no group joined, on a log that may not be used', async (t) => {
+  // Nobody is there: what asks it has asked too much.
+  const settings = kafkaSettings(loadConfig({ root: '.', flags: { log: 'kafka://127.0.0.1:1' } }))
+  const target = await begunMove(t)
+  const guard = new MoveGuard('')
+  const log = openKafkaLog(settings, { mayUse: () => guard.check(target) })
+  t.teardown(() => log[Symbol.asyncDispose]())
+  const unfinished = { code: 'MOVE_UNFINISHED' }
+  await t.rejects(log.ensure([{ name: 'clicks', kind: 'stream', partitions: 1 }]), unfinished)
+  const joining = log.join({
+    group: 'count',
+    topics: ['clicks'],
+    instance: 'one',
+    assigned: async () => t.fail('it was taken in'),
+    revoked: async () => {},
+    lost: () => {},
+  })
+  await t.rejects(joining, unfinished)
 })
 
 t.test('a log that cannot be asked is asked again by the next who joins', async (t) => {
