@@ -3,6 +3,7 @@ import t, { type Test } from 'tap'
 import { Brokers } from '#host/log/kafka/brokers.js'
 import { OwnMembers } from '#host/log/kafka/members.js'
 import { joinKafkaGroup } from '#host/log/kafka/membership.js'
+import { describeGroup } from '#host/log/kafka/requests/groups.js'
 import { KafkaTopics } from '#host/log/kafka/topics.js'
 import { kafkaWriteSettings } from '#host/log/kafka/write-settings.js'
 import type { Membership } from '#host/log/log.js'
@@ -33,13 +34,16 @@ async function join(
   group: string,
   topics: readonly string[],
   instance: string,
-  revoked: () => Promise<void> = async () => {},
-  file?: string,
+  {
+    revoked = async () => {},
+    file,
+    signal,
+  }: { revoked?: () => Promise<void>; file?: string; signal?: AbortSignal } = {},
 ): Promise<TestMember> {
   const kafka = quietKafka(address)
-  const brokers = new Brokers(kafka)
+  const control = new Brokers(kafka)
   const settings = { createTopics: true, replication: 1, brokers: [address] }
-  const described = new KafkaTopics(brokers, {
+  const described = new KafkaTopics(control, {
     ...settings,
     clientId: instance,
     retentionMs: -1,
@@ -49,7 +53,7 @@ async function join(
     write: kafkaWriteSettings(),
   })
   t.teardown(async () => {
-    await brokers[Symbol.asyncDispose]()
+    await control[Symbol.asyncDispose]()
   })
   const members = new OwnMembers(file)
   const own: { partitions: readonly number[]; steps: string[]; failures: string[] } = {
@@ -58,9 +62,11 @@ async function join(
     failures: [],
   }
   const membership = await joinKafkaGroup({
-    brokers,
+    brokers: new Brokers(kafka),
+    control,
     members,
     times,
+    ...(signal === undefined ? {} : { signal }),
     group,
     topics,
     instance,
@@ -130,7 +136,7 @@ t.test('partitions go to another when they are given up, and not before', async 
   const given = new Promise<void>((resolve) => {
     giveUp = resolve
   })
-  const first = await join(t, group, [clicks], 'one', () => given)
+  const first = await join(t, group, [clicks], 'one', { revoked: () => given })
   const joining = join(t, group, [clicks], 'two')
   await until('it is asked to give them up', () => first.steps.includes('revoked 1'))
   let hasJoined = false
@@ -144,6 +150,31 @@ t.test('partitions go to another when they are given up, and not before', async 
   const second = await joining
   await until('both have one', () => all([first, second]).length === 2)
   t.same([first.partitions.length, second.partitions.length], [1, 1])
+})
+
+t.test('who stops waiting to join is no member, and holds nobody up', async (t) => {
+  const [clicks, taps, group] = [ownName('clicks'), ownName('taps'), ownName('counts')]
+  await makeTopics(t, address, { [clicks]: 2, [taps]: 2 })
+  let giveUp = () => {}
+  const given = new Promise<void>((resolve) => {
+    giveUp = resolve
+  })
+  const first = await join(t, group, [clicks], 'one', { revoked: () => given })
+  const stop = new AbortController()
+  const waiting = join(t, group, [clicks, taps], 'two', { signal: stop.signal })
+  await until('the group waits for both', () => first.steps.includes('revoked 1'))
+  stop.abort(new Error('other inputs'))
+  await t.rejects(waiting, { message: 'other inputs' })
+  const brokers = new Brokers(quietKafka(address))
+  t.teardown(() => brokers[Symbol.asyncDispose]())
+  const { members } = await brokers.askCoordinator('group', group, describeGroup(group))
+  t.same(
+    members.map(({ member }) => member),
+    [(await first.members.of(group))?.member],
+  )
+  giveUp()
+  await until('it goes on alone', () => first.steps.includes('assigned 2'))
+  t.same(first.partitions, [0, 1])
 })
 
 t.test('who reads other topics than the others gets nothing, until they are gone', async (t) => {

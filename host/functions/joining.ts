@@ -1,5 +1,5 @@
 // A function's place in its consumer group: which partitions it is assigned, joined for again until the log takes it in.
-import { asHostError, type HostError } from '../errors.js'
+import { asHostError, HostError } from '../errors.js'
 import type { JoinOptions, Log, Membership } from '../log/log.js'
 
 export interface JoiningOptions {
@@ -26,7 +26,9 @@ export class Joining implements AsyncDisposable {
   readonly #options: JoiningOptions
   #membership: Membership | undefined
   #assigned: readonly number[] = []
-  #isDisposed = false
+  readonly #end = new AbortController()
+  /** Settles when nobody is joining. */
+  #joining: Promise<unknown> = Promise.resolve()
 
   constructor(options: JoiningOptions) {
     this.#options = options
@@ -46,6 +48,7 @@ export class Joining implements AsyncDisposable {
     try {
       await this.#join()
     } catch (error) {
+      if (this.#isDisposed) return
       const failure = asHostError(error)
       if (!failure.retryable) throw failure
       this.#later(failure)
@@ -53,12 +56,24 @@ export class Joining implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isDisposed = true
+    this.#end.abort(new HostError('STOPPING', 'the function is stopping'))
     await this.#membership?.[Symbol.asyncDispose]()
     await this.#giveUp()
+    // One that is on its way in would be a second member, with other inputs perhaps, beside the one that comes in this one's place.
+    await this.#joining
+  }
+
+  get #isDisposed(): boolean {
+    return this.#end.signal.aborted
   }
 
   async #join(): Promise<void> {
+    const joining = this.#joinOnce()
+    this.#joining = joining.catch(() => {})
+    await joining
+  }
+
+  async #joinOnce(): Promise<void> {
     const { log, instance, edges, prepare } = this.#options
     await prepare()
     if (this.#isDisposed) return
@@ -68,6 +83,7 @@ export class Joining implements AsyncDisposable {
       topics: inputs.map(({ topic }) => topic),
       instance,
       partitions,
+      signal: this.#end.signal,
       assigned: async ({ partitions }) => {
         if (this.#isDisposed) return
         this.#assigned = partitions
@@ -90,7 +106,7 @@ export class Joining implements AsyncDisposable {
       try {
         await this.#join()
       } catch (error) {
-        this.#later(asHostError(error))
+        if (!this.#isDisposed) this.#later(asHostError(error))
       }
     })
   }

@@ -152,6 +152,8 @@ export interface JoinOptions {
   readonly instance: string
   /** How many each of the topics has to have; another number: TOPIC_MISMATCH. Absent: any, as long as all have the same. */
   readonly partitions?: number
+  /** Aborted: it is not to join any more. Joining, it then rejects soon and is no member. */
+  readonly signal?: AbortSignal
   /** Called with each new assignment, the first included. */
   assigned(assignment: Assignment): Promise<void>
   /** Called before partitions go; awaited: what it flushes still counts. Not called when membership was lost. */

@@ -1,6 +1,7 @@
 // The log on Apache Kafka, as one thread sees it: with connections of its own, whatever other threads have.
 import { randomUUID } from 'node:crypto'
 import type { Kafka } from 'kafkajs'
+import { unlessAborted } from '../../within.js'
 import { AssignedReader } from '../assigned-reader.js'
 import type {
   AppendOptions,
@@ -168,10 +169,12 @@ class KafkaLog implements Log {
       throw new TypeError('groups are joined by the thread that has opened the log first')
     }
     return await this.#open(async () => {
-      await this.#options.mayUse?.(this)
+      const { signal = new AbortController().signal } = options
+      if (this.#options.mayUse) await unlessAborted(this.#options.mayUse(this), signal)
       const membership = await joinKafkaGroup({
         ...options,
         members,
+        control: this.#control,
         // A request to join waits for all others, and holds up what is sent after it on its connection.
         brokers: new Brokers(this.#kafka, this.#settings),
         times: this.#settings.group,

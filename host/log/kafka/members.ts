@@ -16,9 +16,20 @@ export interface Members {
   close(): void
 }
 
+/** What a member tells of itself. */
+export interface OwnPlace {
+  /** As soon as it has a place in the group. */
+  joining(member: string): void
+  /** Before anybody is told of the assignment; null: of its loss. */
+  set(member: GroupMember | null): void
+  /** It has left it of its own will. */
+  forget(): void
+}
+
 /** Where the groups are joined. */
 export class OwnMembers implements Members {
   readonly #members = new Map<string, GroupMember | null>()
+  readonly #places = new Map<string, OwnPlace>()
   readonly #ports = new Set<MessagePort>()
   readonly #notes: MemberNotes | undefined
 
@@ -32,20 +43,22 @@ export class OwnMembers implements Members {
     return this.#notes?.take(group)
   }
 
-  /** As soon as it has a place in the group. */
-  joining(group: string, member: string): void {
-    this.#notes?.put(group, member)
-  }
-
-  /** Before anybody is told of the assignment. */
-  set(group: string, member: GroupMember | null): void {
-    this.#members.set(group, member)
-  }
-
-  /** It has left it of its own will. */
-  forget(group: string): void {
-    this.#members.delete(group)
-    this.#notes?.drop(group)
+  /** For one that joins the group: what one before it tells from then on is not heard any more. */
+  place(group: string): OwnPlace {
+    const tell = (what: () => void) => {
+      if (this.#places.get(group) === place) what()
+    }
+    const place: OwnPlace = {
+      joining: (member) => tell(() => this.#notes?.put(group, member)),
+      set: (member) => tell(() => this.#members.set(group, member)),
+      forget: () =>
+        tell(() => {
+          this.#members.delete(group)
+          this.#notes?.drop(group)
+        }),
+    }
+    this.#places.set(group, place)
+    return place
   }
 
   async of(group: string): Promise<Known> {

@@ -1,7 +1,7 @@
 // A host's place in one consumer group: joins it, keeps it by heartbeats, and gives its partitions up before they go to another.
 import { setTimeout as pause } from 'node:timers/promises'
 import { asHostError, type HostError } from '../../errors.js'
-import { unlessAborted } from '../../within.js'
+import { settlesWithin, unlessAborted } from '../../within.js'
 import { heardOf } from '../heard-of.js'
 import type { JoinOptions, Membership, TopicInfo } from '../log.js'
 import { sharedPartitions } from '../sole-member.js'
@@ -17,7 +17,7 @@ import {
   unpackClaim,
   unpackShare,
 } from './group-data.js'
-import type { OwnMembers } from './members.js'
+import type { OwnMembers, OwnPlace } from './members.js'
 import { otherTopics } from './problems.js'
 import type { KafkaRequest, Response } from './request.js'
 import { type JoinedGroup, joinGroup, leaveGroup, syncGroup } from './requests/group.js'
@@ -38,6 +38,8 @@ export interface GroupTimes {
 export interface MembershipOptions extends JoinOptions {
   /** Its own: closed with it. */
   readonly brokers: Brokers
+  /** Not its own: whose connections nothing holds up. */
+  readonly control: Brokers
   readonly members: OwnMembers
   readonly times: GroupTimes
   describe(topics: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>>
@@ -45,7 +47,7 @@ export interface MembershipOptions extends JoinOptions {
 
 /** Of the session, counted from when the last heartbeat was sent that was answered; the rest is for clocks and for an answer on its way. */
 const leased = 0.9
-/** Who cannot be told that it leaves finds out by its session. */
+/** The group finds out by the session of one that could not tell it that it leaves. */
 const leaveMs = 1_000
 
 interface Assigned {
@@ -53,7 +55,7 @@ interface Assigned {
   readonly in: GroupMember
 }
 
-/** Resolves when the first assignment was taken; rejects with what keeps it from joining at all. */
+/** Resolves when the first assignment was taken; rejects with what keeps it from joining at all, or the signal's reason. */
 export async function joinKafkaGroup(options: MembershipOptions): Promise<Membership> {
   const member = new KafkaMember(options)
   await member.start()
@@ -62,8 +64,11 @@ export async function joinKafkaGroup(options: MembershipOptions): Promise<Member
 
 class KafkaMember implements Membership {
   readonly #options: MembershipOptions
+  readonly #place: OwnPlace
   readonly #end = new AbortController()
   #member = ''
+  /** Settles when it has been told its name, if it is asking for one. */
+  #naming: Promise<unknown> = Promise.resolve()
   #epoch = 0
   #assigned: Assigned | undefined
   /** Also after they were given up: who had a partition gets it again. */
@@ -77,6 +82,10 @@ class KafkaMember implements Membership {
 
   constructor(options: MembershipOptions) {
     this.#options = options
+    this.#place = options.members.place(options.group)
+    const { signal } = options
+    if (signal?.aborted) this.#end.abort(signal.reason)
+    signal?.addEventListener('abort', () => this.#end.abort(signal.reason), { once: true })
   }
 
   owners(): Owners {
@@ -96,6 +105,7 @@ class KafkaMember implements Membership {
       await this.#join()
     } catch (thrown) {
       await this.#leave().catch(() => {})
+      this.#place.forget()
       await this.#options.brokers[Symbol.asyncDispose]()
       throw thrown
     }
@@ -112,7 +122,7 @@ class KafkaMember implements Membership {
     await this.#running
     await this.#giveUp()
     await this.#leave().catch(() => {})
-    this.#options.members.forget(this.#options.group)
+    this.#place.forget()
     this.#owners = new Map()
     await this.#options.brokers[Symbol.asyncDispose]()
   }
@@ -182,7 +192,7 @@ class KafkaMember implements Membership {
   async #giveUp(): Promise<void> {
     const assigned = this.#assigned
     if (assigned === undefined) return
-    const { revoked, times, members, group } = this.#options
+    const { revoked, times } = this.#options
     let isOver = false
     const given = revoked(assigned.epoch).finally(() => {
       isOver = true
@@ -197,7 +207,7 @@ class KafkaMember implements Membership {
     await given.catch(() => {})
     await beating
     this.#assigned = undefined
-    members.set(group, null)
+    this.#place.set(null)
   }
 
   #lose(why: 'unheard' | 'expelled'): void {
@@ -206,7 +216,7 @@ class KafkaMember implements Membership {
     // Unheard of, it may be a member still: as another one it would wait until the group has given up the one that it was.
     if (why === 'expelled') this.#member = ''
     this.#owned = []
-    this.#options.members.set(this.#options.group, null)
+    this.#place.set(null)
     if (assigned !== undefined) this.#options.lost(assigned.epoch)
   }
 
@@ -227,28 +237,25 @@ class KafkaMember implements Membership {
   /** A request to join waits for all others: nobody waits for it when it is to leave. */
   async #join(): Promise<void> {
     const { signal } = this.#end
-    const { group, topics, instance, times, members } = this.#options
+    const { topics, instance } = this.#options
     const described = await this.#described()
     const count = sharedPartitions(this.#options, described).length
     this.#count = count
     this.#lookedAt = performance.now()
     const metadata = packClaim({ topics, instance, owned: this.#owned })
     while (!signal.aborted) {
-      const claim = { group, member: this.#member, protocol: protocolName, metadata, ...times }
-      const joined = await unlessAborted(this.#ask(joinGroup(claim)), signal)
-      if (joined.error === kafkaErrors.MEMBER_ID_REQUIRED) {
-        this.#member = joined.member
-        members.joining(group, joined.member)
-        continue
-      }
+      const joined = await unlessAborted(this.#askToJoin(metadata), signal)
+      if (joined.error === kafkaErrors.MEMBER_ID_REQUIRED) continue
       if (isExpelled(joined.error)) {
         this.#member = ''
         continue
       }
       if (joined.error !== kafkaErrors.NONE) throw this.#refused(joined.error)
-      this.#member = joined.member
-      members.joining(group, joined.member)
-      const own = { group, generation: joined.generation, member: joined.member }
+      const own = {
+        group: this.#options.group,
+        generation: joined.generation,
+        member: joined.member,
+      }
       // The session counts from then on at the latest, however long the answer takes.
       const sentAt = performance.now()
       const shares = this.#shares(joined, count)
@@ -259,9 +266,28 @@ class KafkaMember implements Membership {
         continue
       }
       if (synced.error !== kafkaErrors.NONE) throw this.#refused(synced.error)
+      signal.throwIfAborted()
       await this.#take(own, synced.assignment, sentAt)
       return
     }
+    signal.throwIfAborted()
+  }
+
+  /** It is who it is told to be, whether or not anybody waits for it any more: left behind, others would wait for it. */
+  async #askToJoin(metadata: Uint8Array): Promise<JoinedGroup> {
+    const { group, times } = this.#options
+    const claim = { group, member: this.#member, protocol: protocolName, metadata, ...times }
+    const asking = this.#ask(joinGroup(claim)).then((joined) => {
+      const { error, member } = joined
+      if (error === kafkaErrors.NONE || error === kafkaErrors.MEMBER_ID_REQUIRED) {
+        this.#member = member
+        this.#place.joining(member)
+      }
+      return joined
+    })
+    // At once, unless it has a name already.
+    if (claim.member === '') this.#naming = asking.catch(() => {})
+    return await asking
   }
 
   /** They are there, or were: who does not know them may not have heard of them yet. */
@@ -275,7 +301,7 @@ class KafkaMember implements Membership {
   }
 
   async #take(own: GroupMember, assignment: Buffer, heardAt: number): Promise<void> {
-    const { members, assigned, topics, failed } = this.#options
+    const { assigned, topics, failed } = this.#options
     const { partitions, owners, topics: shared } = unpackShare(assignment)
     this.#epoch += 1
     this.#heardAt = heardAt
@@ -283,7 +309,7 @@ class KafkaMember implements Membership {
     this.#owners = owners
     this.#assigned = { epoch: this.#epoch, in: own }
     // First: whoever opens a writer because of it asks for it.
-    members.set(own.group, own)
+    this.#place.set(own)
     await assigned({ epoch: this.#epoch, partitions })
     if (shared.length > 0 && !isSame(shared, topics)) {
       failed?.(otherTopics(own.group, topics, shared, new Set(owners.values())))
@@ -318,12 +344,13 @@ class KafkaMember implements Membership {
   }
 
   async #leave(): Promise<void> {
-    const { group } = this.#options
+    const { group, control } = this.#options
+    await settlesWithin(this.#naming, leaveMs)
     if (this.#member === '') return
-    const leaving = this.#ask(leaveGroup({ group, member: this.#member }), leaveMs)
+    // Behind its own request to join, which waits for others, it would not even be read.
+    const leaving = this.#ask(leaveGroup({ group, member: this.#member }), leaveMs, control)
     this.#member = ''
-    // Behind a request to join, which waits for others, it is not even read.
-    await new Deadline(leaveMs, this.#options.brokers.signal).bound(leaving)
+    await new Deadline(leaveMs, control.signal).bound(leaving)
   }
 
   /** Ends early when it is to leave. */
@@ -335,8 +362,9 @@ class KafkaMember implements Membership {
   async #ask<R extends Response & { readonly error: number }>(
     request: KafkaRequest<R>,
     withinMs?: number,
+    brokers = this.#options.brokers,
   ): Promise<R> {
-    const { brokers, group } = this.#options
+    const { group } = this.#options
     const soon = { ...request, answerMs: this.#patienceMs }
     return await brokers.askCoordinator('group', group, soon, withinMs)
   }

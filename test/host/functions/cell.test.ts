@@ -7,6 +7,7 @@ import { LiveCatalog } from '#host/functions/live-catalog.js'
 import { Registry } from '#host/functions/registry.js'
 import { openEmbeddedLog } from '#host/log/embedded/log.js'
 import { createLogger } from '#host/logger.js'
+import { settlesWithin } from '#host/within.js'
 import { type HostUnderTest, testHost } from '../../support/host.js'
 import { until } from '../../support/until.js'
 import { createProject, projectLog, registryOptions } from './project.js'
@@ -262,6 +263,42 @@ t.test('a bundle that throws in its thread waits for a save', async (t) => {
   host.save('counter.ts', count())
   t.match(await host.untilStatus('counter', 'running'), { error: null })
   t.equal(await host.view('counter', 'ada', await host.emit('clicks', 'ada', 'x')), 1)
+})
+
+t.test('a save with other inputs comes in the place of one that still waits to join', async (t) => {
+  const project = createProject(t)
+  const logger = createLogger({ level: 'silent', format: 'json' })
+  await using log = await projectLog(t, project)
+  const join = log.join.bind(log)
+  const steps: string[] = []
+  let joined = () => {}
+  const hasJoined = new Promise<void>((resolve) => {
+    joined = resolve
+  })
+  /** The first is refused for the moment, and waits for the others when it tries again. */
+  log.join = async (options) => {
+    const topics = options.topics.join()
+    if (topics !== 'clicks') {
+      steps.push(`${topics} joins`)
+      joined()
+      return await join(options)
+    }
+    steps.push(`${topics} waits`)
+    if (steps.length === 1) throw new HostError('BROKER_UNAVAILABLE', 'away')
+    await new Promise<void>((resolve) => options.signal?.addEventListener('abort', () => resolve()))
+    // It takes its time to get out again: longer than another, which does not wait for it, takes to get in.
+    await settlesWithin(hasJoined, 300)
+    steps.push(`${topics} is out`)
+    throw options.signal?.reason
+  }
+  await using registry = new Registry(registryOptions({ project, log, logger }))
+  using catalog = new LiveCatalog(registry, log)
+  await project.write('functions/counter.ts', count())
+  await registry.start({ watch: true })
+  await until('it waits', () => steps.length === 2)
+  await project.write('functions/counter.ts', twoInputs)
+  await until('it runs', () => catalog.states().get('counter') === 'running')
+  t.same(steps, ['clicks waits', 'clicks waits', 'clicks is out', 'taps,clicks joins'])
 })
 
 t.test(

@@ -86,7 +86,9 @@ t.test('no topic is made, and no group joined, on a log that may not be used', a
     group: 'count',
     topics: ['clicks'],
     instance: 'one',
-    assigned: async () => t.fail('it was taken in'),
+    assigned: async () => {
+      t.fail('it was taken in')
+    },
     revoked: async () => {},
     lost: () => {},
   })
