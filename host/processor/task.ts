@@ -2,12 +2,12 @@
 import type { Batch, LogWriter, RecordToAppend } from '../log/log.js'
 import { turn } from '../turn.js'
 import type { Clock } from './clock.js'
-import { Attempt, type UserLog } from './context.js'
+import type { Attempt, UserLog } from './context.js'
+import { Effects } from './effects.js'
 import { Flusher, type FlushKind, type FlushResult, type TablePartition } from './flush.js'
 import { Handling } from './handling.js'
 import type { InputBuffer } from './input.js'
-import { Outbox } from './outbox.js'
-import { type Held, Overlay } from './overlay.js'
+import type { Held } from './overlay.js'
 import type { Program } from './program.js'
 import type { RecordFailure } from './runner.js'
 import { Signal } from './signal.js'
@@ -67,14 +67,10 @@ export class Task {
   readonly partition: number
   readonly #options: TaskOptions
   readonly #inputs: readonly InputBuffer[]
-  readonly #overlay: Overlay
+  readonly #effects: Effects
   readonly #handling: Handling
   readonly #flusher: Flusher
-  readonly #outbox: Outbox
-  #program: Program
   readonly #wake = new Signal()
-  #outputs: RecordToAppend[] = []
-  #outputBytes = 0
   #records: number
   /** Records have come to count since the last freeze. */
   #isDirty = false
@@ -94,11 +90,18 @@ export class Task {
     const { partition, program, clock, writer, table } = options
     this.#options = options
     this.partition = partition
-    this.#program = program
     this.#inputs = options.inputs
     this.#records = options.records
     this.#intervalMs = options.flush.intervalMs
-    this.#overlay = new Overlay(options.cacheBytes)
+    this.#effects = new Effects({
+      program,
+      cacheBytes: options.cacheBytes,
+      clock,
+      append: (records) => options.append(records),
+      retried: (cause, attempt) => options.retried('output', cause, attempt),
+      refused: (cause) => this.#lose('refused', cause),
+      wake: () => this.#wake.set(),
+    })
     this.#handling = new Handling({
       partition,
       program,
@@ -107,7 +110,7 @@ export class Task {
       maxRecordBytes: options.maxRecordBytes,
       maxUnfinished: options.flush.maxUnfinished,
       read: (key) => this.#read(key),
-      succeeded: (attempt) => this.#succeeded(attempt),
+      succeeded: (attempt) => this.#effects.succeeded(attempt),
       counted: (attempt) => this.#count(attempt),
       halted: (failure) => options.halted(failure),
       skipped: (failure) => options.skipped(failure),
@@ -123,13 +126,6 @@ export class Task {
       table,
       clock,
       onRetry: (what, cause, attempt) => options.retried(what, cause, attempt),
-    })
-    this.#outbox = new Outbox({
-      clock,
-      append: (records) => options.append(records),
-      onRetry: (cause, attempt) => options.retried('output', cause, attempt),
-      onRefused: (cause) => this.#lose('refused', cause),
-      wake: () => this.#wake.set(),
     })
   }
 
@@ -182,7 +178,7 @@ export class Task {
 
   /** Only while held. */
   replace(program: Program): void {
-    this.#program = program
+    this.#effects.program = program
     this.#handling.program = program
   }
 
@@ -194,7 +190,7 @@ export class Task {
   async refresh(olderThanMs: number): Promise<void> {
     const { table, clock } = this.#options
     if (table === null || this.#isClosed || this.#isDirty || this.#flushing !== undefined) return
-    if (this.#outbox.bytes > 0) return
+    if (this.#effects.leavingBytes > 0) return
     if (clock.wallTime() - table.meta.appliedAt < olderThanMs) return
     await this.#flush({ isOptional: true })
   }
@@ -204,7 +200,7 @@ export class Task {
     this.#end()
     await this.#running
     await this.#flushing
-    await this.#outbox.close()
+    await this.#effects.close()
   }
 
   async #run(): Promise<void> {
@@ -241,8 +237,8 @@ export class Task {
         now = clock.now()
         if (now >= end) return 'yield'
       }
-      const aheadBytes = this.#handling.bytes + this.#outbox.bytes
-      if (this.#overlay.changedBytes + this.#outputBytes + aheadBytes >= flush.maxBytes) {
+      const aheadBytes = this.#handling.bytes + this.#effects.leavingBytes
+      if (this.#effects.bytes + aheadBytes >= flush.maxBytes) {
         if (this.#flushing !== undefined) return 'full'
         this.#startFlush()
       }
@@ -262,7 +258,7 @@ export class Task {
 
   /** One record more that the next flush holds. */
   #count(attempt: Attempt | undefined): void {
-    if (attempt !== undefined) this.#take(attempt)
+    if (attempt !== undefined) this.#effects.count(attempt)
     this.#records += 1
     if (this.#isDirty) return
     this.#isDirty = true
@@ -272,30 +268,6 @@ export class Task {
       this.#callOffTimer = undefined
       this.#startFlush()
     })
-  }
-
-  #take(attempt: Attempt): void {
-    const staged = Attempt.staged(attempt)
-    if (staged !== undefined) this.#overlay.set(attempt.key, staged)
-    const emitted = Attempt.emitted(attempt)
-    if (emitted === undefined) return
-    const kept = this.#outputs.length
-    for (const record of emitted) if (!this.#leavesAtOnce(record)) this.#outputs.push(record)
-    if (this.#outputs.length > kept) this.#outputBytes += Attempt.emittedBytes(attempt)
-  }
-
-  #succeeded(attempt: Attempt): void {
-    if (this.#program.options.delivery === 'exactly-once') return
-    const emitted = Attempt.emitted(attempt)
-    if (emitted !== undefined) {
-      this.#outbox.add(emitted.filter((record) => this.#leavesAtOnce(record)))
-    }
-  }
-
-  /** The loop is the function's own state: it moves with the table and the positions. */
-  #leavesAtOnce({ topic }: RecordToAppend): boolean {
-    const { edges, options } = this.#program
-    return options.delivery === 'at-least-once' && topic !== edges.loop?.topic
   }
 
   #drained(): void {
@@ -332,23 +304,20 @@ export class Task {
     const positions = this.#handling.positions()
     const records = this.#records
     const frozen = {
-      outputs: this.#outputs,
-      changes: this.#overlay.freeze(),
+      ...this.#effects.freeze(),
       positions: this.#inputs.map(({ topic, position }, input) => ({
         topic,
         partition: this.partition,
         offset: positions[input] ?? position,
       })),
     }
-    this.#outputs = []
-    this.#outputBytes = 0
     this.#isDirty = false
     // No position moves over a record whose outputs could still be lost.
-    const result = (await this.#outbox.sent())
+    const result = (await this.#effects.left())
       ? await this.#flusher.flush(frozen, how)
       : ({ kind: 'abandoned' } as const)
     if (result.kind === 'stored' || result.kind === 'skipped') {
-      this.#overlay.settled()
+      this.#effects.settled()
       this.#options.publish(positions, records)
       return
     }
@@ -362,10 +331,10 @@ export class Task {
   }
 
   #read(key: string): Held {
-    const known = this.#overlay.get(key)
+    const known = this.#effects.get(key)
     if (known !== undefined) return known
     const stored = this.#options.table?.store.get(Buffer.from(key)) ?? null
-    this.#overlay.learned(key, stored)
+    this.#effects.learned(key, stored)
     return stored
   }
 
@@ -391,7 +360,7 @@ export class Task {
     this.#isClosed = true
     this.#callOffTimers()
     this.#flusher.close()
-    void this.#outbox.close()
+    void this.#effects.close()
     this.#handling.close()
     this.#wake.set()
     // After a failure of the loop itself nobody else would.
