@@ -1,6 +1,7 @@
 // `npm run bench`: measures the real host as a child process, by its command line and HTTP alone. A wrong total fails it.
 import { concurrent } from './concurrency.js'
 import { count } from './count.js'
+import { delivery } from './delivery.js'
 import { emits } from './emits.js'
 import { latency } from './latency.js'
 import { reads } from './reads.js'
@@ -21,6 +22,7 @@ const figures = [
   recovery,
   restart,
   concurrent,
+  delivery,
   values,
   testkit,
   upkeep,

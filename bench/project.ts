@@ -19,6 +19,8 @@ export async function saveFunction(root: string, name: string, text: string): Pr
   await rename(`${file}.saving`, file)
 }
 
+export type Delivery = 'exactly-once' | 'at-least-once'
+
 export interface CountOptions {
   /** A further field of its values. */
   readonly extra?: string
@@ -26,6 +28,8 @@ export interface CountOptions {
   readonly revision?: number
   /** Logs `firstRecord` with its time, `at`, in milliseconds since 1970. */
   readonly tellsFirst?: boolean
+  /** Emits each count, too. */
+  readonly passesOn?: Delivery
 }
 
 export const firstRecord = 'first record'
@@ -34,20 +38,28 @@ const tellFirst = `
       if (isFirst) ctx.log.info('${firstRecord}', { at: Date.now() })
       isFirst = false`
 
+const outputs = (delivery: Delivery): string => `
+  outputs: { counted: json<{ page: string; count: number }>() },
+  delivery: '${delivery}',`
+
+const passOn = `
+      ctx.emit('counted', ctx.key, { page: click.page, count: (ctx.get()?.count ?? 0) + 1 })`
+
 /** Counts the clicks of each key. */
 export const countFunction = ({
   extra = '',
   revision = 1,
   tellsFirst = false,
+  passesOn,
 }: CountOptions = {}): string => `
 import { defineProcessor, json } from 'millrace'
 ${tellsFirst ? 'let isFirst = true' : ''}
 export default defineProcessor({
   revision: ${revision},
   inputs: { clicks: json<{ page: string }>() },
-  table: json<{ count: number }>(),
+  table: json<{ count: number }>(),${passesOn === undefined ? '' : outputs(passesOn)}
   on: {
-    clicks(ctx, click) {${tellsFirst ? tellFirst : ''}
+    clicks(ctx, click) {${tellsFirst ? tellFirst : ''}${passesOn === undefined ? '' : passOn}
       ctx.set({ count: (ctx.get()?.count ?? 0) + 1${extra} })
     },
   },
