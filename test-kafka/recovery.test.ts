@@ -1,12 +1,18 @@
 // Each way in which a table and its positions may be found on Kafka, by a whole host.
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Admin } from 'kafkajs'
 import t, { type Test } from 'tap'
-import { testFolder } from '../test/support/folder.js'
-import { HostUnderTest } from '../test/support/host.js'
 import { makeTopics, quietKafka } from '../test/support/kafka/client.js'
 import { brokerAddress, ownName } from '../test/support/kafka/shared.js'
+import {
+  count,
+  forgetTable,
+  halted,
+  produceClicks,
+  running,
+  sumCase,
+  sumSource,
+  wiped,
+} from '../test/support/kafka/sum.js'
 import { until } from '../test/support/until.js'
 
 const address = await brokerAddress(t)
@@ -14,71 +20,7 @@ const admin: Admin = quietKafka(address).admin()
 await admin.connect()
 t.teardown(() => admin.disconnect())
 
-const source = (options = '') => `
-import { defineProcessor, json } from 'millrace'
-export default defineProcessor({
-  inputs: { clicks: json<number>() },
-  table: json<number>(),
-  ${options}
-  on: {
-    clicks(ctx, by) {
-      if (by === 0) ctx.delete()
-      else ctx.set((ctx.get() ?? 0) + by)
-    },
-  },
-})`
-
-/** Names of a test's own, and hosts that have only these in common. */
-function caseOf(t: Test, name: string) {
-  const namespace = `${ownName(name)}-`
-  const root = testFolder(t)
-  return {
-    clicks: `${namespace}clicks`,
-    table: `${namespace}click-count-table`,
-    group: `${namespace}click-count`,
-    /** Each on a data folder of its own. */
-    host(name: string): HostUnderTest {
-      const host = new HostUnderTest(join(root, name), {
-        functions: { 'click-count.ts': source() },
-        env: {
-          MILLRACE_LOG_BROKERS: address,
-          MILLRACE_NAMESPACE: namespace,
-          MILLRACE_LOG_PARTITIONS: '1',
-        },
-      })
-      t.teardown(() => host.stop())
-      return host
-    },
-  }
-}
-
-/** Starts it, emits what is given, waits until it counts, and stops it. */
-async function count(host: HostUnderTest, clicks: Readonly<Record<string, number>>) {
-  await host.start()
-  await host.untilStatus('click-count', 'running')
-  const lines = Object.entries(clicks).map(([key, value]) => ({ key, value }))
-  const token = await host.emitAll('clicks', lines)
-  for (const { key } of lines) await host.view('click-count', key, token)
-  await host.stop()
-}
-
-const wiped = (host: HostUnderTest): string | undefined => {
-  const line = host.lines.findLast((line) => line.includes('the local table is rebuilt'))
-  return line === undefined ? undefined : JSON.parse(line).msg
-}
-
-const forgetTable = (host: HostUnderTest) =>
-  rmSync(join(host.root, '.millrace'), { recursive: true })
-
-const running = async (host: HostUnderTest) => {
-  await host.start()
-  await host.untilStatus('click-count', 'running')
-}
-
-const halted = async (host: HostUnderTest) => {
-  const { error } = await host.untilStatus('click-count', 'halted')
-  return error
-}
+const caseOf = (t: Test, name: string) => sumCase(t, name, { MILLRACE_LOG_BROKERS: address })
 
 /** Kafka knows of a group's members for a moment longer than they are. */
 const forgetPositions = async (group: string) =>
@@ -99,15 +41,8 @@ const setTopic = async (topic: string, settings: Readonly<Record<string, string>
   await admin.alterConfigs({ validateOnly: false, resources })
 }
 
-async function produce(t: Test, topic: string, key: string, values: readonly number[]) {
-  const producer = quietKafka(address).producer()
-  t.teardown(() => producer.disconnect())
-  await producer.connect()
-  await producer.send({
-    topic,
-    messages: values.map((value) => ({ key, value: JSON.stringify(value), partition: 0 })),
-  })
-}
+const produce = (t: Test, topic: string, key: string, values: readonly number[]) =>
+  produceClicks(t, address, topic, key, values)
 
 t.test('with nothing local: from the oldest record; committed positions go on', async (t) => {
   const { host: hostOf } = caseOf(t, 'nothing')
@@ -235,7 +170,7 @@ t.test('input records that retention took: it halts, or goes on if it may', asyn
     code: 'INPUT_LOST',
     message: /records are gone; reset the function/,
   })
-  host.save('click-count.ts', source(`onDataLoss: 'continue',`))
+  host.save('click-count.ts', sumSource(`onDataLoss: 'continue',`))
   await host.untilStatus('click-count', 'running')
   await until('it goes on', async () => (await host.view('click-count', 'a')) === 1001)
 })
@@ -252,7 +187,7 @@ for (const isLocal of [true, false]) {
     if (!isLocal) forgetTable(host)
     await host.start()
     t.match(await halted(host), { code: 'INPUT_LOST', message: /was deleted and made anew/ })
-    host.save('click-count.ts', source(`onDataLoss: 'continue',`))
+    host.save('click-count.ts', sumSource(`onDataLoss: 'continue',`))
     await host.untilStatus('click-count', 'running')
     await until('all of it counts', async () => (await host.view('click-count', 'a')) === 11_111)
   })

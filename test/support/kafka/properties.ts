@@ -1,4 +1,4 @@
-// The configuration of a single broker for tests and for trying things out: one node, everything kept once, quick to recover.
+// The configuration of brokers for tests and for trying things out: one node that keeps everything once, or one of several; quick to recover.
 
 /** What does not depend on the machine; compose.yaml has the same. */
 export const brokerProperties = {
@@ -32,10 +32,14 @@ export type Listeners = Readonly<
   Record<string, 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'>
 >
 
+/** A node's number to the port of its controller, of all nodes of a cluster. Each is a broker and a controller. */
+export type Voters = ReadonlyMap<number, number>
+
 export interface PropertiesOptions {
   /** Of the logs. */
   readonly folder: string
-  readonly controllerPort: number
+  readonly node: number
+  readonly voters: Voters
   /** Listener to port. */
   readonly ports: ReadonlyMap<string, number>
   readonly listeners: Listeners
@@ -48,16 +52,19 @@ const escaped = (value: string) => value.replaceAll('\\', '\\\\').replaceAll('\n
 
 /** The text of a server.properties. */
 export function serverProperties(options: PropertiesOptions): string {
-  const { folder, controllerPort, ports, listeners, further } = options
+  const { folder, node, voters, ports, listeners, further } = options
   const clients = [...ports].map(([name, port]) => `${name}://127.0.0.1:${port}`)
   const protocols = Object.entries({ ...listeners, CONTROLLER: 'PLAINTEXT' })
   const all = {
     ...brokerProperties,
+    'node.id': String(node),
     'log.dirs': folder,
-    listeners: [...clients, `CONTROLLER://127.0.0.1:${controllerPort}`].join(','),
+    listeners: [...clients, `CONTROLLER://127.0.0.1:${voters.get(node)}`].join(','),
     'advertised.listeners': clients.join(','),
     'listener.security.protocol.map': protocols.map((each) => each.join(':')).join(','),
-    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    'controller.quorum.voters': [...voters]
+      .map(([node, port]) => `${node}@127.0.0.1:${port}`)
+      .join(','),
     ...further,
   }
   return Object.entries(all)

@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Kafka, logLevel } from 'kafkajs'
 import { type Java, runJava } from './java.js'
 import { freePort, isFree } from './ports.js'
-import { type Listeners, logProperties, serverProperties } from './properties.js'
+import { type Listeners, logProperties, serverProperties, type Voters } from './properties.js'
 
 export interface ServerOptions {
   /** Of the listener PLAINTEXT. 0, the default: any free one. */
@@ -21,7 +21,21 @@ export interface ServerOptions {
   /** Further arguments of the formatting of the folder, such as `--add-scram`. */
   readonly format?: readonly string[]
   readonly heapMb?: number
+  /** Of the Java machine. */
+  readonly options?: readonly string[]
+  /** Where it is one of several. */
+  readonly among?: Among
 }
+
+export interface Among {
+  readonly node: number
+  readonly voters: Voters
+  /** The same for all. */
+  readonly cluster: string
+}
+
+/** One in 64 begins with a dash. */
+export const newCluster = (): string => randomBytes(16).toString('base64url')
 
 const startLimitMs = 120_000
 const stopLimitMs = 30_000
@@ -33,7 +47,8 @@ export class Server {
   readonly #root: string
   readonly #ports: ReadonlyMap<string, number>
   readonly #format: readonly string[]
-  readonly #heapMb: number
+  readonly #options: readonly string[]
+  readonly #among: Among
   #child: { readonly process: ChildProcess; readonly gone: Promise<string> } | undefined
   #isEnding = false
 
@@ -41,13 +56,15 @@ export class Server {
     java: Java,
     root: string,
     ports: Map<string, number>,
+    among: Among,
     options: ServerOptions,
   ) {
     this.#java = java
     this.#root = root
     this.#ports = ports
     this.#format = options.format ?? []
-    this.#heapMb = options.heapMb ?? 512
+    this.#options = [`-Xmx${options.heapMb ?? 512}m`, ...(options.options ?? [])]
+    this.#among = among
   }
 
   static async inFolder(java: Java, root: string, options: ServerOptions): Promise<Server> {
@@ -57,10 +74,16 @@ export class Server {
     const ports = new Map([['PLAINTEXT', port === 0 ? await freePort() : port]])
     for (const name of Object.keys(listeners)) ports.set(name, await freePort())
     await mkdir(root, { recursive: true })
-    const server = new Server(java, root, ports, options)
+    const among = options.among ?? {
+      node: 1,
+      voters: new Map([[1, await freePort()]]),
+      cluster: newCluster(),
+    }
+    const server = new Server(java, root, ports, among, options)
     const text = serverProperties({
       folder: join(root, 'log'),
-      controllerPort: await freePort(),
+      node: among.node,
+      voters: among.voters,
       ports,
       listeners: { PLAINTEXT: 'PLAINTEXT', ...listeners },
       further: properties,
@@ -91,15 +114,15 @@ export class Server {
   /** Makes the folder a broker's, unless it is. */
   async format(): Promise<void> {
     if (await isThere(join(this.#root, 'log', 'meta.properties'))) return
-    const cluster = randomBytes(16).toString('base64url')
-    // One in 64 begins with a dash: joined by `=` it is no option of its own.
-    const args = ['format', `--cluster-id=${cluster}`, '-c', this.#properties, ...this.#format]
+    // Joined by `=`, since it may begin with a dash: it is no option of its own.
+    const id = `--cluster-id=${this.#among.cluster}`
+    const args = ['format', id, '-c', this.#properties, ...this.#format]
     await runJava(this.#java, 'kafka.tools.StorageTool', args, { options: [this.#logging] })
   }
 
   /** Resolves when it serves; rejects with what it said when it ends before. */
   async start(): Promise<void> {
-    const options = [`-Xmx${this.#heapMb}m`, '-Djava.awt.headless=true', this.#logging]
+    const options = [...this.#options, '-Djava.awt.headless=true', this.#logging]
     const { command, classPath } = this.#java
     const child = spawn(
       command,
@@ -133,7 +156,7 @@ export class Server {
     if (end !== undefined) throw new Error(end)
   }
 
-  /** The started process has told so; here it answers a client, and knows itself as a live broker. */
+  /** The started process has told so; here it answers a client, and knows itself as a live broker of the cluster. */
   async #serves(signal: AbortSignal): Promise<undefined> {
     const client = new Kafka({
       brokers: [this.address('PLAINTEXT')],
@@ -142,13 +165,13 @@ export class Server {
     })
     while (!signal.aborted) {
       const admin = client.admin()
-      const brokers = await admin
+      const isThere = await admin
         .connect()
         .then(() => admin.describeCluster())
-        .then((cluster) => cluster.brokers.length)
-        .catch(() => 0)
+        .then(({ brokers }) => brokers.some(({ nodeId }) => nodeId === this.#among.node))
+        .catch(() => false)
         .finally(() => admin.disconnect())
-      if (brokers > 0) return undefined
+      if (isThere) return undefined
       await pause(20)
     }
     return undefined
