@@ -13,6 +13,8 @@ export interface Ends {
 /** A partition as it is assigned; `place` is what the adapter finds it by. */
 export interface Assigned<P> extends TopicPartition {
   position: number
+  /** As in `Position`. */
+  leaderEpoch: number | undefined
   readonly place: P
 }
 
@@ -127,7 +129,8 @@ export class AssignedReader<P> implements LogReader {
     return places.flatMap((place, i) => {
       const at = positions[i]
       if (at === undefined) return []
-      return [{ topic: at.topic, partition: at.partition, position: at.offset, place }]
+      const { topic, partition, offset: position, leaderEpoch } = at
+      return [{ topic, partition, position, leaderEpoch, place }]
     })
   }
 
@@ -168,6 +171,7 @@ export class AssignedReader<P> implements LogReader {
       } else if (one !== undefined) {
         // Only here, where nothing can fail any more: what is not handed out is read again.
         one.position = read.value.next
+        one.leaderEpoch = read.value.leaderEpoch ?? one.leaderEpoch
         batches.push(read.value)
       }
     }

@@ -74,6 +74,8 @@ export interface TopicPartition {
 export interface Position extends TopicPartition {
   /** The offset of the next record to read. Never computed by adding to an offset: offsets have gaps. */
   readonly offset: number
+  /** Of what was read last before it; absent: not known. A log that was cut below and written anew is told by it (`whereCut`). */
+  readonly leaderEpoch?: number
 }
 
 /** What a reader read of one partition. `records` may be empty: only gaps or markers were passed. */
@@ -83,6 +85,8 @@ export interface Batch extends TopicPartition {
   readonly records: readonly LogRecord[]
   /** Where to go on: behind the records, and behind gaps and markers that follow them. */
   readonly next: number
+  /** Of all of it: another epoch begins another batch. Absent: nothing is ever cut, or it is not known. */
+  readonly leaderEpoch?: number
   /** The stable end as it was known when this was read; `next >= stableEnd` means: read to its end. */
   readonly stableEnd: number
 }
@@ -117,9 +121,16 @@ export interface Commit {
   readonly positions: readonly Position[]
 }
 
+export interface Committed {
+  readonly kind: 'committed'
+  /** For each partition written to, by `topic/partition`, the position behind the last record of this commit. */
+  readonly next: ReadonlyMap<string, number>
+  /** Of that record, or an older one: what was known when it was sent. Absent: as in `Batch`. */
+  readonly leaderEpochs?: ReadonlyMap<string, number>
+}
+
 export type CommitOutcome =
-  /** `next`: for each topic written to, by `topic/partition`, the position behind the last record of this commit. */
-  | { readonly kind: 'committed'; readonly next: ReadonlyMap<string, number> }
+  | Committed
   /**
    * Nothing was written: the identical commit may be tried again. When `cause` is a HostError that is not retryable
    * (RECORD_TOO_LARGE; UNKNOWN_TOPIC, for an output), trying again is of no use.
@@ -196,7 +207,7 @@ export interface Log extends AsyncDisposable {
   /** The id of the topic, as it was a second ago at most; undefined: there is none of this name. Cheaper than `describe`. */
   topicId(name: string): Promise<string | undefined>
   /**
-   * The epoch that `leaderEpoch` names, or the nearest older one that the log knows, and where it ended. A local position
+   * The epoch that `leaderEpoch` names, or the nearest older one in which the log has records, and where it ended. A local position
    * above that end, in that epoch, was cut off.
    */
   endOfEpoch(

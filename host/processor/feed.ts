@@ -86,7 +86,9 @@ export class Feed implements AsyncDisposable {
       this.#mustAssign = true
       return
     }
-    this.#next.set(key, { topic: batch.topic, partition: batch.partition, offset: batch.next })
+    const { topic, partition, next: offset, leaderEpoch = expected.leaderEpoch } = batch
+    const next = { topic, partition, offset }
+    this.#next.set(key, leaderEpoch === undefined ? next : { ...next, leaderEpoch })
     if (!this.#options.deliver(batch)) this.#reader.pause(batch)
   }
 }

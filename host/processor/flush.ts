@@ -1,6 +1,6 @@
 // One flush: a frozen set of effects appended to the log as one commit, then written to the store as one batch.
 import { HostError } from '../errors.js'
-import type { Commit, LogWriter, Position, RecordToAppend } from '../log/log.js'
+import type { Commit, Committed, LogWriter, Position, RecordToAppend } from '../log/log.js'
 import { partitionKey } from '../log/log.js'
 import { positionsHeader, withTopicIds } from '../tables/positions.js'
 import type { Change, PartitionMeta, PartitionStore, StoredPosition } from '../tables/store.js'
@@ -14,6 +14,8 @@ export interface TablePartition {
   readonly topic: string
   readonly store: PartitionStore
   meta: PartitionMeta
+  /** Whether the log has lost some of what the store was made of. */
+  isCut(meta: PartitionMeta): Promise<boolean>
 }
 
 /** What a freeze took: no later record adds to it. */
@@ -26,10 +28,11 @@ export interface Frozen {
 
 /**
  * `stored`: log and store hold it. `skipped`: it was not to be tried again. `abandoned`: the task was closed meanwhile. `unknown`: the log may or may not hold it; `detached`:
- * the log holds it, the store refuses it. After these two the partition has to be opened anew. `refused`: the log will never take it.
+ * the log holds it, the store refuses it; `cut`: the log holds it, and has lost some of what was there before. After these three the
+ * partition has to be opened anew. `refused`: the log will never take it.
  */
 export type FlushResult =
-  | { readonly kind: 'stored' | 'skipped' | 'fenced' | 'abandoned' }
+  | { readonly kind: 'stored' | 'skipped' | 'fenced' | 'abandoned' | 'cut' }
   | { readonly kind: 'unknown' | 'detached' | 'refused'; readonly cause: unknown }
 
 export interface FlushKind {
@@ -83,7 +86,7 @@ export class Flusher {
       if (outcome.kind === 'committed') {
         return table === null
           ? { kind: 'stored' }
-          : await this.#store(table, { changes, inputs, next: outcome.next, isOptional })
+          : await this.#store(table, { changes, inputs, outcome, isOptional })
       }
       if (isOptional) return { kind: 'skipped' }
       const { cause } = outcome
@@ -98,22 +101,35 @@ export class Flusher {
     {
       changes,
       inputs,
-      next,
+      outcome,
       isOptional,
     }: {
       readonly changes: readonly Change[]
       readonly inputs: readonly StoredPosition[]
-      readonly next: ReadonlyMap<string, number>
+      readonly outcome: Committed
       readonly isOptional: boolean
     },
   ): Promise<FlushResult> {
     const { partition, clock } = this.#options
+    const before = table.meta.changelog
+    const key = partitionKey(table.topic, partition)
+    const { next, leaderEpochs } = outcome
+    const changelog = {
+      ...before,
+      next: next.get(key) ?? before.next,
+      leaderEpoch: leaderEpochs?.get(key) ?? before.leaderEpoch,
+    }
+    // Another leader may have had less.
+    if (changelog.leaderEpoch !== before.leaderEpoch || changelog.next < before.next) {
+      try {
+        if (await table.isCut(table.meta)) return { kind: 'cut' }
+      } catch (cause) {
+        return { kind: 'unknown', cause }
+      }
+    }
     const meta: PartitionMeta = {
       ...table.meta,
-      changelog: {
-        ...table.meta.changelog,
-        next: next.get(partitionKey(table.topic, partition)) ?? table.meta.changelog.next,
-      },
+      changelog,
       appliedAt: clock.wallTime(),
       inputs,
     }

@@ -5,6 +5,7 @@ import type { TableStore } from '../tables/store.js'
 import { backoffMs, type Clock } from './clock.js'
 import type { Attempt, UserLog } from './context.js'
 import { Feed } from './feed.js'
+import { positionIn } from './input.js'
 import { type OpenPartition, openPartition } from './opening.js'
 import type { Program } from './program.js'
 import type { Progress } from './progress.js'
@@ -306,7 +307,7 @@ export class Group implements AsyncDisposable {
     this.#tasks.set(partition, { task, open })
     task.start()
     for (const input of open.inputs) {
-      this.#feed.seek({ topic: input.topic, partition, offset: input.position })
+      this.#feed.seek(positionIn(input, partition))
     }
     events.running(partition)
   }
@@ -321,6 +322,10 @@ export class Group implements AsyncDisposable {
         break
       case 'fenced':
         events.fenced(partition)
+        break
+      case 'cut':
+        // Its opening finds it, and tells.
+        void this.#openSoon(partition)
         break
       case 'unknown':
         events.warned('how a flush ended is not known: the partition is read anew from the log', {

@@ -1,5 +1,6 @@
 // The buffered records of one task's inputs, and which of them comes next.
-import type { Batch, LogRecord } from '../log/log.js'
+import type { Batch, LogRecord, Position } from '../log/log.js'
+import { Epochs } from './epochs.js'
 
 // A few reads ahead of the handler: enough to keep it busy, bounded by the reader's own `maxBytes` a read.
 const fullRecords = 1024
@@ -11,14 +12,24 @@ export class InputBuffer {
   #batches: Batch[] = []
   #index = 0
   #buffered = 0
+  readonly #epochs: Epochs
   #position: number
   #end: number
 
-  /** `end` is the stable end as known at the start: until it is reached the input is not drained. */
-  constructor(topic: string, position: number, end: number) {
+  /**
+   * `end` is the stable end as known at the start: until it is reached the input is not drained. `leaderEpoch`: of what lies before
+   * the position, if it is known.
+   */
+  constructor(topic: string, position: number, end: number, leaderEpoch?: number) {
     this.topic = topic
     this.#position = position
     this.#end = end
+    this.#epochs = new Epochs(leaderEpoch)
+  }
+
+  /** As in `Position`. The position is none below one that was asked for before. */
+  epochBefore(position: number): number | undefined {
+    return this.#epochs.before(position)
   }
 
   /** Of the next record to handle, or behind gaps and markers that followed the last one. */
@@ -48,6 +59,7 @@ export class InputBuffer {
 
   offer(batch: Batch): void {
     if (batch.stableEnd > this.#end) this.#end = batch.stableEnd
+    this.#epochs.read(batch.from, batch.leaderEpoch)
     if (batch.records.length === 0) {
       const last = this.#batches.at(-1)
       // The gap lies behind what is buffered: it is passed when that is.
@@ -75,6 +87,17 @@ export class InputBuffer {
     this.#index = 0
     this.#position = batch.next
   }
+}
+
+/** With the epoch by which it is checked when somebody goes on from there. */
+export function positionIn(
+  input: InputBuffer,
+  partition: number,
+  offset = input.position,
+): Position {
+  const leaderEpoch = input.epochBefore(offset)
+  const at = { topic: input.topic, partition, offset }
+  return leaderEpoch === undefined ? at : { ...at, leaderEpoch }
 }
 
 /**

@@ -1,13 +1,14 @@
 // Opens one partition of a function: fences former owners, recovers the table, and settles where each input goes on.
 import { HostError } from '../errors.js'
+import { whereCut } from '../log/cut.js'
 import { heardOf } from '../log/heard-of.js'
 import type { Log, LogWriter, Position, TopicInfo } from '../log/log.js'
 import { withTopicIds } from '../tables/positions.js'
 import { type HeaderPositions, recover } from '../tables/recovery.js'
-import type { PartitionStore, StoredPosition, TableStore } from '../tables/store.js'
+import type { PartitionMeta, PartitionStore, StoredPosition, TableStore } from '../tables/store.js'
 import type { Clock } from './clock.js'
 import type { TablePartition } from './flush.js'
-import { InputBuffer } from './input.js'
+import { InputBuffer, positionIn } from './input.js'
 import type { Edges } from './program.js'
 
 export interface OpeningOptions {
@@ -54,20 +55,25 @@ export async function openPartition(options: OpeningOptions): Promise<OpenPartit
             options.store.partition(partition),
             need(topics, edges.table.topic, edges),
           )
-    const inputs = edges.inputs.map(({ stream, topic }) => {
-      const info = need(topics, topic, edges)
-      return openInput(options, stream, info, writer.positions, table?.found ?? null)
-    })
+    const inputs = await Promise.all(
+      edges.inputs.map(({ stream, topic }) => {
+        const info = need(topics, topic, edges)
+        return openInput(options, stream, info, writer.positions, table?.found ?? null)
+      }),
+    )
     if (table === null) return { writer, table, inputs }
-    const stored: StoredPosition[] = inputs.map(({ topic, position }) => ({
-      topic,
-      topicId: need(topics, topic, edges).id,
-      offset: position,
-    }))
+    const stored = withTopicIds(
+      inputs.map((input) => positionIn(input, partition)),
+      inputs.map(({ topic, position }) => ({
+        topic,
+        topicId: need(topics, topic, edges).id,
+        offset: position,
+      })),
+    )
     const meta = { ...table.meta, inputs: stored }
     // Before the first record: topic ids are what tells a re-created input later.
     await table.store.write([], meta)
-    return { writer, table: { topic: table.topic, store: table.store, meta }, inputs }
+    return { writer, table: { ...table, meta }, inputs }
   } catch (error) {
     await writer[Symbol.asyncDispose]()
     throw error
@@ -123,9 +129,19 @@ async function openTable(
     topic: changelog.name,
     store,
     meta,
+    isCut: ({ changelog }) => isCut(options, changelog),
     // A replay knows positions from headers, perhaps without ids; what was stored before it has them.
     found: { stored: withTopicIds(meta.inputs, local), header: headerPositions, isEmpty },
   }
+}
+
+async function isCut(
+  { log, edges, partition }: OpeningOptions,
+  { topic, next: offset, leaderEpoch }: PartitionMeta['changelog'],
+): Promise<boolean> {
+  const now = need(await log.describe([topic]), topic, edges).partitions[partition]
+  const at = { topic, partition, offset, leaderEpoch }
+  return now !== undefined && (await whereCut(log, at, now)) !== undefined
 }
 
 async function hasEntries(store: PartitionStore): Promise<boolean> {
@@ -133,14 +149,14 @@ async function hasEntries(store: PartitionStore): Promise<boolean> {
   return false
 }
 
-function openInput(
+async function openInput(
   options: OpeningOptions,
   stream: string,
   info: TopicInfo,
   committed: readonly Position[],
   found: FoundPositions | null,
-): InputBuffer {
-  const { edges, partition, onDataLoss, onSkipped } = options
+): Promise<InputBuffer> {
+  const { log, edges, partition, onDataLoss, onSkipped } = options
   const topic = info.name
   const at = info.partitions[partition]
   const context = { function: edges.function, stream, partition }
@@ -149,7 +165,7 @@ function openInput(
   }
   const stored = found?.stored.find((position) => position.topic === topic)
   const recorded = found?.header?.get(topic)
-  const moved = committed.find((known) => known.topic === topic)?.offset
+  const moved = committed.find((known) => known.topic === topic)
   // The log answers for what is committed: a local table may be of before, or of another log.
   const before = [recorded, stored].find(
     (known) => known !== undefined && known.topicId !== '' && known.topicId !== info.id,
@@ -166,11 +182,11 @@ function openInput(
       { ...context, offset: before.offset },
     )
   }
-  const position =
+  const known =
     moved ??
     // Committed positions of other inputs are there: this input is new, nothing has expired.
-    (committed.length > 0 ? undefined : (recorded ?? stored)?.offset)
-  if (position === undefined) {
+    (committed.length > 0 ? undefined : (recorded ?? stored))
+  if (known === undefined) {
     if (committed.length === 0 && found !== null && !found.isEmpty) {
       throw new HostError(
         'POSITIONS_LOST',
@@ -182,12 +198,11 @@ function openInput(
     }
     return new InputBuffer(topic, at.oldest, at.stableEnd)
   }
-  if (position < at.oldest || position > at.stableEnd) {
-    const what = `${topic}, partition ${partition} has the offsets ${at.oldest} to ${at.stableEnd}, ${edges.function} is to go on at ${position}`
+  const { offset: position, leaderEpoch } = known
+  const goOn = (what: string, next: number, epoch?: number): InputBuffer => {
     if (onDataLoss === 'continue') {
-      const next = position < at.oldest ? at.oldest : at.stableEnd
       onSkipped(`${what}: it goes on at ${next}`)
-      return new InputBuffer(topic, next, at.stableEnd)
+      return new InputBuffer(topic, next, at.stableEnd, epoch)
     }
     throw new HostError(
       'INPUT_LOST',
@@ -195,7 +210,17 @@ function openInput(
       { ...context, offset: position },
     )
   }
-  return new InputBuffer(topic, position, at.stableEnd)
+  const goesOn = `${edges.function} is to go on at ${position}`
+  const outside = `${topic}, partition ${partition} has the offsets ${at.oldest} to ${at.stableEnd}, ${goesOn}`
+  if (position < at.oldest) return goOn(outside, at.oldest)
+  const of = { topic, partition, offset: position }
+  const cut = await whereCut(log, leaderEpoch === undefined ? of : { ...of, leaderEpoch }, at)
+  if (cut !== undefined) {
+    const what = `${topic}, partition ${partition} was cut off at ${cut.offset} by a leader that had no more of it, and ${goesOn}`
+    return goOn(what, Math.max(cut.offset, at.oldest), cut.leaderEpoch)
+  }
+  if (position > at.stableEnd) return goOn(outside, at.stableEnd)
+  return new InputBuffer(topic, position, at.stableEnd, leaderEpoch)
 }
 
 function need(topics: ReadonlyMap<string, TopicInfo>, name: string, edges: Edges): TopicInfo {

@@ -6,7 +6,7 @@ import type { Attempt, UserLog } from './context.js'
 import { Effects } from './effects.js'
 import { Flusher, type FlushKind, type FlushResult, type TablePartition } from './flush.js'
 import { Handling } from './handling.js'
-import type { InputBuffer } from './input.js'
+import { type InputBuffer, positionIn } from './input.js'
 import type { Held } from './overlay.js'
 import type { Program } from './program.js'
 import type { RecordFailure } from './runner.js'
@@ -305,11 +305,9 @@ export class Task {
     const records = this.#records
     const frozen = {
       ...this.#effects.freeze(),
-      positions: this.#inputs.map(({ topic, position }, input) => ({
-        topic,
-        partition: this.partition,
-        offset: positions[input] ?? position,
-      })),
+      positions: this.#inputs.map((input, index) =>
+        positionIn(input, this.partition, positions[index]),
+      ),
     }
     this.#isDirty = false
     // No position moves over a record whose outputs could still be lost.

@@ -4,15 +4,15 @@ import type { StoredPosition } from './store.js'
 
 const headerName = 'millrace-positions'
 
-/** As `[offset, topicId]`; written before ids were, or of a topic whose id was not known: the offset alone. */
-type Written = number | readonly [offset: number, topicId: string]
+/** As `[offset, topicId, leaderEpoch]`, without what is not known; written before ids were: the offset alone. */
+type Written = number | readonly [offset: number, topicId: string, leaderEpoch?: number]
 
 /** By topic; the partition is that of the record. */
 export function positionsHeader(positions: readonly StoredPosition[]): Header {
   const byTopic = Object.fromEntries(
-    positions.map(({ topic, topicId, offset }): [string, Written] => [
+    positions.map(({ topic, topicId, offset, leaderEpoch }): [string, Written] => [
       topic,
-      topicId === '' ? offset : [offset, topicId],
+      leaderEpoch === undefined ? [offset, topicId] : [offset, topicId, leaderEpoch],
     ]),
   )
   return [headerName, Buffer.from(JSON.stringify(byTopic))]
@@ -24,10 +24,11 @@ export function withTopicIds(
   known: readonly StoredPosition[],
 ): StoredPosition[] {
   const ids = new Map(known.map(({ topic, topicId }) => [topic, topicId]))
-  return Array.from(positions, ({ topic, topicId, offset }) => ({
+  return Array.from(positions, ({ topic, topicId, offset, leaderEpoch }) => ({
     topic,
     topicId: topicId || (ids.get(topic) ?? ''),
     offset,
+    ...(leaderEpoch === undefined ? {} : { leaderEpoch }),
   }))
 }
 
@@ -48,10 +49,13 @@ export function readPositionsHeader(
     if (typeof parsed !== 'object' || parsed === null) return undefined
     const positions = new Map<string, StoredPosition>()
     for (const [topic, written] of Object.entries(parsed)) {
-      const [offset, topicId]: readonly unknown[] = Array.isArray(written) ? written : [written, '']
+      const [offset, topicId, epoch]: readonly unknown[] = Array.isArray(written)
+        ? written
+        : [written, '']
       if (typeof offset !== 'number' || typeof topicId !== 'string') continue
+      const leaderEpoch = typeof epoch === 'number' ? { leaderEpoch: epoch } : {}
       if (Number.isSafeInteger(offset) && offset >= 0)
-        positions.set(topic, { topic, topicId, offset })
+        positions.set(topic, { topic, topicId, offset, ...leaderEpoch })
     }
     return positions
   } catch {

@@ -1,7 +1,8 @@
 // Brings a table partition up to its changelog: decides between going on, replaying and wiping, then applies the records.
 
 import { HostError } from '../errors.js'
-import type { Log, TopicInfo } from '../log/log.js'
+import { whereCut } from '../log/cut.js'
+import type { Batch, Log, LogReader, Position, TopicInfo } from '../log/log.js'
 import { wakeOnAbort } from '../log/wake-on-abort.js'
 import { storeLayout } from './layout.js'
 import { readPositionsHeader, withTopicIds } from './positions.js'
@@ -54,8 +55,8 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
     changelog: {
       topic: changelog.name,
       topicId: changelog.id,
-      leaderEpoch: info.leaderEpoch,
       next: isKept ? found.changelog.next : info.oldest,
+      leaderEpoch: isKept ? found.changelog.leaderEpoch : info.leaderEpoch,
     },
     appliedAt: isKept ? found.appliedAt : options.wallTime(),
     inputs: isKept ? found.inputs : [],
@@ -67,7 +68,9 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
       `another producer has a transaction open in ${changelog.name}, at offset ${info.stableEnd} or behind it, and nothing else should write there: the table waits until it is committed, aborted or has timed out`,
     )
   }
-  return await replay(options, start, info.end)
+  const { next: offset, leaderEpoch } = start.changelog
+  const from = { topic: changelog.name, partition, offset }
+  return await replay(options, start, isKept ? { ...from, leaderEpoch } : from, info.end)
 }
 
 async function reasonToWipe(
@@ -84,11 +87,9 @@ async function reasonToWipe(
   if (next > info.end) return `${changelog.name} was cut off below what is stored`
   if (next < info.oldest)
     return `${changelog.name} no longer has what follows (${next} < ${info.oldest})`
-  if (leaderEpoch !== info.leaderEpoch) {
-    const ended = await log.endOfEpoch({ topic: changelog.name, partition }, leaderEpoch)
-    if (ended.leaderEpoch !== leaderEpoch || ended.end < next) {
-      return `${changelog.name} was cut off below what is stored, and written anew`
-    }
+  const at = { topic: changelog.name, partition, offset: next, leaderEpoch }
+  if ((await whereCut(log, at, info)) !== undefined) {
+    return `${changelog.name} was cut off below what is stored, and written anew`
   }
   // A tenth less, for clocks that differ.
   const age = options.wallTime() - found.appliedAt
@@ -103,18 +104,19 @@ async function reasonToWipe(
 async function replay(
   options: RecoveryOptions,
   start: PartitionMeta,
+  from: Position,
   end: number,
 ): Promise<Recovered> {
-  const { log, store, partition, changelog, signal } = options
+  const { log, store, signal } = options
   let meta = start
   let applied = 0
   let headerPositions: HeaderPositions | undefined
   if (meta.changelog.next < end) {
     await using reader = log.reader({ maxBytes: 4 * 1024 * 1024 })
     using _ = wakeOnAbort(reader, signal)
-    reader.assign([{ topic: changelog.name, partition, offset: meta.changelog.next }])
+    reader.assign([from])
     while (meta.changelog.next < end) {
-      const batches = await reader.next()
+      const batches = await nextOf(reader)
       signal.throwIfAborted()
       for (const batch of batches) {
         const changes: Change[] = []
@@ -125,7 +127,11 @@ async function replay(
         applied += batch.records.length
         meta = {
           ...meta,
-          changelog: { ...meta.changelog, next: batch.next },
+          changelog: {
+            ...meta.changelog,
+            next: batch.next,
+            leaderEpoch: batch.leaderEpoch ?? meta.changelog.leaderEpoch,
+          },
           ...(headerPositions === undefined
             ? {}
             : { inputs: withTopicIds(headerPositions.values(), meta.inputs) }),
@@ -138,4 +144,14 @@ async function replay(
   meta = { ...meta, appliedAt: options.wallTime() }
   await store.write([], meta)
   return { meta, headerPositions, applied }
+}
+
+/** What is cut, or expires, while it is replayed is looked at anew: this replay has begun with what is not so any more. */
+async function nextOf(reader: LogReader): Promise<readonly Batch[]> {
+  try {
+    return await reader.next()
+  } catch (error) {
+    if (!(error instanceof HostError) || error.code !== 'OFFSET_OUT_OF_RANGE') throw error
+    throw new HostError('LOG_FAILED', `${error.message}; it is replayed anew`, { cause: error })
+  }
 }

@@ -7,9 +7,10 @@ export interface PartitionMeta {
   readonly changelog: {
     readonly topic: string
     readonly topicId: string
-    readonly leaderEpoch: number
     /** The next changelog offset to apply. */
     readonly next: number
+    /** Of what lies before it, or that in which the log was when it was opened: as in `Position`. */
+    readonly leaderEpoch: number
   }
   /** When the store was last known to be at the changelog's end, in ms since 1970. */
   readonly appliedAt: number
@@ -21,6 +22,8 @@ export interface StoredPosition {
   readonly topic: string
   readonly topicId: string
   readonly offset: number
+  /** As in `Position`. */
+  readonly leaderEpoch?: number
 }
 
 /** A value of `null` deletes the key. Keys are the record's key bytes, without any prefix of the store. */

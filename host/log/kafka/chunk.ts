@@ -3,6 +3,13 @@ import type { TopicPartition } from '../log.js'
 import * as batch from './batch.js'
 import { type AbortedTransaction, type Decoded, decodeBatches, OpenAborts } from './decoding.js'
 
+/** Batches in a row of one leader epoch. */
+interface Run {
+  readonly leaderEpoch: number
+  /** Behind the last byte. */
+  end: number
+}
+
 interface Head {
   readonly bytes: number
   readonly leaderEpoch: number
@@ -14,13 +21,14 @@ export class Chunk {
   /** Behind the last whole batch. */
   readonly next: number
   /** Of the last whole batch; −1: there is none. */
-  readonly lastEpoch: number = -1
+  readonly lastEpoch: number
   /** What a batch has that was cut off; 0: none was. */
   readonly cutBytes: number = 0
   /** False: behind `next` lies what cannot be read. Decoding tells why. */
   readonly isReadable: boolean = true
   readonly #bytes: Buffer
   readonly #aborts: OpenAborts
+  readonly #runs: Run[] = []
   #at = 0
 
   constructor(bytes: Buffer, from: number, aborted: readonly AbortedTransaction[]) {
@@ -32,15 +40,17 @@ export class Chunk {
       if (found === 'unreadable') {
         this.isReadable = false
         at = bytes.length
+        this.#add(at, this.#runs.at(-1)?.leaderEpoch ?? -1)
       } else if (typeof found === 'number') {
         this.cutBytes = found
         break
       } else {
         this.next = Math.max(this.next, found.next)
-        this.lastEpoch = found.leaderEpoch
         at += found.bytes
+        this.#add(at, found.leaderEpoch)
       }
     }
+    this.lastEpoch = this.#runs.at(-1)?.leaderEpoch ?? -1
     this.#bytes = own(bytes.subarray(0, at))
   }
 
@@ -48,12 +58,27 @@ export class Chunk {
     return this.#bytes.length - this.#at
   }
 
-  /** One batch at least, and about so many bytes, not compressed. Throws as `decodeBatches` does, each time again. */
+  /** Of what is taken next. */
+  get leaderEpoch(): number {
+    return this.#run?.leaderEpoch ?? -1
+  }
+
+  /** One batch at least, and about so many bytes, not compressed, of one leader epoch. Throws as `decodeBatches` does, each time again. */
   take(partition: TopicPartition, from: number, maxBytes: number): Decoded {
-    const left = this.#bytes.subarray(this.#at)
+    const left = this.#bytes.subarray(this.#at, this.#run?.end)
     const decoded = decodeBatches(partition, left, from, this.#aborts, maxBytes)
     this.#at += decoded.readBytes
     return decoded
+  }
+
+  get #run(): Run | undefined {
+    return this.#runs.find(({ end }) => end > this.#at)
+  }
+
+  #add(end: number, leaderEpoch: number): void {
+    const run = this.#runs.at(-1)
+    if (run?.leaderEpoch === leaderEpoch) run.end = end
+    else this.#runs.push({ end, leaderEpoch })
   }
 }
 

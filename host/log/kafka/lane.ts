@@ -17,6 +17,8 @@ export class Lane implements TopicPartition {
    * first, so that has to be acknowledged first.
    */
   isProven = false
+  /** Of the leader that was known when it was sent the last time; −1: none. */
+  leaderEpoch = -1
 
   constructor({ topic, partition }: TopicPartition) {
     this.topic = topic

@@ -24,7 +24,10 @@ export function presentPositions(
       const id = topicIds.get(topic)
       return offset >= 0 && id !== undefined && (!metadata || metadata === id)
     })
-    .map(({ topic, partition, offset }) => ({ topic, partition, offset }))
+    .map(({ topic, partition, offset, leaderEpoch }) => ({
+      ...{ topic, partition, offset },
+      ...(leaderEpoch < 0 ? {} : { leaderEpoch }),
+    }))
 }
 
 /** A position that is not told is not one that was never committed. */

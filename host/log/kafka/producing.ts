@@ -135,6 +135,10 @@ export async function produceAll(
     const left = lanes.filter(({ isDone }) => !isDone)
     if (left.length === 0) return undefined
     try {
+      // Before it is looked who leads: an epoch that is told too high would hide that the log was cut, one too low rebuilds a table.
+      for (const lane of left) {
+        lane.leaderEpoch = (await deadline.bound(brokers.leader(lane))).leaderEpoch
+      }
       const byNode = await deadline.bound(brokers.byLeader(left))
       const steps = await Promise.all([...byNode].map(([node, own]) => sendTo(node, own)))
       const worst = steps.reduce((a, b) => (rank(b) > rank(a) ? b : a), 'acknowledged')

@@ -37,8 +37,10 @@ export class KafkaSeat implements TopicPartition {
   /** Since when the topic is unknown to the brokers. */
   missingSince: number | undefined
   #position: number
+  /** Of what lies before the position, and before `next`; −1: not known. */
+  #positionEpoch: number
   #next: number
-  #lastEpoch = -1
+  #lastEpoch: number
   #chunks: Chunk[] = []
   #heldBytes = 0
   #isReadable = true
@@ -48,12 +50,14 @@ export class KafkaSeat implements TopicPartition {
   #failure: { readonly reason: unknown } | undefined
   #trouble: { readonly reason: unknown; readonly since: number } | undefined
 
-  constructor({ topic, partition, offset }: Position, topicId: string) {
+  constructor({ topic, partition, offset, leaderEpoch = -1 }: Position, topicId: string) {
     this.topic = topic
     this.partition = partition
     this.topicId = topicId
     this.#position = offset
+    this.#positionEpoch = leaderEpoch
     this.#next = offset
+    this.#lastEpoch = leaderEpoch
     this.#oldest = offset
     this.#stableEnd = offset
     this.#end = offset
@@ -117,12 +121,13 @@ export class KafkaSeat implements TopicPartition {
     let left = maxBytes
     const parts: (readonly LogRecord[])[] = []
     for (let chunk = this.#chunks[0]; chunk !== undefined; chunk = this.#chunks[0]) {
-      if (left <= 0) break
-      const held = chunk.bytesLeft
+      const { leaderEpoch, bytesLeft: held } = chunk
+      if (left <= 0 || (parts.length > 0 && leaderEpoch !== this.#positionEpoch)) break
       try {
         const decoded = chunk.take(this, this.#position, left)
         parts.push(decoded.records)
         this.#position = decoded.next
+        this.#positionEpoch = leaderEpoch
         left -= decoded.unpackedBytes
       } catch (thrown) {
         // What lies before it goes first.
@@ -134,14 +139,19 @@ export class KafkaSeat implements TopicPartition {
     }
     const [first = []] = parts
     const records = parts.length > 1 ? parts.flat() : first
-    return { topic, partition, from, records, next: this.#position, stableEnd: this.#stableEnd }
+    const leaderEpoch = this.#positionEpoch
+    return {
+      ...{ topic, partition, from, records, next: this.#position, stableEnd: this.#stableEnd },
+      ...(leaderEpoch < 0 ? {} : { leaderEpoch }),
+    }
   }
 
   /** Reads from there on, and forgets what it has. */
-  restart(position: number): void {
+  restart(position: number, leaderEpoch = -1): void {
     this.#position = position
+    this.#positionEpoch = leaderEpoch
     this.#next = position
-    this.#lastEpoch = -1
+    this.#lastEpoch = leaderEpoch
     this.#chunks = []
     this.#heldBytes = 0
     this.#isReadable = true
@@ -195,7 +205,8 @@ export class KafkaSeat implements TopicPartition {
   /** What it had fetched is another leader's, and is not to be read. */
   #cut(end: number): void {
     const position = this.#position
-    this.restart(position)
-    if (end < position) this.fail(logCut(this, position, end))
+    const isAtPosition = this.#next === position
+    this.restart(position, this.#positionEpoch)
+    if (isAtPosition || end < position) this.fail(logCut(this, position, Math.min(end, position)))
   }
 }

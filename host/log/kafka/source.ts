@@ -80,8 +80,8 @@ export class KafkaSource implements Source<KafkaSeat> {
 }
 
 /** What was read and not handed out is read again. */
-function seatOf({ place, position }: Assigned<KafkaSeat>): KafkaSeat {
-  if (place.position !== position) place.restart(position)
+function seatOf({ place, position, leaderEpoch }: Assigned<KafkaSeat>): KafkaSeat {
+  if (place.position !== position) place.restart(position, leaderEpoch)
   return place
 }
 

@@ -164,6 +164,7 @@ class KafkaWriter implements LogWriter {
         return {
           kind: 'committed',
           next: new Map(outcome.lanes.map((lane) => [lane.key, lane.next])),
+          leaderEpochs: new Map(outcome.lanes.map((lane) => [lane.key, lane.leaderEpoch])),
         }
       case 'failed':
         return outcome

@@ -48,6 +48,8 @@ export interface MemoryLog extends Log {
   failRead(topic: string, partition: number): void
   /** Records before the offset expire. */
   trim(topic: string, partition: number, before: number): void
+  /** The leader epoch of the partition rises, and nothing is lost. */
+  elect(topic: string, partition: number): void
   /** Records from the offset on are lost, and the leader epoch of the partition rises. */
   truncate(topic: string, partition: number, end: number): void
   /** No delay and no open transaction is left. */
@@ -223,6 +225,7 @@ class Memory implements MemoryLog {
           const found = this.#topics.get(topic)
           return found !== undefined && !known.has(found)
         })?.topic,
+      leaderEpoch: (at) => this.#partition(at).leaderEpoch,
       outcome: () => this.#outcome(),
       write: ({ records, positions: moved }) => {
         this.#admit(records)
@@ -280,6 +283,11 @@ class Memory implements MemoryLog {
 
   trim(topic: string, partition: number, before: number): void {
     this.#partition({ topic, partition }).trim(before)
+    this.#changed()
+  }
+
+  elect(topic: string, partition: number): void {
+    this.#partition({ topic, partition }).elect()
     this.#changed()
   }
 

@@ -70,21 +70,27 @@ export class MemoryPartition {
   }
 
   /** From a position up to the stable end. */
-  read(position: number, maxBytes: number): { records: LogRecord[]; next: number } {
+  read(
+    position: number,
+    maxBytes: number,
+  ): { records: LogRecord[]; next: number; leaderEpoch: number } {
     const { stableEnd } = this.ends()
+    const leaderEpoch = this.#epochs.findLast(({ start }) => start <= position)?.epoch ?? 1
+    const next = this.#epochs.find(({ start }) => start > position)?.start ?? stableEnd
+    const end = Math.min(stableEnd, next)
     const empty = this.#empty.get(position)
-    if (empty !== undefined) return { records: [], next: Math.min(empty, stableEnd) }
-    const until = Math.min(stableEnd, ...[...this.#empty.keys()].filter((at) => at > position))
+    if (empty !== undefined) return { records: [], next: Math.min(empty, end), leaderEpoch }
+    const until = Math.min(end, ...[...this.#empty.keys()].filter((at) => at > position))
     const records: LogRecord[] = []
     let bytes = 0
     for (let i = this.#indexOf(position); i < this.records.length; i++) {
       const record = this.records[i]
       if (record === undefined || record.offset >= until) break
-      if (bytes >= maxBytes) return { records, next: record.offset }
+      if (bytes >= maxBytes) return { records, next: record.offset, leaderEpoch }
       records.push(record)
       bytes += 20 + (record.key?.length ?? 0) + (record.value?.length ?? 0)
     }
-    return { records, next: until }
+    return { records, next: until, leaderEpoch }
   }
 
   offsetAt(time: number): number {
@@ -95,7 +101,17 @@ export class MemoryPartition {
 
   endOfEpoch(epoch: number): { leaderEpoch: number; end: number } {
     const later = this.#epochs.find((found) => found.epoch > epoch)
-    return { leaderEpoch: Math.min(epoch, this.leaderEpoch), end: later?.start ?? this.#end }
+    const known = this.#epochs.findLast((found) => found.epoch <= epoch)
+    // As Kafka answers for what is older than all that it knows.
+    return { leaderEpoch: known?.epoch ?? epoch, end: later?.start ?? this.#end }
+  }
+
+  /** Another one leads from here on; nothing is lost. */
+  elect(): void {
+    const epoch = this.leaderEpoch + 1
+    // Of one in which nothing was written nobody knows any more.
+    while ((this.#epochs.at(-1)?.start ?? -1) >= this.#end) this.#epochs.pop()
+    this.#epochs.push({ epoch, start: this.#end })
   }
 
   /** What lies before the offset expires. */
@@ -116,7 +132,7 @@ export class MemoryPartition {
     this.#end = end
     for (const hold of this.#holds) if (hold.from >= end) this.#holds.delete(hold)
     for (const at of this.#empty.keys()) if (at >= end) this.#empty.delete(at)
-    this.#epochs.push({ epoch: this.leaderEpoch + 1, start: end })
+    this.elect()
   }
 
   /** Of the first record at the offset or behind it. */

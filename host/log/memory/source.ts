@@ -1,7 +1,7 @@
 // A reader's way to the partitions of the memory log.
 import type { Assigned, Ends, Source } from '../assigned-reader.js'
 import type { Batch, Position, TopicPartition } from '../log.js'
-import { unknownTopic } from '../problems.js'
+import { outOfRange, unknownTopic } from '../problems.js'
 import type { MemoryPartition } from './partition.js'
 
 export interface MemorySourceParts {
@@ -35,7 +35,9 @@ export class MemorySource implements Source<MemoryPartition> {
 
   ends(one: Assigned<MemoryPartition>): Ends {
     if (this.#isGone(one)) throw unknownTopic(one.topic, one.partition)
-    return one.place.ends()
+    const ends = one.place.ends()
+    if (this.#isCut(one)) throw outOfRange(one, one.position, ends.oldest, ends.end)
+    return ends
   }
 
   async read(one: Assigned<MemoryPartition>, maxBytes: number): Promise<Batch> {
@@ -45,9 +47,8 @@ export class MemorySource implements Source<MemoryPartition> {
     // It may have been cut or removed in the meantime: the next call finds that out.
     const { stableEnd } = this.ends(one)
     const { position: from } = one
-    const { records, next } =
-      from < stableEnd ? place.read(from, maxBytes) : { records: [], next: from }
-    return { topic, partition, from, records, next, stableEnd }
+    if (from >= stableEnd) return { topic, partition, from, records: [], next: from, stableEnd }
+    return { topic, partition, from, ...place.read(from, maxBytes), stableEnd }
   }
 
   onNews(hasNews: () => boolean, wake: () => void): () => void {
@@ -61,9 +62,16 @@ export class MemorySource implements Source<MemoryPartition> {
   }
 
   hasMoved(one: Assigned<MemoryPartition>): boolean {
-    if (this.#isGone(one)) return true
+    if (this.#isGone(one) || this.#isCut(one)) return true
     const { oldest, stableEnd, end } = one.place.ends()
     return one.position < stableEnd || one.position < oldest || one.position > end
+  }
+
+  /** And written anew, perhaps beyond the position. */
+  #isCut({ position, leaderEpoch, place }: Assigned<MemoryPartition>): boolean {
+    if (leaderEpoch === undefined || leaderEpoch === place.leaderEpoch) return false
+    const ended = place.endOfEpoch(leaderEpoch)
+    return ended.leaderEpoch !== leaderEpoch || ended.end < position
   }
 
   #isGone({ topic, partition, place }: Assigned<MemoryPartition>): boolean {

@@ -6,6 +6,7 @@ import {
   type LogWriter,
   type Position,
   partitionKey,
+  type TopicPartition,
 } from '../log.js'
 import { topicMadeAnew } from '../problems.js'
 import type { Outcome } from './faults.js'
@@ -16,6 +17,7 @@ export interface MemoryWriterParts {
   readonly isFenced: () => boolean
   /** The name of a topic that was made after the writer was opened and in which the commit has a position. */
   readonly madeAnew: (commit: Commit) => string | undefined
+  readonly leaderEpoch: (at: TopicPartition) => number
   readonly outcome: () => Outcome | undefined
   /** All or, by throwing, nothing; returns the records' offsets. */
   readonly write: (commit: Commit) => readonly number[]
@@ -54,10 +56,13 @@ export class MemoryWriter implements LogWriter {
         return { kind: 'unknown', cause: simulated('the answer was lost') }
       }
       const next = new Map<string, number>()
+      const leaderEpochs = new Map<string, number>()
       commit.records.forEach(({ topic, partition }, i) => {
-        next.set(partitionKey(topic, partition), (offsets[i] ?? 0) + 1)
+        const key = partitionKey(topic, partition)
+        next.set(key, (offsets[i] ?? 0) + 1)
+        leaderEpochs.set(key, this.#parts.leaderEpoch({ topic, partition }))
       })
-      return { kind: 'committed', next }
+      return { kind: 'committed', next, leaderEpochs }
     } catch (thrown) {
       return { kind: 'failed', cause: thrown instanceof Error ? thrown : new Error(String(thrown)) }
     }

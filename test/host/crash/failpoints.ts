@@ -49,19 +49,12 @@ const every: readonly Death[] = [
   ...deaths(['main/store:after'], { causes: ['start'], most: 5 }),
   ...deaths(['thread/log:after', 'thread/store:after'], { causes: ['start'], threads: withTable }),
   // Each partition is fenced, and its table recovered.
-  ...deaths(['recover/fence:after', 'recover/describe:after'], {
+  ...deaths(['recover/fence:after', 'recover/describe:after', 'recover/epoch:after'], {
     causes: ['start'],
     most: 3,
     threads: withTable,
   }),
   ...deaths(['recover/fence:during'], { causes: ['start'], threads: withTable, on: 'kafka' }),
-  // The leader of a partition of Kafka stays the same when a host dies.
-  ...deaths(['recover/epoch:after'], {
-    causes: ['start'],
-    most: 3,
-    threads: withTable,
-    on: 'embedded',
-  }),
   ...deaths(['recover/read:after', ...within('recover/write')], {
     causes: ['behind', 'lost', 'spoiled'],
     most: 3,

@@ -114,9 +114,8 @@ export const txnOffsetCommit = (
       writer,
       positions,
       (topic) => writer.string(topic),
-      ({ partition, offset, metadata = null }) => {
-        const noLeaderEpoch = -1
-        writer.int32(partition).int64(offset).int32(noLeaderEpoch).string(metadata).tags()
+      ({ partition, offset, leaderEpoch = -1, metadata = null }) => {
+        writer.int32(partition).int64(offset).int32(leaderEpoch).string(metadata).tags()
       },
     )
     writer.tags()

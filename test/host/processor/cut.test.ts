@@ -1,0 +1,143 @@
+// Inputs and tables whose log was cut below what was read, by a leader that had less of it, and has been written anew beyond it.
+
+import { json } from 'millrace'
+import t, { type Test } from 'tap'
+import { partitionOf } from '#host/log/partitioner.js'
+import type { RunnableDefinition } from '#host/processor/program.js'
+import { until } from '../../support/until.js'
+import { Harness, options, partitions } from './harness.js'
+
+const partition = partitionOf(Buffer.from('a'), partitions)
+
+const sum: RunnableDefinition = {
+  inputs: { numbers: json<number>() },
+  outputs: { sums: json() },
+  table: json<number>(),
+  on: {
+    numbers(ctx, by) {
+      ctx.set(Number(ctx.get() ?? 0) + Number(by))
+    },
+  },
+}
+
+async function harness(t: Test, onDataLoss: 'halt' | 'continue' = 'halt'): Promise<Harness> {
+  const made = new Harness({ definition: sum, options: { ...options, onDataLoss } })
+  t.teardown(() => made.end())
+  await made.prepare()
+  await made.start()
+  return made
+}
+
+async function emit(h: Harness, ...numbers: readonly number[]): Promise<void> {
+  for (const by of numbers) await h.emit('numbers', 'a', by)
+}
+
+/** The second record and all behind it are lost. */
+const cut = (h: Harness, topic: string): void =>
+  h.log.truncate(topic, partition, h.log.records(topic, partition)[1]?.offset ?? -1)
+
+const lost = { error: { code: 'INPUT_LOST', message: /numbers, partition \d was cut off at \d/ } }
+
+t.test('an input that was cut and has grown beyond the position halts, each time', async (t) => {
+  const h = await harness(t)
+  await emit(h, 1, 10)
+  await h.settled()
+  await h.drain()
+  cut(h, 'numbers')
+  await emit(h, 100, 1_000, 10_000)
+  for (let start = 1; start <= 2; start += 1) {
+    await h.start()
+    await until('it halts', () => h.halts.length === start)
+    t.match(h.halts.at(-1), lost)
+    t.equal(h.value('a'), 11)
+    await h.drain()
+  }
+})
+
+t.test(
+  'it goes on where it was cut when the function says so, and has all that is new',
+  async (t) => {
+    const h = await harness(t, 'continue')
+    await emit(h, 1, 10)
+    await h.settled()
+    await h.drain()
+    cut(h, 'numbers')
+    await emit(h, 100, 1_000, 10_000)
+    await h.start()
+    await h.settled()
+    t.equal(h.value('a'), 11_111)
+    t.match(h.warnings.join(), /records are gone: .*cut off at/)
+    await h.drain()
+    await h.start()
+    await h.settled()
+    t.equal(h.value('a'), 11_111, 'nothing is counted again')
+    t.equal(h.warnings.length, 1)
+  },
+)
+
+t.test('under a running function: it halts, and does not go on when it is resumed', async (t) => {
+  const h = await harness(t)
+  await emit(h, 1, 10)
+  await h.settled()
+  cut(h, 'numbers')
+  await emit(h, 100, 1_000, 10_000)
+  await until('it halts', () => h.halts.length > 0)
+  t.match(h.halts[0], { error: { code: 'INPUT_LOST' } })
+  h.group.resume()
+  await until('it halts again', () => h.halts.length > 1)
+  t.match(h.halts[1], lost)
+  t.equal(h.value('a'), 11)
+})
+
+t.test('under a running function that may go on: it has all that is new', async (t) => {
+  const h = await harness(t, 'continue')
+  await emit(h, 1, 10)
+  await h.settled()
+  cut(h, 'numbers')
+  await emit(h, 100, 1_000, 10_000)
+  await h.settled()
+  t.equal(h.value('a'), 11_111)
+  t.same(h.halts, [])
+})
+
+t.test('leaders that change without a loss are of no matter', async (t) => {
+  const h = await harness(t)
+  for (let term = 0; term < 3; term += 1) {
+    await emit(h, 1)
+    await h.settled()
+    for (const topic of ['numbers', 'sum-table']) {
+      h.log.elect(topic, partition)
+      h.log.elect(topic, partition)
+    }
+    if (term > 0) continue
+    await h.drain()
+    await h.start()
+  }
+  await emit(h, 1)
+  await h.settled()
+  await h.drain()
+  for (const topic of ['numbers', 'sum-table']) h.log.elect(topic, partition)
+  await h.start()
+  await h.settled()
+  t.equal(h.value('a'), 4)
+  t.same(h.halts, [])
+  t.same(h.warnings, [], 'and no table is rebuilt')
+})
+
+t.test('a changelog that was cut under a running function: its table is as the log', async (t) => {
+  const h = await harness(t)
+  await h.emit('numbers', 'a', 1)
+  await h.settled()
+  await h.emit('numbers', 'a', 10)
+  await h.settled()
+  const other = Array.from({ length: 99 }, (_, i) => `b${i}`).find(
+    (key) => partitionOf(Buffer.from(key), partitions) === partition,
+  )
+  cut(h, 'sum-table')
+  await h.emit('numbers', other ?? '', 5)
+  await h.settled()
+  t.equal(h.value('a'), 1, 'the last that is left')
+  t.equal(h.value(other ?? ''), 5)
+  t.match(h.warnings.join(), /rebuilt from the log: sum-table was cut off below what is stored/)
+  t.same(h.halts, [])
+})
