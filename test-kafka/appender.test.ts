@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { HostError } from '#host/errors.js'
 import { KafkaAppender } from '#host/log/kafka/appender.js'
 import type { Brokers } from '#host/log/kafka/brokers.js'
 import type { KafkaWriteSettings } from '#host/log/kafka/write-settings.js'
@@ -348,6 +349,50 @@ t.test('without a broker it says in time whether something is perhaps written', 
   )
   t.strictSame(await committedValues(brokers, topic), ['first', 'sent', 'sent with it', 'last'])
 })
+
+t.test('what nobody waits for any more does not come behind what was sent after it', async (t) => {
+  const topic = await newTopic(t)
+  const proxy = await proxyTo(t, address)
+  const settings = { deadlineMs: 1_500, requestTimeoutMs: 400 }
+  const appender = appenderOf(t, brokersOf(t, address, proxy.config), settings)
+  await appender.append([record(topic, 'first')])
+  const late = proxy.lose('Produce', 'late')
+  proxy.lose('Produce', 'request', 1_000)
+  await t.rejects(appender.append([record(topic, 'old')]), { message: /perhaps written/ })
+  await late.happened
+  proxy.heal()
+  await until('it is sent again', async () =>
+    appender.append([record(topic, 'old')]).then(
+      () => true,
+      () => false,
+    ),
+  )
+  await appender.append([record(topic, 'new')])
+  late.release()
+  await late.arrived
+  t.strictSame(await committedValues(brokers, topic), ['first', 'old', 'new'])
+})
+
+t.test(
+  'a partition that is not found for a moment is not begun anew with old numbers',
+  async (t) => {
+    const topic = await newTopic(t)
+    const proxy = await proxyTo(t, address)
+    const way = brokersOf(t, address, proxy.config)
+    const appender = appenderOf(t, way)
+    for (const value of ['one', 'two']) await appender.append([record(topic, value)])
+    // As a broker that has not heard of the topic yet says it when the leader is looked up.
+    const leader = way.leader.bind(way)
+    way.leader = async () => {
+      throw new HostError('UNKNOWN_TOPIC', 'there is none')
+    }
+    proxy.lose('Produce', 'request')
+    await t.rejects(appender.append([record(topic, 'three')]), { code: 'UNKNOWN_TOPIC' })
+    way.leader = leader
+    t.strictSame(await appender.append([record(topic, 'four')]), [2])
+    t.strictSame(await committedValues(brokers, topic), ['one', 'two', 'four'])
+  },
+)
 
 t.test('while a partition lacks replicas nothing is written, and it goes on later', async (t) => {
   const topic = await newTopic(t)

@@ -199,6 +199,8 @@ export type LogDescription = { readonly kind: 'embedded' | 'kafka' } & Readonly<
 export interface AppendOptions {
   /** All records, over any partitions, or none. */
   readonly atomic?: boolean
+  /** The caller bounds what it has on its way: it is never refused with OVERLOADED. */
+  readonly isBounded?: boolean
 }
 
 export interface Log extends AsyncDisposable {
@@ -227,7 +229,7 @@ export interface Log extends AsyncDisposable {
   committed(group: string): Promise<readonly Position[]>
   /**
    * Appends without a fence, for emitters; resolves when it is durable with the offset of each record, in order.
-   * Rejects with OVERLOADED when too much waits already, with RECORD_TOO_LARGE, UNKNOWN_TOPIC, LOG_CLOSED.
+   * Rejects with OVERLOADED when too much waits already, unless `isBounded`; with RECORD_TOO_LARGE, UNKNOWN_TOPIC, LOG_CLOSED.
    */
   append(records: readonly RecordToAppend[], options?: AppendOptions): Promise<readonly number[]>
   reader(options?: { readonly maxBytes?: number }): LogReader

@@ -1,6 +1,6 @@
 // The `ctx` of one attempt at one record: everything that it does is staged here until the attempt succeeds.
 import { HostError, toPlainError } from '../errors.js'
-import { headerProblem } from '../log/limits.js'
+import { headerProblem, recordBytes } from '../log/limits.js'
 import type { Header, LogRecord, RecordToAppend } from '../log/log.js'
 import { partitionOf } from '../log/partitioner.js'
 import { Deferral } from './deferral.js'
@@ -87,6 +87,19 @@ export class Attempt {
 
   static emitted(attempt: Attempt): readonly RecordToAppend[] | undefined {
     return attempt.#emitted
+  }
+
+  /** Takes out of what it has emitted what leaves by itself; the rest counts with it. */
+  static release(
+    attempt: Attempt,
+    leaves: (record: RecordToAppend) => boolean,
+  ): readonly RecordToAppend[] {
+    const emitted = attempt.#emitted ?? []
+    const leaving = emitted.filter(leaves)
+    if (leaving.length === 0) return leaving
+    attempt.#emitted = emitted.filter((record) => !leaves(record))
+    attempt.#emittedBytes -= leaving.reduce((sum, record) => sum + heldBytes(record), 0)
+    return leaving
   }
 
   static emittedBytes(attempt: Attempt): number {
@@ -216,15 +229,16 @@ export class Attempt {
     )
     this.#fits(call, keyBytes.length + headerBytes, bytes?.length ?? 0)
     this.#emitted ??= []
-    this.#emittedBytes += recordOverheadBytes + keyBytes.length + headerBytes + (bytes?.length ?? 0)
-    this.#emitted.push({
+    const record: RecordToAppend = {
       topic: target.topic,
       partition,
       key: keyBytes,
       value: bytes,
       timestamp,
       ...(headers.length === 0 ? {} : { headers }),
-    })
+    }
+    this.#emittedBytes += heldBytes(record)
+    this.#emitted.push(record)
   }
 
   #read(): Held {
@@ -259,6 +273,10 @@ export class Attempt {
     )
   }
 }
+
+/** Of a record that waits to be written, about. */
+export const heldBytes = (record: RecordToAppend): number =>
+  recordOverheadBytes + recordBytes(record)
 
 function encode(codec: ValueCodec, call: string, key: string, value: unknown): Snapshot {
   try {

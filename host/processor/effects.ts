@@ -22,8 +22,9 @@ export interface EffectsOptions {
 }
 
 export class Effects {
-  /** Only replaced while the task is held, after a flush. */
-  program: Program
+  #program: Program
+  /** The loop, and any other stream that it reads itself: what it sends there moves with the table and the positions. */
+  #ownTopics: ReadonlySet<string>
   readonly #overlay: Overlay
   readonly #outbox: Outbox
   /** For the next flush: the loop, and outputs that do not leave at once. */
@@ -31,7 +32,8 @@ export class Effects {
   #recordBytes = 0
 
   constructor({ program, cacheBytes, clock, append, ...told }: EffectsOptions) {
-    this.program = program
+    this.#program = program
+    this.#ownTopics = inputTopics(program)
     this.#overlay = new Overlay(cacheBytes)
     this.#outbox = new Outbox({
       clock,
@@ -40,6 +42,12 @@ export class Effects {
       onRefused: told.refused,
       wake: told.wake,
     })
+  }
+
+  /** Only while the task is held. */
+  set program(program: Program) {
+    this.#program = program
+    this.#ownTopics = inputTopics(program)
   }
 
   /** Of what waits for a flush. */
@@ -62,23 +70,23 @@ export class Effects {
     this.#overlay.learned(key, held)
   }
 
-  /** Nothing takes it back any more but the end of the task. Before it counts, or with it. */
+  /**
+   * Nothing takes it back any more but the end of the task. Before it counts: what leaves by itself is decided here, once, since another
+   * version may be in place by then.
+   */
   succeeded(attempt: Attempt): void {
-    if (this.program.options.delivery === 'exactly-once') return
-    const emitted = Attempt.emitted(attempt)
-    if (emitted === undefined) return
-    this.#outbox.add(emitted.filter((record) => this.#leavesAtOnce(record)))
+    if (this.#program.options.delivery === 'exactly-once') return
+    this.#outbox.add(Attempt.release(attempt, ({ topic }) => !this.#ownTopics.has(topic)))
   }
 
-  /** It counts: the next flush holds it. */
+  /** It counts: the next flush holds what has not left. */
   count(attempt: Attempt): void {
     const staged = Attempt.staged(attempt)
     if (staged !== undefined) this.#overlay.set(attempt.key, staged)
     const emitted = Attempt.emitted(attempt)
     if (emitted === undefined) return
-    const before = this.#records.length
-    for (const record of emitted) if (!this.#leavesAtOnce(record)) this.#records.push(record)
-    if (this.#records.length > before) this.#recordBytes += Attempt.emittedBytes(attempt)
+    for (const record of emitted) this.#records.push(record)
+    this.#recordBytes += Attempt.emittedBytes(attempt)
   }
 
   /** What a flush takes: what comes later is of the next one. */
@@ -103,10 +111,7 @@ export class Effects {
   async close(): Promise<void> {
     await this.#outbox.close()
   }
-
-  /** The loop is the function's own state: it moves with the table and the positions. */
-  #leavesAtOnce({ topic }: RecordToAppend): boolean {
-    const { edges, options } = this.program
-    return options.delivery === 'at-least-once' && topic !== edges.loop?.topic
-  }
 }
+
+const inputTopics = ({ edges }: Program): ReadonlySet<string> =>
+  new Set(edges.inputs.map(({ topic }) => topic))

@@ -281,7 +281,7 @@ export class Group implements AsyncDisposable {
       partition,
       program: this.#program,
       writer: open.writer,
-      append: (records) => log.append(records),
+      append: (records) => log.append(records, { isBounded: true }),
       table: open.table,
       inputs: open.inputs,
       // Goes on being counted where a task before this one, or a thread before this one, left off.

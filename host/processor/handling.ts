@@ -76,7 +76,12 @@ export class Handling {
 
   /** Only while held. */
   set program(program: Program) {
+    const before = this.#runner.program.options.delivery
     this.#runner.program = program
+    // Outputs that wait for a flush would be overtaken by those that leave at once from now on.
+    if (before === 'exactly-once' && program.options.delivery !== before) {
+      this.#inFlight.rewindFinished()
+    }
   }
 
   /** Handlers run, or acknowledgements are waited for: a record boundary is not reached. */

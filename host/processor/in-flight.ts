@@ -199,16 +199,19 @@ export class InFlight {
       behind.state = 'waiting'
     }
     lane.next = Math.min(lane.next, from)
+    lane.final = Math.min(lane.final, from)
     lane.value = newest(lane.entries.slice(0, from))
     this.#offer(lane)
   }
 
   /** Gives up every record that waits for acknowledgements, and what its key has done since. */
   rewindDeferred(): void {
-    for (const lane of this.#lanes.values()) {
-      const first = lane.entries.find(({ state }) => state === 'handled')
-      if (first !== undefined) this.rewind(first)
-    }
+    this.#rewindFrom('handled')
+  }
+
+  /** Gives up every record that is finished ahead of one that is not. Only if nothing of it has left yet. */
+  rewindFinished(): void {
+    this.#rewindFrom('finished')
   }
 
   /** Tells user code that still is at it that nobody waits any more. */
@@ -234,6 +237,13 @@ export class InFlight {
     this.#positions[source] = after
     this.#bytes -= entry.recordBytes + entry.effectBytes
     return entry
+  }
+
+  #rewindFrom(state: State): void {
+    for (const lane of this.#lanes.values()) {
+      const first = lane.entries.find((entry) => entry.state === state)
+      if (first !== undefined) this.rewind(first)
+    }
   }
 
   #offer(lane: Lane): void {

@@ -46,6 +46,8 @@ export async function openPartition(options: OpeningOptions): Promise<OpenPartit
     // Read after the fence: from now on nobody else moves the positions or the changelog's end.
     const names = edges.inputs.map(({ topic }) => topic)
     if (edges.table !== null) names.push(edges.table.topic)
+    // Not looked at here: but that they are known spares the first output a refusal.
+    names.push(...edges.outputs.map(({ topic }) => topic))
     const topics = await knownTopics(options, names)
     const table =
       edges.table === null || options.store === null

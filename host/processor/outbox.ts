@@ -2,6 +2,7 @@
 import { HostError } from '../errors.js'
 import type { RecordToAppend } from '../log/log.js'
 import { backoffMs, type Clock } from './clock.js'
+import { heldBytes } from './context.js'
 import { Pause } from './pause.js'
 
 export interface OutboxOptions {
@@ -30,7 +31,6 @@ interface Waiter {
 const callBytes = 1024 * 1024
 const retryBaseMs = 20
 const retryMaxMs = 1_000
-const overheadBytes = 64
 
 export class Outbox {
   readonly #options: OutboxOptions
@@ -58,7 +58,7 @@ export class Outbox {
   add(records: readonly RecordToAppend[]): void {
     if (this.#isClosed || records.length === 0) return
     for (const record of records) {
-      const bytes = bytesOf(record)
+      const bytes = heldBytes(record)
       this.#waiting.push({ record, bytes })
       this.#bytes += bytes
     }
@@ -122,18 +122,10 @@ export class Outbox {
           this.#options.onRefused(cause)
           return false
         }
-        // Full is no failure: emitters and functions share the room.
-        const isFull = cause instanceof HostError && cause.code === 'OVERLOADED'
-        if (!isFull) this.#options.onRetry(cause, attempt)
+        this.#options.onRetry(cause, attempt)
         await this.#pause.wait(backoffMs(attempt, retryBaseMs, retryMaxMs))
       }
     }
     return false
   }
-}
-
-function bytesOf({ key, value, headers = [] }: RecordToAppend): number {
-  let bytes = overheadBytes + (key?.length ?? 0) + (value?.length ?? 0)
-  for (const [name, content] of headers) bytes += name.length + content.length
-  return bytes
 }

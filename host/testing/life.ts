@@ -1,20 +1,28 @@
 // One life of a process that can die between any two steps: what it had not brought to the log, or to its store, never gets there.
 import { HostError } from '../errors.js'
-import type { Commit, CommitOutcome, Log, LogWriter } from '../log/log.js'
+import type {
+  AppendOptions,
+  Commit,
+  CommitOutcome,
+  Log,
+  LogWriter,
+  RecordToAppend,
+} from '../log/log.js'
+import { logClosed } from '../log/problems.js'
 import type { PartitionStore, TableStore } from '../tables/store.js'
 import { turn } from '../turn.js'
 
 export class Life {
   #isOver = false
-  #commits = 0
+  #writes = 0
 
   get isOver(): boolean {
     return this.#isOver
   }
 
-  /** No commit is under way. */
+  /** No commit and no append is under way. */
   get isQuiet(): boolean {
-    return this.#commits === 0
+    return this.#writes === 0
   }
 
   end(): void {
@@ -31,7 +39,7 @@ export class Life {
       ensure: (specs) => log.ensure(specs),
       remove: (names) => log.remove(names),
       committed: (group) => log.committed(group),
-      append: (records, options) => log.append(records, options),
+      append: (records, options) => this.#append(log, records, options),
       reader: (options) => log.reader(options),
       openWriter: async (group, partition) => this.#writer(await log.openWriter(group, partition)),
       join: (options) => log.join(options),
@@ -58,7 +66,7 @@ export class Life {
 
   /** A turn before and one after it: so long it takes on any log, and so long it can be cut off. */
   async #commit(writer: LogWriter, commit: Commit): Promise<CommitOutcome> {
-    this.#commits += 1
+    this.#writes += 1
     try {
       await turn()
       if (this.#isOver) return { kind: 'fenced' }
@@ -66,7 +74,24 @@ export class Life {
       await turn()
       return this.#isOver ? { kind: 'fenced' } : outcome
     } finally {
-      this.#commits -= 1
+      this.#writes -= 1
+    }
+  }
+
+  async #append(
+    log: Log,
+    records: readonly RecordToAppend[],
+    options?: AppendOptions,
+  ): Promise<readonly number[]> {
+    this.#writes += 1
+    try {
+      await turn()
+      if (this.#isOver) throw logClosed()
+      const offsets = await log.append(records, options)
+      await turn()
+      return offsets
+    } finally {
+      this.#writes -= 1
     }
   }
 

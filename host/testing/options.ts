@@ -46,6 +46,7 @@ export const roughLog: MemoryFaults = {
   emptyBatches: 0.1,
   openTransactions: 0.1,
   delays: 0.5,
+  appendFailed: 0.1,
   failed: 0.1,
   unknown: 0.1,
 }

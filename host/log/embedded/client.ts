@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { AssignedReader } from '../assigned-reader.js'
 import type {
+  AppendOptions,
   JoinOptions,
   LogReader,
   LogWriter,
@@ -112,10 +113,13 @@ export class EmbeddedLog implements OwnedLog {
   }
 
   /** Atomic in any case: a request is one write. */
-  async append(records: readonly RecordToAppend[]): Promise<readonly number[]> {
+  async append(
+    records: readonly RecordToAppend[],
+    options: AppendOptions = {},
+  ): Promise<readonly number[]> {
     this.#check()
     if (records.length === 0) return []
-    const { packed, bases } = await this.#sender.append(records)
+    const { packed, bases } = await this.#sender.append(records, options)
     return records.map((_, i) => (bases[packed.sectionOf[i] ?? 0] ?? 0) + (packed.placeOf[i] ?? 0))
   }
 

@@ -1,6 +1,6 @@
 // Turns records into one packed request and the answer into offsets.
 import { HostError } from '../../errors.js'
-import type { Commit, Position, RecordToAppend } from '../log.js'
+import type { AppendOptions, Commit, Position, RecordToAppend } from '../log.js'
 import type { Connection } from './connection.js'
 import type { Directory } from './directory.js'
 import type { NumberedPosition, Question } from './messages.js'
@@ -35,11 +35,15 @@ export class Sender {
     this.#limits = limits
   }
 
-  /** Rejects with OVERLOADED when too much waits already. */
-  async append(records: readonly RecordToAppend[]): Promise<Sent> {
+  /** Rejects with OVERLOADED when too much waits already, unless the caller bounds that itself. */
+  async append(
+    records: readonly RecordToAppend[],
+    { isBounded = false }: AppendOptions = {},
+  ): Promise<Sent> {
+    const admit = isBounded ? () => {} : (bytes: number) => this.#admit(bytes)
     const send = async (): Promise<Sent> => {
       const make = (request: ArrayBuffer): Question => ({ kind: 'append', request })
-      const sent = await this.#send(records, [], make, (bytes) => this.#admit(bytes))
+      const sent = await this.#send(records, [], make, admit)
       if (sent === 'fenced') throw new Error('the log thread has fenced an append')
       return sent
     }
@@ -91,7 +95,7 @@ export class Sender {
     return { packed, bases: answer.bases }
   }
 
-  /** Half of the queue is for commits, which are never refused. */
+  /** Half of the queue is for what is never refused: commits, and outputs that leave at once. */
   #admit(bytes: number): void {
     // What this thread sends in one turn has not arrived yet; what has arrived may be others'.
     const queued = Math.max(this.#unanswered, this.#ends.queued())

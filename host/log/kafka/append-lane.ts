@@ -20,6 +20,8 @@ import type { KafkaWriteSettings } from './write-settings.js'
 
 /** While a batch is on its way so much is gathered for the next one. */
 const gatheredBytes = 64 * 1024
+/** The last one that a producer may have. */
+const maxEpoch = 32_767
 
 export interface AppendBatch {
   readonly encoded: EncodedBatch
@@ -34,7 +36,7 @@ export interface AppendBatch {
 
 type Failure = Pick<Produced, 'error' | 'message'> | 'lost'
 
-/** `anew`: as another producer; nothing of what is left was written. `smaller`: so too, at once. */
+/** `anew`: as a later epoch of its producer; nothing of what is left was written. `smaller`: so too, at once. */
 export type Recovery = 'again' | 'moved' | 'anew' | 'smaller'
 
 export class AppendLane implements TopicPartition {
@@ -59,7 +61,8 @@ export class AppendLane implements TopicPartition {
   node: number | undefined
   isBusy = false
   failures = 0
-  isRenewed = false
+  /** The partition may know a producer of its. */
+  hasBegun = false
 
   constructor(at: TopicPartition, settings: KafkaWriteSettings, brokers: Brokers) {
     this.topic = at.topic
@@ -88,6 +91,7 @@ export class AppendLane implements TopicPartition {
 
   begin(producer: Producer): void {
     this.#producer = producer
+    this.hasBegun = true
     this.#sequence = 0
     this.#isProven = false
   }
@@ -151,6 +155,8 @@ export class AppendLane implements TopicPartition {
       for (const { call } of head.parts) call.fail(refusal)
     }
     this.#renew()
+    // Somebody has gone beyond it: another id is taken.
+    if (isFence(error)) this.#producer = undefined
     return 'anew'
   }
 
@@ -170,6 +176,7 @@ export class AppendLane implements TopicPartition {
     this.#next = 0
     this.#waiting = []
     this.#waitingBytes = 0
+    this.#raiseEpoch()
   }
 
   /** Without those whose call has ended. */
@@ -180,7 +187,7 @@ export class AppendLane implements TopicPartition {
 
   /**
    * Begins a new sequence. What certainly is not there is put back; of the rest nobody can tell, since what it would be known
-   * by again goes with the producer.
+   * by again goes with the epoch.
    */
   #renew(): void {
     const back: AppendPart[] = []
@@ -192,10 +199,22 @@ export class AppendLane implements TopicPartition {
     }
     this.#batches = []
     this.#next = 0
-    this.#producer = undefined
-    this.isRenewed = true
+    this.#raiseEpoch()
     this.#waiting = [...back, ...this.#waiting]
     this.prune()
+  }
+
+  /**
+   * A later epoch of its producer, as Kafka's own producer takes one when it has lost count (KIP-360): from the first batch of it on the
+   * partition refuses what of the one before is still on some way, or else an older value could come behind a newer one.
+   */
+  #raiseEpoch(): void {
+    if (this.#producer === undefined) return
+    const { producerId, producerEpoch } = this.#producer
+    this.#sequence = 0
+    this.#isProven = false
+    this.#producer =
+      producerEpoch < maxEpoch ? { producerId, producerEpoch: producerEpoch + 1 } : undefined
   }
 
   #written(batch: AppendBatch, { offset }: Produced): void {

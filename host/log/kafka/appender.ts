@@ -65,14 +65,14 @@ export class KafkaAppender implements AsyncDisposable {
    */
   async append(
     records: readonly RecordToAppend[],
-    { atomic = false }: AppendOptions = {},
+    { atomic = false, isBounded = false }: AppendOptions = {},
   ): Promise<readonly number[]> {
     // No await before it is in its lanes: calls keep their order.
     if (this.#isClosed || this.#brokers.signal.aborted) throw logClosed()
     if (records.length === 0) return []
     const { maxRecordBytes, deadlineMs } = this.#settings
     const bytes = records.reduce((sum, record) => sum + checkRecord(record, maxRecordBytes), 0)
-    this.#admit(bytes)
+    if (!isBounded) this.#admit(bytes)
     const call: AppendCall = new AppendCall({
       count: records.length,
       bytes,
@@ -230,7 +230,7 @@ export class KafkaAppender implements AsyncDisposable {
     try {
       lane.node = (await this.#brokers.leader(lane)).node
       if (!lane.hasProducer) {
-        const { error, producerId, producerEpoch } = await (lane.isRenewed
+        const { error, producerId, producerEpoch } = await (lane.hasBegun
           ? this.#newProducer()
           : this.#sharedProducer())
         // A user that may write to no topic at all gets none.
@@ -242,9 +242,11 @@ export class KafkaAppender implements AsyncDisposable {
     } catch (thrown) {
       if (isUnavailable(thrown) && !this.#brokers.signal.aborted) this.#rest(lane)
       else {
-        this.#lanes.delete(lane.key)
         this.#ready.delete(lane)
         lane.failAll(this.#brokers.signal.aborted ? logClosed() : asError(thrown))
+        lane.isBusy = false
+        // One that has written is kept: another one of the same producer would begin with numbers that the partition knows.
+        if (!lane.hasBegun) this.#lanes.delete(lane.key)
       }
     }
   }

@@ -12,7 +12,7 @@ export interface MemoryFaults {
   readonly openTransactions?: number
   /** Before and after any operation: some turns of the event loop. */
   readonly delays?: number
-  /** An append rejects with LOG_FAILED; it was written as often as not. */
+  /** An append of outputs that leave at once rejects with LOG_FAILED; it was written as often as not. */
   readonly appendFailed?: number
   /** A commit ends as `failed`. */
   readonly failed?: number

@@ -172,7 +172,7 @@ class Memory implements MemoryLog {
   ): Promise<readonly number[]> {
     await this.#begin()
     this.#admit(records)
-    const isFailing = this.#random.happens(this.#faults.appendFailed)
+    const isFailing = options.isBounded === true && this.#random.happens(this.#faults.appendFailed)
     if (isFailing && this.#random.happens(0.5)) throw appendFailed()
     const offsets = this.#write(records)
     if (options.atomic === true) this.#mark(records)

@@ -181,13 +181,17 @@ function wronglyNumbered(
   const seen = new Map<number, string>()
   let most = isWhole ? 0 : (announced[0]?.n ?? 1) - 1
   const least = most + 1
+  let before = most
   for (const one of announced) {
     const text = JSON.stringify(one)
     if ((seen.get(one.n) ?? text) !== text) wrong.push(`two have the number ${one.n}`)
     seen.set(one.n, text)
-    if (inOrder && one.n > most + 1) wrong.push(`${one.n} comes behind ${most}`)
+    // Again from somewhere, then on from there: the last one is the newest, whatever was repeated.
+    if (inOrder && one.n > before + 1) wrong.push(`${one.n} comes behind ${before}`)
+    before = one.n
     most = Math.max(most, one.n)
   }
+  if (inOrder && before !== most) wrong.push(`${before} is the last, not ${most}`)
   for (let n = least; n <= most; n += 1) if (!seen.has(n)) wrong.push(`${n} is missing`)
   return wrong
 }

@@ -183,6 +183,63 @@ t.test('a swap to the other delivery neither loses nor repeats', async (t) => {
   t.equal(h.value('a'), 30)
 })
 
+t.test('a swap to the other delivery behind a record that is refused, neither', async (t) => {
+  for (const [from, to] of [
+    ['exactly-once', 'at-least-once'],
+    ['at-least-once', 'exactly-once'],
+  ] as const) {
+    let isDefect = true
+    const definition: RunnableDefinition = {
+      ...counting,
+      on: {
+        async numbers(ctx) {
+          if (ctx.key === 'a' && isDefect) {
+            await Promise.resolve()
+            throw new Error('defect')
+          }
+          ctx.set(1)
+          ctx.emit('sums', ctx.key, 1)
+        },
+      },
+    }
+    const some = { ...options, concurrency: 4, retry: { attempts: 1, backoffMs: 1 } }
+    const h = await harness({ definition, options: { ...some, delivery: from } })
+    for (const key of ['a', 'b', 'c']) await h.emit('numbers', key, 1, { partition: 0 })
+    await h.start()
+    await until('it has halted', () => h.halts.length === 1)
+    isDefect = false
+    await h.group.swap(h.program(definition, { ...some, delivery: to }))
+    await h.settled()
+    for (const key of ['a', 'b', 'c']) t.same(sums(h, key), [1], `${from} to ${to}: ${key}`)
+    await h.end()
+  }
+})
+
+t.test('what goes to a stream that the function reads itself moves with the table', async (t) => {
+  const own = { ...edges, outputs: [...edges.outputs, { stream: 'numbers', topic: 'numbers', partitions: 3 }] } // biome-ignore format: one idea
+  const h = await harness({
+    definition: {
+      ...counting,
+      outputs: { sums: json(), numbers: json() },
+      on: {
+        numbers(ctx, value) {
+          if (Number(value) > 0) ctx.emit('numbers', ctx.key, Number(value) - 1)
+          ctx.emit('sums', ctx.key, value)
+        },
+      },
+    },
+    edges: own,
+    options: atLeastOnce,
+    faults: { failed: 1 },
+    clock: fastClock,
+  })
+  await h.emit('numbers', 'a', 3)
+  await h.start()
+  await until('flushes have failed', () => h.warnings.length >= 5)
+  t.same(sums(h, 'a'), [3])
+  t.equal(h.records('numbers').length, 1)
+})
+
 t.test('an output that the log never takes halts the function at its record', async (t) => {
   const h = await harness({ definition: counting, options: atLeastOnce })
   await h.start()

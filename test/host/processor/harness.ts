@@ -176,26 +176,16 @@ export class Harness {
 
   async emit(stream: string, key: string, value: unknown, more: Partial<RecordToAppend> = {}) {
     const keyBytes = Buffer.from(key)
-    const record: RecordToAppend = {
-      topic: stream,
-      partition: partitionOf(keyBytes, partitions),
-      key: keyBytes,
-      value: value === null ? null : Buffer.from(JSON.stringify(value)),
-      timestamp: 1_000,
-      ...more,
-    }
-    // What is written twice then is two records to everybody.
-    for (let isWritten = false; !isWritten; ) isWritten = await this.#append(record)
-  }
-
-  async #append(record: RecordToAppend): Promise<boolean> {
-    try {
-      await this.log.append([record])
-      return true
-    } catch (error) {
-      if ((this.#options.faults?.appendFailed ?? 0) > 0) return false
-      throw error
-    }
+    await this.log.append([
+      {
+        topic: stream,
+        partition: partitionOf(keyBytes, partitions),
+        key: keyBytes,
+        value: value === null ? null : Buffer.from(JSON.stringify(value)),
+        timestamp: 1_000,
+        ...more,
+      },
+    ])
   }
 
   /** Waits until every record that is in the inputs is handled and stored. */

@@ -95,15 +95,6 @@ t.test('what has failed goes again as it was, and nothing overtakes it', async (
   t.same(retried, ['away', 'no error that is known'])
 })
 
-t.test('a log that is full is no failure to tell of', async (t) => {
-  const { box, call, retried } = outbox()
-  box.add([record('a')])
-  ;(await call(1)).fail(new HostError('OVERLOADED', 'full'))
-  ;(await call(2)).written()
-  t.equal(await box.sent(), true)
-  t.same(retried, [])
-})
-
 t.test('what the log never takes ends it', async (t) => {
   const { box, calls, call, refused } = outbox()
   box.add([record('a')])

@@ -121,6 +121,44 @@ t.test(
   },
 )
 
+t.test('outputs that leave at once come again, and none is missing', async (t) => {
+  const announcing = defineProcessor({
+    inputs: { numbers: json<number>() },
+    table: json<number>(),
+    outputs: { counts: json<number>() },
+    delivery: 'at-least-once',
+    on: {
+      numbers(ctx) {
+        const count = (ctx.get() ?? 0) + 1
+        ctx.set(count)
+        ctx.emit('counts', ctx.key, count)
+      },
+    },
+  })
+  let repeated = 0
+  for (let seed = 1; seed <= 10; seed += 1) {
+    await using host = await testHost({ announcing }, { seed, faults: true })
+    for (let n = 0; n < 30; n += 1) {
+      await host.emit('numbers', 'a', n)
+      if (n % 7 === 3) await host.crash()
+    }
+    await host.settled()
+    t.equal(host.table('announcing').get('a'), 30, `seed ${seed}`)
+    const counts: unknown[] = host
+      .stream('counts')
+      .records()
+      .map(({ value }) => value)
+    let last = 0
+    for (const count of counts) {
+      if (Number(count) > last + 1) t.fail(`seed ${seed}: ${count} comes behind ${last}`)
+      last = Number(count)
+    }
+    t.equal(last, 30, `seed ${seed}: the newest is the last`)
+    repeated += counts.length - 30
+  }
+  t.ok(repeated > 0, `${repeated} came again`)
+})
+
 t.test('a lost store comes back from the log, a kept one is kept', async (t) => {
   let isCounting = true
   const pages = defineProcessor({

@@ -26,10 +26,11 @@ export type ApiName = keyof typeof apiKeys
 
 /**
  * `request`: the connection is cut, and it never arrives. `answer`: it is done, and then the connection is cut. `silence`: it is done,
- * and nothing is answered. `hold`: it waits for its release, with all that comes behind it. `refuse`, of Produce only: it is answered, with
+ * and nothing is answered. `late`: nothing is answered, and it arrives when it is released, by a way of its own, whatever has become of its
+ * connection. `hold`: it waits for its release, with all that comes behind it. `refuse`, of Produce only: it is answered, with
  * NOT_ENOUGH_REPLICAS, and never arrives.
  */
-export type Loss = 'request' | 'answer' | 'silence' | 'hold' | 'refuse'
+export type Loss = 'request' | 'answer' | 'silence' | 'late' | 'hold' | 'refuse'
 
 interface Plan {
   readonly api: number
@@ -37,6 +38,15 @@ interface Plan {
   left: number
   readonly happened: () => void
   readonly released: Promise<void>
+  /** Of `late`: the broker has answered. */
+  readonly arrived: () => void
+}
+
+export interface Lost {
+  readonly happened: Promise<void>
+  release(): void
+  /** Of `late`: it has arrived, and the broker has answered. */
+  readonly arrived: Promise<void>
 }
 
 export interface Proxy {
@@ -49,7 +59,7 @@ export interface Proxy {
   /** The connections that were asked for, whatever came of them. */
   readonly accepted: readonly unknown[]
   /** Of the next so many requests of this kind. */
-  lose(api: ApiName, loss: Loss, times?: number): { happened: Promise<void>; release(): void }
+  lose(api: ApiName, loss: Loss, times?: number): Lost
   /** Cuts every connection. */
   cut(): void
   /**
@@ -120,6 +130,19 @@ export async function proxyTo(t: Test, address: string | (() => string)): Promis
           inner.write(refusal(frame))
           return
         }
+        if (plan.loss === 'late') {
+          plan.happened()
+          void plan.released.then(() => {
+            const way = connect(Number(port), host, () => way.write(frame))
+            sockets.add(way)
+            way.on('error', () => {})
+            way.once('data', () => {
+              way.destroy()
+              plan.arrived()
+            })
+          })
+          return
+        }
         if (plan.loss === 'hold') {
           plan.happened()
           await plan.released
@@ -166,8 +189,12 @@ export async function proxyTo(t: Test, address: string | (() => string)): Promis
       const released = new Promise<void>((resolve) => {
         release = resolve
       })
-      plans.push({ api: apiKeys[api], loss, left: times, happened, released })
-      return { happened: happening, release }
+      let arrived: () => void = () => {}
+      const arriving = new Promise<void>((resolve) => {
+        arrived = resolve
+      })
+      plans.push({ api: apiKeys[api], loss, left: times, happened, released, arrived })
+      return { happened: happening, release, arrived: arriving }
     },
     cut,
     close(how) {
