@@ -402,7 +402,11 @@ t.test('while a partition lacks replicas nothing is written, and it goes on late
   await appender.append([record(topic, 'first')])
   proxy.lose('Produce', 'refuse', 1_000)
   const expired = appender.append([record(topic, 'expired')])
-  await t.rejects(expired, { code: 'BROKER_UNAVAILABLE', retryable: true })
+  await t.rejects(expired, {
+    code: 'BROKER_UNAVAILABLE',
+    retryable: true,
+    message: /fewer copies are in sync than min.insync.replicas .* nothing was written: send it again/,
+  })
   proxy.heal()
   await appender.append([record(topic, 'last')])
   t.strictSame(await committedValues(brokers, topic), ['first', 'last'])

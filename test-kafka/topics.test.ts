@@ -10,7 +10,8 @@ t.test('what the cluster does not make is told at once, in its own words', async
   const spec = { name, kind: 'stream', partitions: 1, replication: 3 } as const
   await t.rejects(log.ensure([spec]), {
     code: 'BROKER_REFUSED',
-    message: /to make the topic clicks-\w+ \(INVALID_REPLICATION_FACTOR, .*replication factor.*\)/i,
+    message:
+      /clicks-\w+ with 3 copies \(INVALID_REPLICATION_FACTOR, .*1 broker.*\): start more brokers, or set log.replication/,
   })
   await t.rejects(log.ensure([{ ...spec, name: 'no/topic', replication: 1 }]), {
     code: 'BROKER_REFUSED',

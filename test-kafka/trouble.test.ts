@@ -1,17 +1,15 @@
 // A whole host while its brokers are killed, cut off, slow or silent: it comes back by itself, and nothing is lost or counted twice.
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { testFolder } from '../test/support/folder.js'
-import { HostUnderTest } from '../test/support/host.js'
+import type { HostUnderTest } from '../test/support/host.js'
 import type { Broker } from '../test/support/kafka/broker.js'
-import { brokersOf, quietKafka } from '../test/support/kafka/client.js'
-import { countingFunctions, Load, wrongCounts } from '../test/support/kafka/load.js'
+import { quietKafka } from '../test/support/kafka/client.js'
+import { Load } from '../test/support/kafka/load.js'
 import { freePort } from '../test/support/kafka/ports.js'
 import { proxyTo } from '../test/support/kafka/proxy.js'
-import { ownBroker, ownName } from '../test/support/kafka/shared.js'
+import { ownBroker } from '../test/support/kafka/shared.js'
+import { isReady, isRunning, short, trialOf as trialOn } from '../test/support/kafka/trial.js'
 import { until } from '../test/support/until.js'
 
-const partitions = 3
 const way = await proxyTo(t, () => broker.listener('WAY'))
 const port = await freePort()
 const broker: Broker = await ownBroker(t, {
@@ -20,52 +18,9 @@ const broker: Broker = await ownBroker(t, {
   properties: { 'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},WAY://${way.address}` },
 })
 
-/** Short, so that what is waited for comes soon. */
-const short = {
-  MILLRACE_LOG_PARTITIONS: String(partitions),
-  MILLRACE_LIMITS_DRAIN_MS: '1000',
-  MILLRACE_LOG_KAFKA_CONNECTION_TIMEOUT_MS: '1000',
-  MILLRACE_LOG_KAFKA_REQUEST_TIMEOUT_MS: '2000',
-  MILLRACE_LOG_KAFKA_DELIVERY_TIMEOUT_MS: '3000',
-  MILLRACE_LOG_KAFKA_TRANSACTION_TIMEOUT_MS: '3000',
-  MILLRACE_LOG_KAFKA_SESSION_TIMEOUT_MS: '3000',
-  MILLRACE_LOG_KAFKA_HEARTBEAT_INTERVAL_MS: '200',
-  MILLRACE_LOG_KAFKA_REBALANCE_TIMEOUT_MS: '4000',
-}
-
-interface Trial {
-  readonly namespace: string
-  host(name: string, env?: Readonly<Record<string, string>>): HostUnderTest
-  /** What is counted wrongly, once all is counted. */
-  wrong(loads: readonly Load[], host: HostUnderTest): Promise<unknown>
-}
-
-function trialOf(t: Test, name: string): Trial {
-  const namespace = `${ownName(name)}-`
-  const root = testFolder(t)
+const trialOf = (t: Test, name: string) => {
   t.teardown(() => way.heal())
-  return {
-    namespace,
-    host(name, env = {}) {
-      const host = new HostUnderTest(join(root, name), {
-        functions: countingFunctions,
-        env: { MILLRACE_LOG_BROKERS: way.address, MILLRACE_NAMESPACE: namespace, ...short, ...env },
-      })
-      t.teardown(() => host.stop())
-      return host
-    },
-    async wrong(loads, host) {
-      const outputs = { topic: `${namespace}pages`, partitions }
-      void host.host.failed.then((error) => t.fail(`the host has failed: ${error.message}`))
-      const found = await wrongCounts(loads, host, brokersOf(t, broker.address), outputs)
-      return Object.fromEntries(Object.entries(found).filter(([, ids]) => ids.length > 0))
-    },
-  }
-}
-
-const isRunning = async (host: HostUnderTest) => {
-  await host.untilStatus('click-count', 'running')
-  await host.untilStatus('page-count', 'running')
+  return trialOn(t, name, { hostsBy: way.address, addresses: [broker.address], env: short })
 }
 
 /** What a person sees while the brokers are away. */
@@ -79,9 +34,6 @@ const isTold = async (t: Test, host: HostUnderTest) => {
   for (const { name, error } of Object(body).functions)
     t.match(error, { code: 'BROKER_UNAVAILABLE' }, name)
 }
-
-const isReady = async (host: HostUnderTest) =>
-  await until('it is ready', async () => (await host.get('/readyz')).status === 200)
 
 /** Of the group, as its coordinator has it. */
 async function untilMembers(t: Test, group: string, count: number): Promise<void> {

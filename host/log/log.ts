@@ -125,7 +125,9 @@ export interface Committed {
   readonly kind: 'committed'
   /** For each partition written to, by `topic/partition`, the position behind the last record of this commit. */
   readonly next: ReadonlyMap<string, number>
-  /** Of that record, or an older one: what was known when it was sent. Absent: as in `Batch`. */
+  /** So too the offset of its first record there, where others may have led meanwhile, and cut what was there: then it goes back. */
+  readonly first?: ReadonlyMap<string, number>
+  /** That of its last record; one too low, should another leader have begun while it was sent. Absent: as in `Batch`. */
   readonly leaderEpochs?: ReadonlyMap<string, number>
 }
 

@@ -14,8 +14,6 @@ export interface TablePartition {
   readonly topic: string
   readonly store: PartitionStore
   meta: PartitionMeta
-  /** Whether the log has lost some of what the store was made of. */
-  isCut(meta: PartitionMeta): Promise<boolean>
 }
 
 /** What a freeze took: no later record adds to it. */
@@ -113,19 +111,13 @@ export class Flusher {
     const { partition, clock } = this.#options
     const before = table.meta.changelog
     const key = partitionKey(table.topic, partition)
-    const { next, leaderEpochs } = outcome
+    const { next, first, leaderEpochs } = outcome
+    // A leader that had less of it has taken over: what was lost is not to be read here, either.
+    if ((first?.get(key) ?? before.next) < before.next) return { kind: 'cut' }
     const changelog = {
       ...before,
       next: next.get(key) ?? before.next,
       leaderEpoch: leaderEpochs?.get(key) ?? before.leaderEpoch,
-    }
-    // Another leader may have had less.
-    if (changelog.leaderEpoch !== before.leaderEpoch || changelog.next < before.next) {
-      try {
-        if (await table.isCut(table.meta)) return { kind: 'cut' }
-      } catch (cause) {
-        return { kind: 'unknown', cause }
-      }
     }
     const meta: PartitionMeta = {
       ...table.meta,

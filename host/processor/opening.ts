@@ -5,7 +5,7 @@ import { heardOf } from '../log/heard-of.js'
 import type { Log, LogWriter, Position, TopicInfo } from '../log/log.js'
 import { withTopicIds } from '../tables/positions.js'
 import { type HeaderPositions, recover } from '../tables/recovery.js'
-import type { PartitionMeta, PartitionStore, StoredPosition, TableStore } from '../tables/store.js'
+import type { PartitionStore, StoredPosition, TableStore } from '../tables/store.js'
 import type { Clock } from './clock.js'
 import type { TablePartition } from './flush.js'
 import { InputBuffer, positionIn } from './input.js'
@@ -131,19 +131,9 @@ async function openTable(
     topic: changelog.name,
     store,
     meta,
-    isCut: ({ changelog }) => isCut(options, changelog),
     // A replay knows positions from headers, perhaps without ids; what was stored before it has them.
     found: { stored: withTopicIds(meta.inputs, local), header: headerPositions, isEmpty },
   }
-}
-
-async function isCut(
-  { log, edges, partition }: OpeningOptions,
-  { topic, next: offset, leaderEpoch }: PartitionMeta['changelog'],
-): Promise<boolean> {
-  const now = need(await log.describe([topic]), topic, edges).partitions[partition]
-  const at = { topic, partition, offset, leaderEpoch }
-  return now !== undefined && (await whereCut(log, at, now)) !== undefined
 }
 
 async function hasEntries(store: PartitionStore): Promise<boolean> {

@@ -25,6 +25,7 @@ export class AppendCall {
   /** Batches that are perhaps written. */
   #inDoubt = 0
   #isDone = false
+  #refusal: Error | undefined
   #resolve: (offsets: readonly number[]) => void = () => {}
   #reject: (error: Error) => void = () => {}
 
@@ -55,8 +56,9 @@ export class AppendCall {
   }
 
   /** What was sent is certainly not there. */
-  refused(): void {
+  refused(why: Error): void {
     this.#inDoubt--
+    this.#refusal = why
   }
 
   wrote({ places, from, to }: AppendPart, base: number): void {
@@ -76,7 +78,7 @@ export class AppendCall {
   }
 
   expire(): void {
-    this.fail(this.isTouched ? perhapsWritten() : notWritten())
+    this.fail(this.isTouched ? perhapsWritten() : notWritten(this.#refusal))
   }
 
   divide(): void {
@@ -119,8 +121,9 @@ export const perhapsWritten = (cause?: unknown): HostError =>
     { cause },
   )
 
-const notWritten = (): HostError =>
+const notWritten = (refusal: Error | undefined): HostError =>
   new HostError(
     'BROKER_UNAVAILABLE',
-    'Kafka could not be asked in time, and nothing was written: send it again',
+    `${refusal?.message ?? 'Kafka could not be asked in time'}, and nothing was written: send it again`,
+    { cause: refusal },
   )

@@ -5,6 +5,7 @@ import { BATCH_HEAD_BYTES } from './batch.js'
 import type { Brokers } from './brokers.js'
 import { type EncodedBatch, encodeBatches, sequenceAfter } from './encoding.js'
 import { isMoved, kafkaErrors } from './error-codes.js'
+import { refused } from './problems.js'
 import { maxInFlight } from './producing.js'
 import type { Producer } from './requests/init-producer-id.js'
 import type { Produced } from './requests/produce.js'
@@ -124,7 +125,8 @@ export class AppendLane implements TopicPartition {
       const isRefused = answer !== undefined && !mayBeThere.includes(answer.error)
       if (isRefused && !batch.wasPerhapsWritten) {
         batch.isPerhapsWritten = false
-        for (const { call } of batch.parts) call.refused()
+        const why = refused(answer.error, this.key)
+        for (const { call } of batch.parts) call.refused(why)
       }
     }
     return this.#isStalled && this.#inFlight === 0

@@ -179,6 +179,11 @@ const passing: readonly number[] = [
   kafkaErrors.THROTTLING_QUOTA_EXCEEDED,
 ]
 
+/** As `min.insync.replicas` asks for. */
+export const isUnderReplicated = (error: number): boolean =>
+  error === kafkaErrors.NOT_ENOUGH_REPLICAS ||
+  error === kafkaErrors.NOT_ENOUGH_REPLICAS_AFTER_APPEND
+
 /** The member is none of the group any more, or of a generation that is over. */
 export const isExpelled = (error: number): boolean =>
   error === kafkaErrors.UNKNOWN_MEMBER_ID ||

@@ -1,7 +1,7 @@
 // The errors that only the Kafka log raises, worded once.
 import { HostError } from '../../errors.js'
 import { partitionKey, type TopicPartition, type TopicSpec } from '../log.js'
-import { isPassing, kafkaErrorName } from './error-codes.js'
+import { isPassing, isUnderReplicated, kafkaErrorName } from './error-codes.js'
 import { howToGrant, missingRight, type Right } from './rights.js'
 import type { KafkaAccess, KafkaSettings } from './settings.js'
 
@@ -86,6 +86,12 @@ export function refused(
   { access, needed = [], message = null, at }: Refusal = {},
 ): HostError {
   const name = kafkaErrorName(error)
+  if (isUnderReplicated(error)) {
+    return new HostError(
+      'BROKER_UNAVAILABLE',
+      `Kafka takes nothing for ${what} (${name}): fewer copies are in sync than min.insync.replicas asks for; it is tried again, see to the brokers that are missing`,
+    )
+  }
   if (isPassing(error)) {
     return new HostError(
       'BROKER_UNAVAILABLE',
@@ -116,6 +122,15 @@ export const groupInUse = (group: string): HostError =>
     'BROKER_REFUSED',
     `Kafka does not remove the group ${group} (NON_EMPTY_GROUP): it has members; stop the hosts that run it, or wait until the session of ` +
       'one that was killed is over',
+  )
+
+/** `message`: how many there are, in the broker's words. */
+export const tooFewBrokers = (name: string, copies: number, message: string | null): HostError =>
+  new HostError(
+    'BROKER_REFUSED',
+    `Kafka does not make the topic ${name} with ${copies < 0 ? 'the copies of default.replication.factor' : `${copies} copies`} ` +
+      `(INVALID_REPLICATION_FACTOR${message === null ? '' : `, ${message}`}): start more brokers, or set log.replication to as many as there are`,
+    { stream: name },
   )
 
 /** The host may not make it. */

@@ -61,6 +61,9 @@ export async function produceAll(
     }
   }
 
+  /** The last of what is tried again. */
+  let refusal: Error | undefined
+
   const judge = (attempted: readonly Attempted[], answers: readonly Produced[]): Step => {
     const byLane = new Map(answers.map((one) => [keyOf(one), one]))
     let step: Step = 'acknowledged'
@@ -98,7 +101,10 @@ export async function produceAll(
       return { kind: 'smaller' }
     }
     if (isMoved(error)) brokers.forgetTopic(lane.topic)
-    if (isWorthRepeating(error)) return 'again'
+    if (isWorthRepeating(error)) {
+      refusal = refused(error, lane.key)
+      return 'again'
+    }
     if (isSequenceError(error) || endsTransaction.includes(error)) {
       return { kind: 'failed', cause: brokerUnavailable(refused(error, lane.key)) }
     }
@@ -149,10 +155,8 @@ export async function produceAll(
       await deadline.pause()
     }
     if (deadline.isOver) {
-      const cause = brokerUnavailable(
-        new Error('not all that was produced was acknowledged in time'),
-      )
-      return { kind: 'failed', cause }
+      const late = new Error('not all that was produced was acknowledged in time')
+      return { kind: 'failed', cause: refusal ?? brokerUnavailable(late) }
     }
   }
 }

@@ -5,7 +5,13 @@ import { keyOf, partitionKey } from '../log.js'
 import { checkSpec, unknownTopic } from '../problems.js'
 import { type Brokers, controllerMs } from './brokers.js'
 import { kafkaErrors } from './error-codes.js'
-import { brokerUnavailable, otherCleanup, otherCount, topicMissing } from './problems.js'
+import {
+  brokerUnavailable,
+  otherCleanup,
+  otherCount,
+  tooFewBrokers,
+  topicMissing,
+} from './problems.js'
 import { createTopics } from './requests/create-topics.js'
 import { describeTopicSettings } from './requests/describe-configs.js'
 import { listOffsets, type OffsetAtTime, offsetAt, type TimeOf } from './requests/list-offsets.js'
@@ -132,6 +138,10 @@ export class KafkaTopics {
       for (const { name, error, message } of topics) {
         // By another host at the same time: what it made is looked at afterwards.
         if (error === kafkaErrors.NONE || error === kafkaErrors.TOPIC_ALREADY_EXISTS) continue
+        if (error === kafkaErrors.INVALID_REPLICATION_FACTOR) {
+          const copies = wanted.find((topic) => topic.name === name)?.replication ?? -1
+          throw tooFewBrokers(name, copies, message)
+        }
         const needed = [right.topic('Create', name)]
         throw this.#brokers.refused(error, `to make the topic ${name}`, needed, { message })
       }

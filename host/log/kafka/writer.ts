@@ -7,6 +7,7 @@ import type { Brokers } from './brokers.js'
 import { Coordinators, worstOf } from './coordinators.js'
 import { Deadline } from './deadline.js'
 import { isExpelled, kafkaErrors } from './error-codes.js'
+import { lastEpochs } from './last-epochs.js'
 import { checkPositions, presentPositions } from './positions.js'
 import { brokerUnavailable } from './problems.js'
 import { heartbeat } from './requests/heartbeat.js'
@@ -146,7 +147,8 @@ class KafkaWriter implements LogWriter {
     this.positions = positions
   }
 
-  async commit({ records, positions }: Commit): Promise<CommitOutcome> {
+  async commit(commit: Commit): Promise<CommitOutcome> {
+    const { records, positions } = commit
     if (this.#brokers.signal.aborted) return { kind: 'failed', cause: logClosed() }
     if (this.#end !== undefined) return this.#end
     const isAbout = positions.length > 0 || records.length === 0
@@ -155,7 +157,7 @@ class KafkaWriter implements LogWriter {
       // An empty commit, too, is answered by the fence: it tells whether this writer is the one.
       ...(isAbout ? { move: { member: this.#member(), positions: this.#named(positions) } } : {}),
       ...(positions.length > 0
-        ? { check: async (deadline) => await this.#check(positions, deadline) }
+        ? { check: async (deadline) => await this.#check(commit, deadline) }
         : {}),
     }
     const outcome = await this.#transactor.run(transaction)
@@ -164,7 +166,8 @@ class KafkaWriter implements LogWriter {
         return {
           kind: 'committed',
           next: new Map(outcome.lanes.map((lane) => [lane.key, lane.next])),
-          leaderEpochs: new Map(outcome.lanes.map((lane) => [lane.key, lane.leaderEpoch])),
+          first: new Map(outcome.lanes.map((lane) => [lane.key, lane.bases[0] ?? -1])),
+          leaderEpochs: await lastEpochs(this.#brokers, outcome.lanes),
         }
       case 'failed':
         return outcome
@@ -213,11 +216,12 @@ class KafkaWriter implements LogWriter {
     return this.#options.member?.() ?? outsider
   }
 
-  /** A position from before must not become one of a topic of the same name. */
-  async #check(positions: readonly Position[], deadline: Deadline): Promise<Trouble | undefined> {
+  /** A position from before must not become one of a topic of the same name. On the way it is looked who leads what is written. */
+  async #check({ records, positions }: Commit, deadline: Deadline): Promise<Trouble | undefined> {
     const names = [...new Set(positions.map(({ topic }) => topic))]
+    const written = records.map(({ topic }) => topic)
     try {
-      const now = await deadline.bound(this.#brokers.topicIds(names))
+      const now = await deadline.bound(this.#brokers.topicIds([...names, ...written]))
       for (const name of names) {
         const id = now.get(name)
         let known = this.#topicIds.get(name)

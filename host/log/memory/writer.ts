@@ -56,13 +56,15 @@ export class MemoryWriter implements LogWriter {
         return { kind: 'unknown', cause: simulated('the answer was lost') }
       }
       const next = new Map<string, number>()
+      const first = new Map<string, number>()
       const leaderEpochs = new Map<string, number>()
       commit.records.forEach(({ topic, partition }, i) => {
         const key = partitionKey(topic, partition)
         next.set(key, (offsets[i] ?? 0) + 1)
+        if (!first.has(key)) first.set(key, offsets[i] ?? 0)
         leaderEpochs.set(key, this.#parts.leaderEpoch({ topic, partition }))
       })
-      return { kind: 'committed', next, leaderEpochs }
+      return { kind: 'committed', next, first, leaderEpochs }
     } catch (thrown) {
       return { kind: 'failed', cause: thrown instanceof Error ? thrown : new Error(String(thrown)) }
     }

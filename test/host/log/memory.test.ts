@@ -78,6 +78,7 @@ void t.test('markers take offsets behind commits and atomic appends only', async
   t.same(await writer.commit({ records: one, positions: [] }), {
     kind: 'committed',
     next: new Map([['clicks/0', 5]]),
+    first: new Map([['clicks/0', 4]]),
     leaderEpochs: new Map([['clicks/0', 1]]),
   })
   t.same(await log.append(one), [6])
