@@ -405,7 +405,8 @@ t.test('while a partition lacks replicas nothing is written, and it goes on late
   await t.rejects(expired, {
     code: 'BROKER_UNAVAILABLE',
     retryable: true,
-    message: /fewer copies are in sync than min.insync.replicas .* nothing was written: send it again/,
+    message:
+      /fewer copies are in sync than min.insync.replicas .* nothing was written: send it again/,
   })
   proxy.heal()
   await appender.append([record(topic, 'last')])
