@@ -209,7 +209,11 @@ export class Transactor {
         return await this.#renew(error, limit)
     } catch (thrown) {
       if (trouble.kind === 'failed' || trouble.kind === 'smaller') {
-        return { kind: 'unknown', cause: asError(thrown) }
+        // Why it was given up says more: what keeps its batches out keeps its markers out, too.
+        return {
+          kind: 'unknown',
+          cause: trouble.kind === 'failed' ? trouble.cause : asError(thrown),
+        }
       }
       // It ends with the beginning of another producer, or by its time-out.
     }
