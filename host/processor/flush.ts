@@ -7,6 +7,7 @@ import type { Change, PartitionMeta, PartitionStore, StoredPosition } from '../t
 import { backoffMs, type Clock } from './clock.js'
 import type { KeyChange } from './overlay.js'
 import { Pause } from './pause.js'
+import { TextBytes } from './text-bytes.js'
 import { snapshotBytes } from './value.js'
 
 /** The table's side of a task; absent for a stateless function. */
@@ -73,10 +74,10 @@ export class Flusher {
     const { writer, table } = this.#options
     const changes = toChanges(frozen.changes)
     const inputs = table === null ? [] : withTopicIds(frozen.positions, table.meta.inputs)
-    const commit: Commit = {
-      records: [...frozen.outputs, ...this.#changelog(changes, inputs)],
-      positions: frozen.positions,
-    }
+    const changelog = this.#changelog(changes, inputs)
+    const { outputs, positions } = frozen
+    const records = outputs.length === 0 ? changelog : [...outputs, ...changelog]
+    const commit: Commit = { records, positions }
     for (let attempt = 0; ; attempt += 1) {
       const outcome = await writer.commit(commit)
       if (outcome.kind === 'fenced') return { kind: 'fenced' }
@@ -150,22 +151,22 @@ export class Flusher {
     const { table, partition, clock } = this.#options
     if (table === null) return []
     const timestamp = clock.wallTime()
-    const last = changes.length - 1
-    return changes.map(([key, value], index) => ({
-      topic: table.topic,
-      partition,
-      key,
-      value,
-      timestamp,
-      // A second source of the positions, should the committed ones expire.
-      ...(index === last ? { headers: [positionsHeader(inputs)] } : {}),
-    }))
+    const { topic } = table
+    const records = changes.map(
+      ([key, value]): RecordToAppend => ({ topic, partition, key, value, timestamp }),
+    )
+    const last = records.pop()
+    // A second source of the positions, should the committed ones expire.
+    if (last !== undefined) records.push({ ...last, headers: [positionsHeader(inputs)] })
+    return records
   }
 }
 
-function toChanges(held: readonly KeyChange[]): Change[] {
+const toChanges = (held: readonly KeyChange[]): Change[] => {
+  const expected = held.reduce((sum, [key, value]) => sum + key.length + (value?.length ?? 0), 0)
+  const bytes = new TextBytes(expected)
   return held.map(([key, value]) => [
-    Buffer.from(key),
-    value === null ? null : snapshotBytes(value),
+    bytes.of(key),
+    value === null ? null : snapshotBytes(value, bytes),
   ])
 }

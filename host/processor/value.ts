@@ -2,6 +2,7 @@
 import type { Codec, CodecKind, TextCodec } from '../../sdk/codec.js'
 import type { LogRecord } from '../log/log.js'
 import { Flat } from './flat.js'
+import type { TextBytes } from './text-bytes.js'
 
 /**
  * Text for the codecs that are text, bytes for the others; `Flat` for JSON objects that a copy stands for as well as their text
@@ -24,9 +25,11 @@ export function valueCodec(codec: Codec<unknown> & { readonly kind?: CodecKind }
   return codec.kind === 'json' ? jsonValues(codec) : textValues(codec)
 }
 
-export function snapshotBytes(snapshot: Snapshot): Buffer {
-  if (typeof snapshot === 'string') return Buffer.from(snapshot)
-  return snapshot instanceof Flat ? Buffer.from(snapshot.toText()) : snapshot
+/** `among`: with those of other texts. */
+export function snapshotBytes(snapshot: Snapshot, among?: TextBytes): Buffer {
+  if (Buffer.isBuffer(snapshot)) return snapshot
+  const text = typeof snapshot === 'string' ? snapshot : snapshot.toText()
+  return among === undefined ? Buffer.from(text) : among.of(text)
 }
 
 function jsonValues(codec: TextCodec<unknown>): ValueCodec {

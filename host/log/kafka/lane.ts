@@ -47,22 +47,31 @@ export class Lane implements TopicPartition {
 export function lanesOf(records: readonly RecordToAppend[]): Lane[] {
   const byTopic = new Map<string, Map<number, Lane>>()
   const lanes: Lane[] = []
+  let lane: Lane | undefined
   records.forEach((record, place) => {
-    let topic = byTopic.get(record.topic)
-    if (topic === undefined) {
-      topic = new Map()
-      byTopic.set(record.topic, topic)
-    }
-    let lane = topic.get(record.partition)
-    if (lane === undefined) {
-      lane = new Lane(record)
-      topic.set(record.partition, lane)
-      lanes.push(lane)
+    // Mostly that of the one before: a changelog is of one partition.
+    if (lane?.topic !== record.topic || lane.partition !== record.partition) {
+      lane = laneOf(record, byTopic)
+      if (lane.records.length === 0) lanes.push(lane)
     }
     lane.records.push(record)
     lane.places.push(place)
   })
   return lanes
+}
+
+function laneOf(record: RecordToAppend, byTopic: Map<string, Map<number, Lane>>): Lane {
+  let topic = byTopic.get(record.topic)
+  if (topic === undefined) {
+    topic = new Map()
+    byTopic.set(record.topic, topic)
+  }
+  let lane = topic.get(record.partition)
+  if (lane === undefined) {
+    lane = new Lane(record)
+    topic.set(record.partition, lane)
+  }
+  return lane
 }
 
 /** Of each record, in their order, once all lanes are done. */
