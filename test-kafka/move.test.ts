@@ -52,6 +52,31 @@ t.test(
   },
 )
 
+t.test('a host that runs there already is refused by its groups', async (t) => {
+  const root = testFolder(t)
+  const source = await sourceLog(t, join(root, '.millrace/log'))
+  await fill(source)
+  await source[Symbol.asyncDispose]()
+  const target = await kafkaLog(t)
+  await target.ensure([{ name: 'clicks', kind: 'stream', partitions: 4 }])
+  const membership = await target.join({
+    group: 'count',
+    topics: ['clicks'],
+    instance: 'another',
+    assigned: async () => {},
+    revoked: async () => {},
+    lost: () => {},
+  })
+  const run = () => new Command(t, ['move', '--root', root, '--to', `kafka://${broker.address}`])
+  const refused = run()
+  t.match(await refused.ended, { code: 1 })
+  t.match(refused.err, /MOVE_CONFLICT.*stop them.*- count: \S+ at 127\.0\.0\.1/s)
+  t.equal((await target.describe(['millrace-move'])).size, 0)
+  await membership[Symbol.asyncDispose]()
+  const done = run()
+  t.match(await done.ended, { code: 0 }, done.err)
+})
+
 /** Values that count up in each partition, so that one that is missing or there twice is seen. */
 const bulk = 400_000
 

@@ -56,6 +56,7 @@ async function move(flags: MoveFlags): Promise<void> {
   // Loaded here: most commands have no need of the logs.
   const { kafkaSettings, lockData, openEmbeddedAlone } = await import('../open-log.js')
   const { openKafkaLog } = await import('../log/kafka/log.js')
+  const { membersOfGroups } = await import('../log/kafka/group-members.js')
   const { keepStreams } = await import('../log/kafka/retention.js')
   const { moveLog } = await import('../move/move.js')
   const json = flags.json ?? false
@@ -77,6 +78,7 @@ async function move(flags: MoveFlags): Promise<void> {
       namespace: config.namespace,
       retentionMs: config.log.retentionMs,
       keep: (streams) => keepStreams(settings, streams),
+      members: (groups) => membersOfGroups(settings, groups),
       signal: stop.signal,
       patienceMs,
       events: report,

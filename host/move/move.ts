@@ -14,6 +14,7 @@ import {
   type StreamRetention,
   type VerifiedState,
 } from './journal.js'
+import { checkMembers, type MembersOf } from './members.js'
 import { Patience, type PatienceOptions } from './patience.js'
 import { movePositions } from './positions.js'
 import { retentions } from './retentions.js'
@@ -40,6 +41,7 @@ export interface MoveOptions extends PatienceOptions {
   readonly retentionMs: number
   /** How long the target is to keep streams that the move has made there to be kept for ever. */
   keep(streams: readonly StreamRetention[]): Promise<void>
+  readonly members: MembersOf
   readonly events: MoveEvents
   /** Partitions that are copied at once. Default 4. */
   readonly lanes?: number
@@ -77,6 +79,7 @@ export async function moveLog(options: MoveOptions): Promise<MoveResult> {
   const notes = await readNotes(reading(target), namespace)
   const before = doneBefore(inventory, notes, namespace)
   if (before !== undefined) return { before, topics: [], positions: 0, forever: [] }
+  await checkMembers(inventory, options.members, patience)
   const verifiedBefore = await stillVerified(target, inventory, notes, patience)
   if (verifiedBefore !== undefined) {
     await using journal = await Journal.open(reading(target), namespace, notes)
@@ -103,6 +106,8 @@ export async function moveLog(options: MoveOptions): Promise<MoveResult> {
   const verified = await verify(inventory, scans, noted, options, reading(target))
   events.phase('positions', 0)
   await journal.check()
+  // One may have asked whether it may run before this move was noted.
+  await checkMembers(inventory, options.members, patience)
   const committed = await movePositions(verified, { ...options, lanes })
   const times = retentions(inventory, scans, noted, options.retentionMs)
   const done: VerifiedState = {

@@ -437,6 +437,37 @@ t.test('a second move at the same time fences the first', async (t) => {
   )
 })
 
+t.test('a host that runs there already is noticed before anything is made', async (t) => {
+  const source = await sourceLog(t)
+  await fill(source)
+  const target = targetLog(t)
+  const members = async (groups: readonly string[]) =>
+    new Map(groups.map((group) => [group, group === 'count' ? ['millrace at 10.0.0.7'] : []]))
+  await t.rejects(move(source, target, { members }), {
+    code: 'MOVE_CONFLICT',
+    message: /stop them.*\n {2}- count: millrace at 10\.0\.0\.7$/s,
+    details: { groups: ['count'] },
+  })
+  t.equal((await target.describe([...topics, 'millrace-move'])).size, 0)
+})
+
+t.test('one that comes while all is copied is noticed before positions are moved', async (t) => {
+  const source = await sourceLog(t)
+  await fill(source)
+  const target = targetLog(t)
+  let isThere = false
+  const members = async (groups: readonly string[]) =>
+    new Map(groups.map((group) => [group, isThere ? ['millrace at 10.0.0.7'] : []]))
+  const phase = (name: string) => {
+    if (name === 'verifying') isThere = true
+  }
+  const events = { phase, moved: () => {}, verified: () => {} }
+  await t.rejects(move(source, target, { members, events }), { code: 'MOVE_CONFLICT' })
+  t.same(await target.committed('count'), [])
+  const { result } = await move(source, target)
+  t.equal(result.positions, 9)
+})
+
 t.test('streams that have old records to be read stay for ever', async (t) => {
   const source = await sourceLog(t)
   await fill(source)

@@ -114,6 +114,7 @@ export async function move(
     keep: async (streams) => {
       kept.push(...streams.map(({ name, retentionMs }) => `${name} ${retentionMs}`))
     },
+    members: async () => new Map(),
     signal: new AbortController().signal,
     patienceMs: 10_000,
     // Small, so that there are many commits.
