@@ -5,18 +5,10 @@ import { settlesWithin, unlessAborted } from '../../within.js'
 import { heardOf } from '../heard-of.js'
 import type { JoinOptions, Membership, TopicInfo } from '../log.js'
 import { sharedPartitions } from '../sole-member.js'
-import { shareOut } from './assignor.js'
 import type { Brokers } from './brokers.js'
 import { Deadline } from './deadline.js'
 import { isExpelled, isPassing, kafkaErrors } from './error-codes.js'
-import {
-  type Owners,
-  packClaim,
-  packShare,
-  protocolName,
-  unpackClaim,
-  unpackShare,
-} from './group-data.js'
+import { type Owners, packClaim, protocolName, unpackShare } from './group-data.js'
 import type { OwnMembers, OwnPlace } from './members.js'
 import { otherTopics } from './problems.js'
 import type { KafkaRequest, Response } from './request.js'
@@ -24,6 +16,7 @@ import { type JoinedGroup, joinGroup, leaveGroup, syncGroup } from './requests/g
 import { heartbeat } from './requests/heartbeat.js'
 import type { GroupMember } from './requests/transaction.js'
 import { right } from './rights.js'
+import { haveSame, sharesOf } from './shares.js'
 
 export interface GroupTimes {
   /** Without a heartbeat for so long the group takes it for dead. */
@@ -258,7 +251,9 @@ class KafkaMember implements Membership {
       }
       // The session counts from then on at the latest, however long the answer takes.
       const sentAt = performance.now()
-      const shares = this.#shares(joined, count)
+      // From the leader alone.
+      const isLeader = joined.leader === joined.member
+      const shares = isLeader ? sharesOf(joined, topics, count) : new Map<string, Uint8Array>()
       const synced = await unlessAborted(this.#ask(syncGroup(own, shares)), signal)
       if (synced.error === kafkaErrors.REBALANCE_IN_PROGRESS) continue
       if (isExpelled(synced.error)) {
@@ -311,27 +306,9 @@ class KafkaMember implements Membership {
     // First: whoever opens a writer because of it asks for it.
     this.#place.set(own)
     await assigned({ epoch: this.#epoch, partitions })
-    if (shared.length > 0 && !isSame(shared, topics)) {
+    if (shared.length > 0 && !haveSame(shared, topics)) {
       failed?.(otherTopics(own.group, topics, shared, new Set(owners.values())))
     }
-  }
-
-  /** From the leader alone. */
-  #shares(joined: JoinedGroup, count: number): ReadonlyMap<string, Uint8Array> {
-    if (joined.leader !== joined.member) return new Map()
-    const { topics } = this.#options
-    const claims = joined.members.map(({ member, metadata }) => unpackClaim(member, metadata))
-    // One that reads others would leave records of these unread, where it had a partition.
-    const alike = claims.filter((claim) => isSame(claim.topics, topics))
-    const shares = shareOut(alike, count)
-    const owners = new Map(
-      claims.flatMap(({ member, instance }) =>
-        (shares.get(member) ?? []).map((partition): [number, string] => [partition, instance]),
-      ),
-    )
-    return new Map(
-      claims.map(({ member }) => [member, packShare(topics, shares.get(member) ?? [], owners)]),
-    )
   }
 
   /** The group would wait for it until its session is over. */
@@ -384,6 +361,3 @@ class KafkaMember implements Membership {
     return brokers.refused(error, `the group ${group}`, [right.group('Read', group)])
   }
 }
-
-const isSame = (some: readonly string[], others: readonly string[]): boolean =>
-  some.length === others.length && some.every((topic) => others.includes(topic))
