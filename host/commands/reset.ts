@@ -84,8 +84,8 @@ async function reset(name: string, flags: ResetFlags): Promise<boolean> {
     revision,
   }
   const remains = await remainsOf(options)
-  const { topics, positions, hasStore } = remains
-  if (topics.length === 0 && positions === 0 && !hasStore) {
+  const { topics, positions, hasStore, hasNotes } = remains
+  if (topics.length === 0 && positions === 0 && !hasStore && !hasNotes) {
     const hint = await otherName(name, config.functions)
     if (hint !== undefined) throw new HostError('UNKNOWN_FUNCTION', hint)
     show(flags, { function: name, topics: [], positions }, `${name} has nothing to reset`)
@@ -95,6 +95,7 @@ async function reset(name: string, flags: ResetFlags): Promise<boolean> {
     ...topics.map((topic) => `${topic.name} (${grouped(topic.records)} records)`),
     `${grouped(positions)} positions`,
     ...(hasStore ? ['the local table'] : []),
+    ...(hasNotes ? ['what is noted of its inputs'] : []),
   ].join(', ')
   if (!flags.yes && !(await confirmed(`reset ${name}: delete ${what}?`))) {
     return false

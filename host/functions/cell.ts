@@ -15,6 +15,7 @@ import { Joining } from './joining.js'
 import { KeptThread } from './kept-thread.js'
 import { LocalTable } from './local-table.js'
 import type { WorkerSettings } from './messages.js'
+import { notesPathOf } from './names.js'
 import type { FunctionPorts } from './ports.js'
 import type { ThreadOptions } from './thread.js'
 import { type Deployed, toVersion, Versions } from './versions.js'
@@ -289,6 +290,7 @@ export class Cell implements AsyncDisposable {
       start: {
         ...toVersion(this.#versions.running),
         storePath: this.edges.table === null ? null : storePath,
+        notesPath: notesPathOf(storePath),
         progress: this.progress.shared,
         partitions: this.#joining.assigned,
         isPaused: this.#condition.isPaused,

@@ -19,6 +19,7 @@ import type {
   Version,
   WorkerStart,
 } from './messages.js'
+import { NotedInputs } from './noted-inputs.js'
 
 /** What the thread's entry composes it with. */
 export interface FunctionThreadPorts {
@@ -65,7 +66,7 @@ class FunctionThread {
   }
 
   async run(): Promise<void> {
-    const { log, storePath, settings, progress, edges, partitions } = this.#start
+    const { log, storePath, notesPath, settings, progress, edges, partitions } = this.#start
     this.#loaded = this.#load(this.#start)
     const attached = await this.#ports.attachLog(log)
     this.#log = attached
@@ -73,6 +74,7 @@ class FunctionThread {
     this.#group = new Group({
       log: attached,
       store: this.#store,
+      notes: new NotedInputs(notesPath, log.kind),
       program: this.#loaded.program,
       progress: new Progress(progress, edges.inputs.length),
       flush: settings.flush,

@@ -25,6 +25,8 @@ export interface WorkerStart extends Version {
   readonly log: LogDescription
   /** Absolute, spelled exactly as the main thread opened it; null for a stateless function. */
   readonly storePath: string | null
+  /** The file in which a stateless function notes which topics it has read, absolute. */
+  readonly notesPath: string
   readonly progress: SharedArrayBuffer
   readonly partitions: readonly number[]
   /** Its tasks are opened and held. */

@@ -16,5 +16,8 @@ export function ownNames(name: string, namespace: string, revision?: string): Ow
   return { group: own, table: `${own}-table`, loop: `${own}-loop` }
 }
 
+/** Beside the store that a function has, or would have. */
+export const notesPathOf = (storePath: string): string => `${storePath}.inputs.json`
+
 /** The folder of a function's store, within that of all stores. Each revision has a group, and so a table, of its own. */
 export const storePathOf = (tables: string, group: string): string => join(tables, group)

@@ -1,7 +1,7 @@
 // Forgets all that a function has made of its inputs, so that it begins anew from their oldest records. The host must not run.
 import { rename, rm, stat } from 'node:fs/promises'
 import type { Log } from '../log/log.js'
-import { ownNames, storePathOf } from './names.js'
+import { notesPathOf, ownNames, storePathOf } from './names.js'
 
 export interface ResetOptions {
   readonly log: Log
@@ -19,6 +19,8 @@ export interface Remains {
   readonly positions: number
   /** Its local table, or what an interrupted reset has left of it. */
   readonly hasStore: boolean
+  /** Without a table: which topics it has read. */
+  readonly hasNotes: boolean
 }
 
 export async function remainsOf({
@@ -41,6 +43,7 @@ export async function remainsOf({
     })),
     positions: (await log.committed(group)).length,
     hasStore: (await exists(storePathOf(tables, group))) || (await exists(asideOf(tables, group))),
+    hasNotes: await exists(notesPathOf(storePathOf(tables, group))),
   }
 }
 
@@ -53,7 +56,10 @@ export function resetSteps(options: ResetOptions, remains: Remains): (() => Prom
   const { group } = ownNames(name, namespace, revision)
   const store = storePathOf(tables, group)
   const aside = asideOf(tables, group)
-  const drop = () => rm(aside, { recursive: true, force: true })
+  const drop = async () => {
+    await rm(aside, { recursive: true, force: true })
+    await rm(notesPathOf(store), { force: true })
+  }
   return [
     drop,
     // Aside by one rename: a store that was deleted in part would be taken for a damaged one.

@@ -6,6 +6,7 @@ import { backoffMs, type Clock } from './clock.js'
 import type { Attempt, UserLog } from './context.js'
 import { Feed } from './feed.js'
 import { positionIn } from './input.js'
+import type { InputNotes } from './input-notes.js'
 import { type OpenPartition, openPartition } from './opening.js'
 import type { Program } from './program.js'
 import type { Progress } from './progress.js'
@@ -39,6 +40,8 @@ export interface GroupOptions {
   readonly log: Log
   /** Null for a stateless function. Not closed by the group. */
   readonly store: TableStore | null
+  /** Of a stateless function; absent: as long as the group lives. */
+  readonly notes?: InputNotes
   readonly program: Program
   readonly progress: Progress
   readonly flush: FlushLimits
@@ -67,6 +70,7 @@ const refusals = {
 
 export class Group implements AsyncDisposable {
   readonly #options: GroupOptions
+  readonly #notes: InputNotes
   readonly #tasks = new Map<number, OpenTask>()
   readonly #opening = new Map<number, Promise<void>>()
   readonly #closing = new Map<number, Promise<void>>()
@@ -86,6 +90,7 @@ export class Group implements AsyncDisposable {
 
   constructor(options: GroupOptions) {
     this.#options = options
+    this.#notes = options.notes ?? new Map()
     this.#program = options.program
     this.#feed = new Feed({
       reader: options.log.reader(),
@@ -240,6 +245,7 @@ export class Group implements AsyncDisposable {
           rest: (ms) => this.#rest(ms),
           signal: this.#abort.signal,
           onDataLoss: this.#program.options.onDataLoss,
+          notes: this.#notes,
           onSkipped: (what) => events.warned(`records are gone: ${what}`, { partition }),
           onHeldUp: (what) => events.warned(what, { partition }),
           onWiped: (reason) =>

@@ -9,6 +9,7 @@ import type { PartitionStore, StoredPosition, TableStore } from '../tables/store
 import type { Clock } from './clock.js'
 import type { TablePartition } from './flush.js'
 import { InputBuffer, positionIn } from './input.js'
+import type { InputNotes } from './input-notes.js'
 import type { Edges } from './program.js'
 
 export interface OpeningOptions {
@@ -22,6 +23,8 @@ export interface OpeningOptions {
   rest(ms: number): Promise<void>
   readonly signal: AbortSignal
   readonly onDataLoss: 'halt' | 'continue'
+  /** Without a table: in its place. */
+  readonly notes: InputNotes
   /** Records of an input are gone, and it goes on with what is there. */
   onSkipped(what: string): void
   onHeldUp(what: string): void
@@ -63,7 +66,11 @@ export async function openPartition(options: OpeningOptions): Promise<OpenPartit
         return openInput(options, stream, info, writer.positions, table?.found ?? null)
       }),
     )
-    if (table === null) return { writer, table, inputs }
+    if (table === null) {
+      const noted = inputs.map(({ topic }) => ({ topic, topicId: need(topics, topic, edges).id }))
+      options.notes.set(partition, noted)
+      return { writer, table, inputs }
+    }
     const stored = withTopicIds(
       inputs.map((input) => positionIn(input, partition)),
       inputs.map(({ topic, position }) => ({
@@ -159,11 +166,14 @@ async function openInput(
   const recorded = found?.header?.get(topic)
   const moved = committed.find((known) => known.topic === topic)
   // The log answers for what is committed: a local table may be of before, or of another log.
-  const before = [recorded, stored].find(
+  const noted = found === null ? options.notes.get(partition) : undefined
+  const before = [recorded, stored, noted?.find((known) => known.topic === topic)].find(
     (known) => known !== undefined && known.topicId !== '' && known.topicId !== info.id,
   )
   if (moved === undefined && before !== undefined) {
-    const what = `${topic} was deleted and made anew after ${edges.function} had read it to ${before.offset}`
+    const { offset } = before
+    const upTo = offset === undefined ? '' : ` to ${offset}`
+    const what = `${topic} was deleted and made anew after ${edges.function} had read it${upTo}`
     if (onDataLoss === 'continue') {
       onSkipped(`${what}: it is read from its oldest record, ${at.oldest}`)
       return new InputBuffer(topic, at.oldest, at.stableEnd)
@@ -171,7 +181,7 @@ async function openInput(
     throw new HostError(
       'INPUT_LOST',
       `${what}: reset the function to count it from its start, or give it onDataLoss: 'continue'`,
-      { ...context, offset: before.offset },
+      { ...context, ...(offset === undefined ? {} : { offset }) },
     )
   }
   const known =

@@ -88,6 +88,37 @@ t.test(
   },
 )
 
+t.test('has a function without a table take an input that was made anew', async (t) => {
+  const passing = `
+import { defineProcessor, json } from 'millrace'
+export default defineProcessor({ inputs: { clicks: json<number>() }, on: { clicks() {} } })`
+  const host = await testHost(t, { functions: { 'pass.ts': passing } })
+  await host.emit('clicks', 'a', 1)
+  await host.untilStatus('pass', ({ lag, records }) => lag === 0 && records === 1)
+  await host.stop()
+  {
+    await using log = await openEmbeddedLog({
+      path: join(host.root, '.millrace/log'),
+      onFailure: (error) => t.fail(error.message),
+    })
+    await log.remove(['clicks'])
+  }
+  await host.start()
+  t.match(await host.untilStatus('pass', 'halted'), {
+    error: { code: 'INPUT_LOST', message: /clicks was deleted and made anew/ },
+  })
+  await host.stop()
+  const done = await reset(t, host, 'pass', '--yes')
+  t.match(done, {
+    code: 0,
+    out: /^pass is reset: 0 positions, what is noted of its inputs deleted/,
+  })
+  t.match(await reset(t, host, 'pass', '--yes'), { out: /nothing to reset/ })
+  await host.start()
+  await host.emit('clicks', 'a', 1)
+  await host.untilStatus('pass', ({ state, records }) => state === 'running' && records === 1)
+})
+
 for (const [done, expected] of [
   [1, before],
   [2, before],

@@ -48,6 +48,7 @@ function threadOptions(reply = '') {
       delivery: 'exactly-once',
     },
     storePath: null,
+    notesPath: '/counter.inputs.json',
     progress: shared,
     partitions: [0],
     isPaused: false,

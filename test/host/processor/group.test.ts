@@ -526,6 +526,41 @@ t.test('an input made anew halts, it is not read as if nothing had happened', as
   t.same(h.value('a'), { count: 1, sum: 1 })
 })
 
+for (const isRunning of [false, true]) {
+  for (const onDataLoss of ['halt', 'continue'] as const) {
+    const when = isRunning ? 'while it runs' : 'while it is away'
+    t.test(`without a table, too, an input made anew ${when} is told, ${onDataLoss}`, async (t) => {
+      const h = await harness({
+        definition: { inputs: { numbers: json() }, on: { numbers() {} } },
+        edges: { ...edges, table: null, outputs: [] },
+        options: { ...options, onDataLoss },
+      })
+      await h.start()
+      await h.emit('numbers', 'a', 1)
+      await h.settled()
+      if (!isRunning) await h.drain()
+      await h.log.remove(['numbers'])
+      await h.prepare()
+      await h.emit('numbers', 'a', 10)
+      if (!isRunning) await h.start()
+      if (onDataLoss === 'continue') {
+        await h.settled()
+        await until('it is told', () => h.warnings.join().includes('deleted and made anew'))
+        t.same(h.halts, [])
+        return
+      }
+      await until('it halts', () => h.halts.length > 0)
+      t.match(h.halts[0], { error: { code: 'INPUT_LOST' } })
+      h.group.resume()
+      await until('it halts again', () => h.halts.length > 1)
+      t.match(h.halts[1], { error: { code: 'INPUT_LOST', message: /reset the function/ } })
+      h.notes.clear()
+      h.group.resume()
+      await h.settled()
+    })
+  }
+}
+
 t.test(
   'records that expired before they were read halt it, they are not passed over',
   async (t) => {

@@ -4,6 +4,7 @@ import { createMemoryLog, type MemoryFaults, type MemoryLog } from '#host/log/me
 import { partitionOf } from '#host/log/partitioner.js'
 import { type Clock, systemClock } from '#host/processor/clock.js'
 import { Group, type HaltReason } from '#host/processor/group.js'
+import type { NotedInput } from '#host/processor/input-notes.js'
 import {
   createProgram,
   type Edges,
@@ -83,6 +84,7 @@ export class Harness {
   readonly logged: string[] = []
   readonly states: string[] = []
   store: TableStore = createMemoryStore()
+  readonly notes = new Map<number, readonly NotedInput[]>()
   readonly #options: HarnessOptions
   readonly #edges: Edges
   #group: Group | undefined
@@ -121,6 +123,7 @@ export class Harness {
     this.#group = new Group({
       log: this.log,
       store: this.#edges.table === null ? null : this.#life.store(this.store),
+      notes: this.notes,
       program: this.program(),
       progress: this.progress,
       flush: {
