@@ -10,6 +10,7 @@ import type { InputNotes } from './input-notes.js'
 import { type OpenPartition, openPartition } from './opening.js'
 import type { Program } from './program.js'
 import type { Progress } from './progress.js'
+import { Repeats } from './repeats.js'
 import type { RecordFailure } from './runner.js'
 import { type FlushLimits, type Loss, Task } from './task.js'
 
@@ -68,9 +69,22 @@ const refusals = {
   read: 'the table could not be read',
 } as const
 
+/** When they have passed. */
+const over = {
+  commit: 'the log takes flushes again',
+  output: 'the log takes outputs again',
+  store: 'the table takes flushes again',
+  read: 'the table can be read again',
+  reading: 'the inputs can be read again',
+}
+
+/** Of what concerns all of them. */
+const allPartitions = -1
+
 export class Group implements AsyncDisposable {
   readonly #options: GroupOptions
   readonly #notes: InputNotes
+  readonly #repeats: Repeats
   readonly #tasks = new Map<number, OpenTask>()
   readonly #opening = new Map<number, Promise<void>>()
   readonly #closing = new Map<number, Promise<void>>()
@@ -91,6 +105,11 @@ export class Group implements AsyncDisposable {
   constructor(options: GroupOptions) {
     this.#options = options
     this.#notes = options.notes ?? new Map()
+    this.#repeats = new Repeats({
+      clock: options.clock,
+      over,
+      warned: (...told) => options.events.warned(...told),
+    })
     this.#program = options.program
     this.#feed = new Feed({
       reader: options.log.reader(),
@@ -273,9 +292,8 @@ export class Group implements AsyncDisposable {
           this.#halt({ error: toPlainError(known), partition, version: this.#program.version })
           return
         }
-        events.warned(`partition ${partition} cannot be opened yet: ${known.message}`, {
-          code: known.code,
-        })
+        const message = `partition ${partition} cannot be opened yet: ${known.message}`
+        this.#repeats.failed('opening', partition, message, { code: known.code })
         await this.#rest(backoffMs(attempt, 50, 5_000))
       }
     }
@@ -296,14 +314,16 @@ export class Group implements AsyncDisposable {
       cacheBytes: cacheBytes / this.#program.edges.partitions,
       maxRecordBytes: maxRecordBytes - this.#reservedBytes(),
       clock,
-      publish: (positions, count) => progress.publish(partition, positions, count),
+      publish: (positions, count) => {
+        progress.publish(partition, positions, count)
+        this.#repeats.passed(partition)
+      },
       halted: (failure) => this.#halt(failure),
       skipped: (failure) => events.skipped(failure),
       lost: (why, cause) => this.#lost(partition, why, cause),
       low: (topic) => this.#feed.resume({ topic, partition }),
       retried: (what, cause, attempt) =>
-        events.warned(`${refusals[what]}, trying again`, {
-          partition,
+        this.#repeats.failed(what, partition, `${refusals[what]}, trying again`, {
           attempt,
           cause: asHostError(cause).message,
         }),
@@ -311,6 +331,7 @@ export class Group implements AsyncDisposable {
     })
     for (let hold = 0; hold < this.#holds; hold += 1) void task.hold()
     this.#tasks.set(partition, { task, open })
+    this.#repeats.passed(partition)
     task.start()
     for (const input of open.inputs) {
       this.#feed.seek(positionIn(input, partition))
@@ -355,6 +376,7 @@ export class Group implements AsyncDisposable {
 
   #close(partition: number, entry: OpenTask): void {
     this.#tasks.delete(partition)
+    this.#repeats.gaveUp(partition)
     for (const { topic } of entry.open.inputs) this.#feed.forget({ topic, partition })
     const closing = closeTask(entry).finally(() => this.#closing.delete(partition))
     this.#closing.set(partition, closing)
@@ -388,6 +410,7 @@ export class Group implements AsyncDisposable {
   }
 
   #deliver(batch: Batch): boolean {
+    this.#repeats.passed(allPartitions)
     return this.#tasks.get(batch.partition)?.task.offer(batch) ?? true
   }
 
@@ -419,9 +442,8 @@ export class Group implements AsyncDisposable {
       this.#halt({ error: toPlainError(shown), partition: partition ?? 0, version })
       return
     }
-    this.#options.events.warned(`reading failed, trying again: ${error.message}`, {
-      code: error.code,
-    })
+    const message = `reading failed, trying again: ${error.message}`
+    this.#repeats.failed('reading', allPartitions, message, { code: error.code })
     await this.#rest(backoffMs(failures, 20, 1_000))
   }
 }

@@ -136,7 +136,10 @@ t.test('a failed commit is tried again, byte for byte', async (t) => {
   await h.settled()
   t.same(h.value('a'), { count: 1, sum: 5 })
   t.equal(h.records('sums').length, 1)
-  t.equal(h.warnings.length, 3)
+  t.match(h.warnings, [
+    /the log refused a flush, trying again/,
+    /takes flushes again, after 3 refusals/,
+  ])
 })
 
 t.test('another owner fences the task: it stops and writes nothing more', async (t) => {

@@ -81,6 +81,8 @@ export class Harness {
   readonly halts: HaltReason[] = []
   readonly skips: RecordFailure[] = []
   readonly warnings: string[] = []
+  /** Commits that were refused. */
+  refused = 0
   readonly logged: string[] = []
   readonly states: string[] = []
   store: TableStore = createMemoryStore()
@@ -95,6 +97,17 @@ export class Harness {
     this.#options = given
     this.#edges = given.edges ?? edges
     this.log = createMemoryLog({ seed: given.seed ?? 1, faults: given.faults ?? {} })
+    const openWriter = this.log.openWriter.bind(this.log)
+    this.log.openWriter = async (...of) => {
+      const writer = await openWriter(...of)
+      const commit = writer.commit.bind(writer)
+      writer.commit = async (flush) => {
+        const outcome = await commit(flush)
+        if (outcome.kind === 'failed') this.refused += 1
+        return outcome
+      }
+      return writer
+    }
     this.progress = Progress.allocate(partitions, this.#edges.inputs.length)
   }
 
