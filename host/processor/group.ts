@@ -5,6 +5,7 @@ import type { TableStore } from '../tables/store.js'
 import { backoffMs, type Clock } from './clock.js'
 import type { Attempt, UserLog } from './context.js'
 import { Feed } from './feed.js'
+import { Holds } from './holds.js'
 import { positionIn } from './input.js'
 import type { InputNotes } from './input-notes.js'
 import { type OpenPartition, openPartition } from './opening.js'
@@ -91,11 +92,9 @@ export class Group implements AsyncDisposable {
   /** Partitions that could not be opened: tried again by `resume` and `swap`. */
   readonly #unopened = new Set<number>()
   readonly #feed: Feed
+  readonly #holds: Holds
   readonly #abort = new AbortController()
   #program: Program
-  #holds = 0
-  /** Call off giving up what has not come to its end. */
-  readonly #graces = new Set<() => void>()
   /** Settles when everything is held; undefined: not halted. */
   #halted: Promise<void> | undefined
   #isPaused = false
@@ -111,6 +110,11 @@ export class Group implements AsyncDisposable {
       warned: (...told) => options.events.warned(...told),
     })
     this.#program = options.program
+    this.#holds = new Holds({
+      ...options,
+      // A partition that is being opened gets its holds when its task is made.
+      tasks: () => [...this.#tasks.values()].map(({ task }) => task),
+    })
     this.#feed = new Feed({
       reader: options.log.reader(),
       deliver: (batch) => this.#deliver(batch),
@@ -143,17 +147,17 @@ export class Group implements AsyncDisposable {
 
   /** Puts another version in place, at a record boundary, after a flush. A halted function goes on at its record. */
   async swap(program: Program): Promise<void> {
-    await this.#holdAll()
+    await this.#holds.hold()
     this.#program = program
     for (const { task } of this.#tasks.values()) task.replace(program)
     this.#unhalt()
-    this.#releaseAll()
+    this.#holds.release()
   }
 
   async pause(): Promise<void> {
     if (this.#isPaused) return
     this.#isPaused = true
-    await this.#holdAll()
+    await this.#holds.hold()
   }
 
   /** After `pause`, or after the function has halted: it goes on at its record. */
@@ -161,12 +165,12 @@ export class Group implements AsyncDisposable {
     this.#unhalt()
     if (!this.#isPaused) return
     this.#isPaused = false
-    this.#releaseAll()
+    this.#holds.release()
   }
 
   /** Flushes what was done, then ends. */
   async drain(): Promise<void> {
-    await this.#holdAll()
+    await this.#holds.hold()
     await this.#refresh(0)
     await this[Symbol.asyncDispose]()
   }
@@ -195,34 +199,10 @@ export class Group implements AsyncDisposable {
     await Promise.all([...this.#tasks.values()].map(({ task }) => task.refresh(olderThanMs)))
   }
 
-  async #holdAll(): Promise<void> {
-    this.#holds += 1
-    // A partition that is being opened gets its holds when its task is made.
-    const tasks = [...this.#tasks.values()].map(({ task }) => task)
-    const held = Promise.all(tasks.map((task) => task.hold()))
-    const callOff = this.#options.clock.after(this.#options.attemptGraceMs, () => {
-      for (const task of tasks) task.abandon()
-    })
-    this.#graces.add(callOff)
-    await held
-    this.#graces.delete(callOff)
-    callOff()
-  }
-
-  #releaseAll(): void {
-    this.#holds -= 1
-    if (this.#holds === 0) {
-      // Who still waits for what is released waits for nothing: what runs may go on.
-      for (const callOff of this.#graces) callOff()
-      this.#graces.clear()
-    }
-    for (const { task } of this.#tasks.values()) task.release()
-  }
-
   /** Holds every task before it returns: the record must not be taken up again. */
   #halt(reason: HaltReason): void {
     if (this.#halted !== undefined) return
-    const halt = this.#holdAll()
+    const halt = this.#holds.hold()
     this.#halted = halt
     void halt.then(() => {
       // Undone meanwhile: nobody has to know.
@@ -234,7 +214,7 @@ export class Group implements AsyncDisposable {
     if (this.#halted === undefined) return
     this.#halted = undefined
     this.#options.events.resumed()
-    this.#releaseAll()
+    this.#holds.release()
     for (const partition of this.#unopened) void this.#openSoon(partition)
     this.#unopened.clear()
   }
@@ -329,7 +309,7 @@ export class Group implements AsyncDisposable {
         }),
       log: (attempt) => events.log(attempt),
     })
-    for (let hold = 0; hold < this.#holds; hold += 1) void task.hold()
+    this.#holds.join(task)
     this.#tasks.set(partition, { task, open })
     this.#repeats.passed(partition)
     task.start()
