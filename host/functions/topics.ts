@@ -57,7 +57,7 @@ function agreedPartitions(
   if (first === undefined || other === undefined) return first?.count
   throw new HostError(
     'TOPIC_MISMATCH',
-    `${name}: ${first.topic} has ${first.count} partitions, ${other.topic} has ${other.count}: a function's inputs, table and loop need the same number, so that a key is in the same partition of each`,
+    `${name}: ${first.topic} has ${first.count} partitions, ${other.topic} has ${other.count}: a function's inputs, table and loop need the same number, so that a key is in the same partition of each. Delete the one that is wrong (kafka-topics.sh --delete --topic NAME, with what it holds): the host makes it anew with the number of the other; then millrace resume ${name}`,
     { function: name },
   )
 }

@@ -1,5 +1,5 @@
 // Emitters: POST one value, DELETE for a tombstone, POST many lines.
-import { HostError } from '../errors.js'
+import { asHostError, HostError } from '../errors.js'
 import type { StreamEntry } from '../functions/catalog.js'
 import { headerProblem } from '../log/limits.js'
 import type { Header, RecordToAppend } from '../log/log.js'
@@ -28,7 +28,7 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
     const access = gatekeeper(c.req.header('authorization'))
     access.require(['emit'], name)
     const stream = catalog.stream(name)
-    if (stream === undefined) throw unknownStream(name, catalog.topology(), access.mayName)
+    if (stream === undefined) throw unknownStream(name, catalog, access.mayName)
     if (stopping.aborted) throw new HostError('STOPPING', 'the host stops: try again in a moment')
     return stream
   }
@@ -36,7 +36,9 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
 
   const append = async (stream: StreamEntry, records: readonly RecordToAppend[]) => {
     // First: once it is written, nothing else may fail.
-    const topicId = await log.topicId(stream.topic)
+    const topicId = await log.topicId(stream.topic).catch((error: unknown) => {
+      throw nothingWritten(error)
+    })
     if (topicId === undefined) {
       throw new HostError('UNKNOWN_TOPIC', `the topic ${stream.topic} is gone: restart the host`)
     }
@@ -97,6 +99,12 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
     )
     return json({ count: lines.length, token }, 201)
   })
+}
+
+/** Of what happened before anything was sent. */
+function nothingWritten(error: unknown): HostError {
+  const { code, message } = asHostError(error, 'LOG_FAILED')
+  return new HostError(code, `nothing was written: ${message}`, { cause: error })
 }
 
 /** What the request's own headers say of the record. Names come in lower case, as HTTP has them. */

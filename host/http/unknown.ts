@@ -1,6 +1,6 @@
 // What is answered for a name that is not there: what it is instead, which is near, and which there are.
 import { HostError } from '../errors.js'
-import type { Topology } from '../functions/catalog.js'
+import type { Catalog } from '../functions/catalog.js'
 import { nearest } from '../nearest.js'
 
 type Code = 'UNKNOWN_STREAM' | 'UNKNOWN_TABLE' | 'UNKNOWN_FUNCTION'
@@ -9,19 +9,35 @@ type MayName = (name: string) => boolean
 
 const maxNames = 20
 
-export function unknownStream(name: string, { functions, streams }: Topology, may: MayName) {
+export function unknownStream(name: string, catalog: Catalog, may: MayName): HostError {
+  const { functions, streams } = catalog.topology()
   const owner = functions.find(({ table }) => table === name)
   const inputs = owner?.inputs.filter(may) ?? []
   const hint = owner === undefined ? undefined : `it is a table, which reads ${listed(inputs)}`
-  return unknown('UNKNOWN_STREAM', 'stream', name, namesOf(streams).filter(may), hint)
+  const error = unknown('UNKNOWN_STREAM', 'stream', name, namesOf(streams).filter(may), hint)
+  return unlessLoading(error, catalog)
 }
 
-export function unknownTable(name: string, { functions, streams, tables }: Topology, may: MayName) {
+export function unknownTable(name: string, catalog: Catalog, may: MayName): HostError {
+  const { functions, streams, tables } = catalog.topology()
   const isStream = may(name) && streams.some((stream) => stream.name === name)
   const readers = functions.filter(({ inputs }) => inputs.includes(name))
   const kept = readers.flatMap(({ table }) => table ?? []).filter(may)
   const hint = isStream ? `it is a stream; tables that are made of it: ${listed(kept)}` : undefined
-  return unknown('UNKNOWN_TABLE', 'table', name, namesOf(tables).filter(may), hint)
+  const error = unknown('UNKNOWN_TABLE', 'table', name, namesOf(tables).filter(may), hint)
+  return unlessLoading(error, catalog)
+}
+
+/** It may be of a function that is not known yet, since the log does not answer for instance: then nobody is to take it for missing. */
+function unlessLoading(error: HostError, catalog: Catalog): HostError {
+  const loading = [...catalog.states().values()].filter((state) => state === 'loading')
+  if (loading.length === 0) return error
+  const problem = catalog.problem()
+  return new HostError(
+    'RECOVERING',
+    `${error.message}: that is not all, functions are being loaded still${problem === undefined ? '' : ` (${problem.message})`}; try again, GET /functions tells what each waits for`,
+    { cause: error },
+  )
 }
 
 export const unknownFunction = (name: string, all: readonly string[], may: MayName): HostError =>

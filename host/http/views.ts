@@ -45,7 +45,7 @@ export function viewRoutes(
     const table = catalog.table(name)
     if (table !== undefined) return table
     const { mayName } = gatekeeper(c.req.header('authorization'))
-    throw unknownTable(name, catalog.topology(), mayName)
+    throw unknownTable(name, catalog, mayName)
   }
 
   const waitFor = async (
@@ -190,7 +190,11 @@ function refuseStale(table: TableEntry, partition: number): void {
   if (table.isServing(partition)) return
   throw new HostError(
     'RECOVERING',
-    `partition ${partition} of the table "${table.name}" is being rebuilt from the log: try again, or take what is there with ?stale=ok`,
+    `partition ${partition} of the table "${table.name}" ${
+      table.isOwned(partition)
+        ? 'is being rebuilt from the log'
+        : 'is at another host, or not given to any yet: GET /functions of each tells which it has'
+    }; try again, or take what is there with ?stale=ok`,
     { function: table.function, partition },
   )
 }

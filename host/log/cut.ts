@@ -1,6 +1,6 @@
 // Whether a log still has what was read below a position: a leader that had less of it may have taken over, and written anew.
-import { HostError } from '../errors.js'
-import { type Log, type PartitionInfo, type Position, partitionKey } from './log.js'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Log, PartitionInfo, Position } from './log.js'
 
 /** At or below which records were lost, and who led last what is left. */
 export interface Cut {
@@ -8,22 +8,28 @@ export interface Cut {
   readonly leaderEpoch: number | undefined
 }
 
-/**
- * Undefined: it has, as far as is known. `now`: the partition as it was described after the position was known. Throws LOG_FAILED if
- * that is older than the position: by a broker that does not know yet that another one leads.
- */
+/** As long as a broker of Kafka may not know yet that another one leads: `heardOf` tells why. */
+const heardMs = 10_000
+const stepMs = 100
+
+/** Undefined: it has, as far as is known. `now`: the partition as it was described after the position was known. */
 export async function whereCut(
   log: Log,
   { topic, partition, offset, leaderEpoch }: Position,
   now: PartitionInfo,
+  signal: AbortSignal,
 ): Promise<Cut | undefined> {
   if (leaderEpoch === undefined || offset === 0) return undefined
-  if (now.leaderEpoch < leaderEpoch) {
-    throw new HostError(
-      'LOG_FAILED',
-      `${partitionKey(topic, partition)} is described by a broker that knows an older leader (epoch ${now.leaderEpoch}, not ${leaderEpoch}): it is asked again`,
-      { stream: topic, partition },
-    )
+  const since = performance.now()
+  let { leaderEpoch: known, end } = now
+  while (known < leaderEpoch) {
+    // It never had that leader: an older copy of the log, or another one.
+    if (performance.now() - since >= heardMs) {
+      return { offset: Math.min(end, offset), leaderEpoch: undefined }
+    }
+    await pause(stepMs, undefined, { signal })
+    const again = (await log.describe([topic])).get(topic)?.partitions[partition]
+    if (again !== undefined) ({ leaderEpoch: known, end } = again)
   }
   const ended = await log.endOfEpoch({ topic, partition }, leaderEpoch)
   if (ended.leaderEpoch === leaderEpoch && ended.end >= offset) return undefined

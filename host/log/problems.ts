@@ -10,7 +10,7 @@ export function unknownTopic(topic: string, partition?: number): HostError {
   return new HostError(
     'UNKNOWN_TOPIC',
     partition === undefined
-      ? `topic ${topic} does not exist: make it with ensure() before it is used`
+      ? `topic ${topic} does not exist (any more): the host makes the topics of its functions when it starts`
       : `topic ${topic} has no partition ${partition}: it was removed, or has fewer partitions`,
     { stream: topic, ...(partition === undefined ? {} : { partition }) },
   )

@@ -15,6 +15,8 @@ export interface TablePartition {
   readonly topic: string
   readonly store: PartitionStore
   meta: PartitionMeta
+  /** Where the epoch of the changelog ended, as the log has it now. */
+  endOfEpoch(leaderEpoch: number): Promise<number>
 }
 
 /** What a freeze took: no later record adds to it. */
@@ -113,12 +115,21 @@ export class Flusher {
     const before = table.meta.changelog
     const key = partitionKey(table.topic, partition)
     const { next, first, leaderEpochs } = outcome
-    // A leader that had less of it has taken over: what was lost is not to be read here, either.
+    // A leader that had less of it may have taken over: what was lost is not to be read here, either.
     if ((first?.get(key) ?? before.next) < before.next) return { kind: 'cut' }
+    const leaderEpoch = leaderEpochs?.get(key) ?? before.leaderEpoch
+    if (leaderEpoch !== before.leaderEpoch) {
+      try {
+        // Grown beyond it again, by what was given up for instance, its offsets do not tell.
+        if ((await table.endOfEpoch(before.leaderEpoch)) < before.next) return { kind: 'cut' }
+      } catch (cause) {
+        return { kind: 'unknown', cause }
+      }
+    }
     const changelog = {
       ...before,
       next: next.get(key) ?? before.next,
-      leaderEpoch: leaderEpochs?.get(key) ?? before.leaderEpoch,
+      leaderEpoch,
     }
     const meta: PartitionMeta = {
       ...table.meta,

@@ -49,8 +49,6 @@ export async function openPartition(options: OpeningOptions): Promise<OpenPartit
     // Read after the fence: from now on nobody else moves the positions or the changelog's end.
     const names = edges.inputs.map(({ topic }) => topic)
     if (edges.table !== null) names.push(edges.table.topic)
-    // Not looked at here: but that they are known spares the first output a refusal.
-    names.push(...edges.outputs.map(({ topic }) => topic))
     const topics = await knownTopics(options, names)
     const table =
       edges.table === null || options.store === null
@@ -138,6 +136,8 @@ async function openTable(
     topic: changelog.name,
     store,
     meta,
+    endOfEpoch: async (epoch) =>
+      (await log.endOfEpoch({ topic: changelog.name, partition }, epoch)).end,
     // A replay knows positions from headers, perhaps without ids; what was stored before it has them.
     found: { stored: withTopicIds(meta.inputs, local), header: headerPositions, isEmpty },
   }
@@ -155,7 +155,7 @@ async function openInput(
   committed: readonly Position[],
   found: FoundPositions | null,
 ): Promise<InputBuffer> {
-  const { log, edges, partition, onDataLoss, onSkipped } = options
+  const { log, edges, partition, onDataLoss, onSkipped, signal } = options
   const topic = info.name
   const at = info.partitions[partition]
   const context = { function: edges.function, stream, partition }
@@ -216,7 +216,12 @@ async function openInput(
   const outside = `${topic}, partition ${partition} has the offsets ${at.oldest} to ${at.stableEnd}, ${goesOn}`
   if (position < at.oldest) return goOn(outside, at.oldest)
   const of = { topic, partition, offset: position }
-  const cut = await whereCut(log, leaderEpoch === undefined ? of : { ...of, leaderEpoch }, at)
+  const cut = await whereCut(
+    log,
+    leaderEpoch === undefined ? of : { ...of, leaderEpoch },
+    at,
+    signal,
+  )
   if (cut !== undefined) {
     const what = `${topic}, partition ${partition} was cut off at ${cut.offset} by a leader that had no more of it, and ${goesOn}`
     return goOn(what, Math.max(cut.offset, at.oldest), cut.leaderEpoch)

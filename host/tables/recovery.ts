@@ -2,7 +2,7 @@
 
 import { HostError } from '../errors.js'
 import { whereCut } from '../log/cut.js'
-import type { Batch, Log, LogReader, Position, TopicInfo } from '../log/log.js'
+import type { Batch, Log, LogReader, PartitionInfo, Position, TopicInfo } from '../log/log.js'
 import { wakeOnAbort } from '../log/wake-on-abort.js'
 import { storeLayout } from './layout.js'
 import { readPositionsHeader, withTopicIds } from './positions.js'
@@ -70,7 +70,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
   }
   const { next: offset, leaderEpoch } = start.changelog
   const from = { topic: changelog.name, partition, offset }
-  return await replay(options, start, isKept ? { ...from, leaderEpoch } : from, info.end)
+  return await replay(options, start, isKept ? { ...from, leaderEpoch } : from, info)
 }
 
 async function reasonToWipe(
@@ -83,12 +83,13 @@ async function reasonToWipe(
   if (info === undefined) return undefined
   if (found.layout !== storeLayout)
     return `it has layout ${found.layout}, this version ${storeLayout}`
-  if (topicId !== changelog.id) return `${changelog.name} was deleted and made anew`
+  if (topicId !== changelog.id)
+    return `${changelog.name} is another topic than before, deleted and made anew or moved`
   if (next > info.end) return `${changelog.name} was cut off below what is stored`
   if (next < info.oldest)
     return `${changelog.name} no longer has what follows (${next} < ${info.oldest})`
   const at = { topic: changelog.name, partition, offset: next, leaderEpoch }
-  if ((await whereCut(log, at, info)) !== undefined) {
+  if ((await whereCut(log, at, info, options.signal)) !== undefined) {
     return `${changelog.name} was cut off below what is stored, and written anew`
   }
   // A tenth less, for clocks that differ.
@@ -105,7 +106,7 @@ async function replay(
   options: RecoveryOptions,
   start: PartitionMeta,
   from: Position,
-  end: number,
+  { end, leaderEpoch }: PartitionInfo,
 ): Promise<Recovered> {
   const { log, store, signal } = options
   let meta = start
@@ -130,7 +131,8 @@ async function replay(
           changelog: {
             ...meta.changelog,
             next: batch.next,
-            leaderEpoch: batch.leaderEpoch ?? meta.changelog.leaderEpoch,
+            // A log that does not tell it of what is read begins an epoch whenever it is opened: this one ends behind all of it.
+            leaderEpoch: batch.leaderEpoch ?? leaderEpoch,
           },
           ...(headerPositions === undefined
             ? {}

@@ -145,7 +145,8 @@ export class EmbeddedLog implements OwnedLog {
     const answer = await this.#ask({ kind: 'open-writer', group, partition }, 'writer')
     const { fence, horizon } = answer
     const ref = { group, partition, fence, horizon }
-    return new EmbeddedWriter(this.#sender, ref, answer.positions)
+    const { leaderEpoch } = this.#description
+    return new EmbeddedWriter(this.#sender, ref, { leaderEpoch, positions: answer.positions })
   }
 
   async join(options: JoinOptions): Promise<Membership> {

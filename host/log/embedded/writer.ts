@@ -14,11 +14,21 @@ export class EmbeddedWriter implements LogWriter {
   readonly positions: readonly Position[]
   readonly #sender: Sender
   readonly #ref: WriterRef
+  readonly #leaderEpoch: number
   #isClosed = false
 
-  constructor(sender: Sender, ref: WriterRef, positions: readonly Position[]) {
+  /** `leaderEpoch`: since the log was opened; it ends where the next one finds the end. */
+  constructor(
+    sender: Sender,
+    ref: WriterRef,
+    {
+      leaderEpoch,
+      positions,
+    }: { readonly leaderEpoch: number; readonly positions: readonly Position[] },
+  ) {
     this.#sender = sender
     this.#ref = ref
+    this.#leaderEpoch = leaderEpoch
     this.positions = positions
   }
 
@@ -37,7 +47,8 @@ export class EmbeddedWriter implements LogWriter {
           (sent.bases[i] ?? 0) + count,
         ]),
       )
-      return { kind: 'committed', next }
+      const leaderEpochs = new Map([...next.keys()].map((key) => [key, this.#leaderEpoch]))
+      return { kind: 'committed', next, leaderEpochs }
     } catch (thrown) {
       const cause = thrown instanceof Error ? thrown : new Error(String(thrown))
       // This writer's log takes nothing any more: to try again would be for ever.

@@ -1,8 +1,11 @@
 // The leader epochs of the last records that a transaction has written: brokers do not tell with what they have taken it.
+import { settlesWithin } from '../../within.js'
 import type { Brokers } from './brokers.js'
 import { kafkaErrors } from './error-codes.js'
 import type { Lane } from './lane.js'
 import { offsetForLeaderEpoch } from './requests/offset-for-leader-epoch.js'
+
+const limitMs = 2_000
 
 /** Of lanes that are done, by their keys. The brokers have been asked for their topics since they were sent. */
 export async function lastEpochs(
@@ -12,7 +15,12 @@ export async function lastEpochs(
   const found = await Promise.all(
     lanes.map(async (lane): Promise<[string, number]> => {
       // One that is too low has a table rebuilt some time, of which nothing was lost.
-      const leaderEpoch = await epochOf(brokers, lane).catch(() => lane.leaderEpoch)
+      let { leaderEpoch } = lane
+      const asked = epochOf(brokers, lane).then((found) => {
+        leaderEpoch = found
+      })
+      // All of it is written: nobody waits for long for what is only told of it.
+      await settlesWithin(asked, limitMs)
       return [lane.key, leaderEpoch]
     }),
   )
@@ -29,7 +37,8 @@ async function epochOf(brokers: Brokers, lane: Lane): Promise<number> {
     const asked = [{ topic, partition, leaderEpoch: middle }]
     const [answer] = await brokers.askLeaders(asked, offsetForLeaderEpoch)
     if (answer?.error !== kafkaErrors.NONE) return lane.leaderEpoch
-    if (answer.end >= next) high = middle
+    // It knows none so early.
+    if (answer.end < 0 || answer.end >= next) high = middle
     else low = middle + 1
   }
   return low

@@ -78,7 +78,9 @@ class KafkaMember implements Membership {
     this.#place = options.members.place(options.group)
     const { signal } = options
     if (signal?.aborted) this.#end.abort(signal.reason)
-    signal?.addEventListener('abort', () => this.#end.abort(signal.reason), { once: true })
+    const stop = () => this.#end.abort(signal?.reason)
+    signal?.addEventListener('abort', stop)
+    this.#end.signal.addEventListener('abort', () => signal?.removeEventListener('abort', stop))
   }
 
   owners(): Owners {

@@ -66,7 +66,7 @@ export const topicReplaced = ({ topic, partition }: TopicPartition): HostError =
 export const brokerUnavailable = (cause: unknown): HostError =>
   new HostError(
     'BROKER_UNAVAILABLE',
-    `Kafka cannot be asked (${cause instanceof Error ? cause.message : 'no broker is known'}): it is tried again; look whether the brokers run, and can be reached from here`,
+    `Kafka cannot be asked (${cause instanceof Error ? cause.message : 'no broker is known'}): look whether the brokers run, and can be reached from here`,
     { cause },
   )
 

@@ -219,9 +219,10 @@ class KafkaWriter implements LogWriter {
   /** A position from before must not become one of a topic of the same name. On the way it is looked who leads what is written. */
   async #check({ records, positions }: Commit, deadline: Deadline): Promise<Trouble | undefined> {
     const names = [...new Set(positions.map(({ topic }) => topic))]
-    const written = records.map(({ topic }) => topic)
+    const asked = new Set(names)
+    for (const { topic } of records) asked.add(topic)
     try {
-      const now = await deadline.bound(this.#brokers.topicIds([...names, ...written]))
+      const now = await deadline.bound(this.#brokers.topicIds([...asked]))
       for (const name of names) {
         const id = now.get(name)
         let known = this.#topicIds.get(name)

@@ -1,5 +1,6 @@
 // Emitters: what a body becomes in the log, and what is refused before anything is written.
 import t from 'tap'
+import { HostError } from '#host/errors.js'
 import { decodeToken } from '#host/http/token.js'
 import { createFixture, partitions, said } from './fixture.js'
 
@@ -309,6 +310,33 @@ t.test('an unknown stream and a stopping host take nothing', async (t) => {
   const answer = await said(app.request('/emitters/clicks/a', post('1')))
   t.match(answer, { status: 503, body: { error: { code: 'STOPPING' } } })
   t.equal(answer.headers.get('retry-after'), '1')
+})
+
+t.test('what is not known is not missing while functions are being loaded', async (t) => {
+  const { app, catalog } = createFixture(t)
+  catalog.fakes = [{ name: 'counts', inputs: ['clicks'], state: 'loading' }]
+  for (const request of [
+    app.request('/emitters/clicks/a', post('1')),
+    app.request('/views/nope/a'),
+    app.request('/views/nope'),
+  ]) {
+    const answer = await said(request)
+    t.match(answer, { status: 503, body: { error: { code: 'RECOVERING', message: /being loaded/ } } }) // biome-ignore format: one idea
+    t.equal(answer.headers.get('retry-after'), '1')
+  }
+})
+
+t.test('an emit that fails before it is sent says that nothing was written', async (t) => {
+  const { app, stream, log, records } = createFixture(t)
+  await stream('clicks')
+  log.topicId = async () => {
+    throw new HostError('BROKER_UNAVAILABLE', 'away')
+  }
+  t.match(await said(app.request('/emitters/clicks/a', post('1'))), {
+    status: 503,
+    body: { error: { code: 'BROKER_UNAVAILABLE', message: 'nothing was written: away' } },
+  })
+  t.same(records('clicks'), [])
 })
 
 t.test('lines are written all at once, with their own keys, headers and times', async (t) => {

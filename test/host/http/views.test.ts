@@ -301,8 +301,13 @@ t.test(
     const of = (key: string) => partitionOf(Buffer.from(key), partitions)
     catalog.recovering.add(of('ada'))
     const answer = await said(app.request('/views/counts/ada'))
-    t.match(answer, { status: 503, body: { error: { code: 'RECOVERING' } } })
+    const error = { code: 'RECOVERING', message: /being rebuilt/ }
+    t.match(answer, { status: 503, body: { error } })
     t.equal(answer.headers.get('retry-after'), '1')
+    catalog.lost.add(of('ada'))
+    const elsewhere = { error: { code: 'RECOVERING', message: /at another host/ } }
+    t.match(await said(app.request('/views/counts/ada')), { status: 503, body: elsewhere })
+    catalog.lost.clear()
     t.equal((await said(app.request('/views/counts/ada?stale=ok'))).text, '1')
     t.not(of('bob'), of('ada'))
     t.equal((await said(app.request('/views/counts/bob'))).text, '2')

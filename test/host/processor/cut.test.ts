@@ -141,3 +141,25 @@ t.test('a changelog that was cut under a running function: its table is as the l
   t.match(h.warnings.join(), /rebuilt from the log: sum-table was cut off below what is stored/)
   t.same(h.halts, [])
 })
+
+t.test(
+  'a changelog that was cut and has grown beyond it again under a running function',
+  async (t) => {
+    const h = await harness(t)
+    await h.emit('numbers', 'a', 1)
+    await h.settled()
+    await h.emit('numbers', 'a', 10)
+    await h.settled()
+    cut(h, 'sum-table')
+    // As what was given up, and its markers, take offsets.
+    for (let n = 0; n < 5; n += 1) {
+      const key = Buffer.from('elsewhere')
+      await h.log.append([{ topic: 'sum-table', partition, key, value: null, timestamp: 1 }])
+    }
+    await h.emit('numbers', 'a', 100)
+    await until('it is rebuilt', () => h.warnings.join().includes('rebuilt from the log'))
+    await h.settled()
+    t.equal(h.value('a'), h.changelog().get('a'), 'the table is as the log has it')
+    t.same(h.halts, [])
+  },
+)

@@ -60,7 +60,8 @@ const starting = startBroker({
 const broker = await starting.catch((error: unknown) =>
   fail(text(error), error instanceof Missing ? 69 : 1),
 )
-process.stdout.write(`Apache Kafka ${kafkaVersion} serves at ${broker.address}\n`)
+const kept = given.data === undefined ? ', until Ctrl-C: what is to be kept takes --data DIR' : ''
+process.stdout.write(`Apache Kafka ${kafkaVersion} serves at ${broker.address}${kept}\n`)
 const reason = await Promise.race([stopped, broker.died()])
 if (typeof reason === 'string') fail(reason)
 await broker.stop()
