@@ -143,8 +143,9 @@ async function openKafka({ config, logger, ports }: HostLogOptions): Promise<Hos
     }
     const open = ports?.openKafkaLog ?? openKafkaLog
     const log = stack.use(open(settings, { mayUse: (log) => guard.check(log) }))
-    await guard.checkWithin(log, moveCheckMs)
+    // First: it tells, while that waits, that nobody answers.
     const reach = stack.use(new Reach(settings, logger))
+    await guard.checkWithin(log, moveCheckMs)
     return {
       log,
       problem: () => reach.problem,

@@ -10,7 +10,7 @@ import { asBrokerError, explained } from './connecting.js'
 import { isMoved, kafkaErrors } from './error-codes.js'
 import { Link } from './link.js'
 import { brokerUnavailable, type Refusal, refused } from './problems.js'
-import type { KafkaRequest, Response } from './request.js'
+import type { KafkaRequest, Led, Response } from './request.js'
 import { findCoordinator } from './requests/find-coordinator.js'
 import { metadata, type TopicMetadata } from './requests/metadata.js'
 import { type Right, right } from './rights.js'
@@ -203,17 +203,22 @@ export class Brokers implements AsyncDisposable {
     this.#topics.delete(topic)
   }
 
-  /** One request for each leader; partitions whose leader has moved are asked for again, for a while. Unknown ones: UNKNOWN_TOPIC. */
+  /**
+   * One request for each leader, with the epoch in which it is known to lead: one that does not know yet that it leads no more does not answer
+   * then. Partitions whose leader has moved are asked for again, for a while. Unknown ones: UNKNOWN_TOPIC.
+   */
   async askLeaders<P extends TopicPartition, A extends Answered>(
     partitions: readonly P[],
-    request: (of: readonly P[]) => KafkaRequest<Response & { readonly partitions: readonly A[] }>,
+    request: (
+      of: readonly (P & Led)[],
+    ) => KafkaRequest<Response & { readonly partitions: readonly A[] }>,
   ): Promise<A[]> {
     const answers: A[] = []
     let left = partitions
     await this.patiently(async () => {
       const asked = await Promise.allSettled(
         [...(await this.byLeader(left))].map(
-          async ([node, of]) => (await this.ask(node, request(of))).partitions,
+          async ([node, of]) => (await this.ask(node, request(await this.#led(of)))).partitions,
         ),
       )
       let failure: unknown
@@ -233,6 +238,14 @@ export class Brokers implements AsyncDisposable {
       if (failure !== undefined) throw failure
     })
     return answers
+  }
+
+  async #led<P extends TopicPartition>(partitions: readonly P[]): Promise<(P & Led)[]> {
+    const led: (P & Led)[] = []
+    for (const one of partitions) {
+      led.push({ ...one, currentLeaderEpoch: (await this.leader(one)).leaderEpoch })
+    }
+    return led
   }
 
   /** The broker's number; asked for once. */

@@ -23,6 +23,12 @@ export interface KafkaRequest<R extends Response> {
   decode(reader: Reader): R
 }
 
+/** What is known of who is asked. */
+export interface Led {
+  /** In which it leads the partition; −1: not known, and not compared. */
+  readonly currentLeaderEpoch: number
+}
+
 /** Writes what is given for partitions, topic by topic, as every request wants it. `topic` writes what names it. */
 export function writeTopics<T extends TopicPartition>(
   writer: Writer,

@@ -28,6 +28,11 @@ export class SeatFinder {
       try {
         const leader = await this.#brokers.leader(seat)
         if (leader.topicId !== seat.topicId) throw topicReplaced(seat)
+        if (leader.leaderEpoch < seat.lastEpoch) {
+          // Told by a broker that is behind, or that believes to lead still: what it has of the log may be less than was read.
+          this.#brokers.forgetTopic(seat.topic)
+          throw brokerUnavailable(new Error(`${keyOf(seat)} has a newer leader than is known here`))
+        }
         seat.leader = leader
       } catch (thrown) {
         left.push(seat)

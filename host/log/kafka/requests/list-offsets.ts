@@ -1,6 +1,6 @@
 // ListOffsets: the ends of partitions, and the first offset of a time.
 import type { TopicPartition } from '../../log.js'
-import { type KafkaRequest, type Response, readTopics, writeTopics } from '../request.js'
+import { type KafkaRequest, type Led, type Response, readTopics, writeTopics } from '../request.js'
 
 /** What may be asked for instead of a time. */
 export const offsetAt = {
@@ -9,7 +9,7 @@ export const offsetAt = {
   earliest: -2,
 } as const
 
-export interface TimeOf extends TopicPartition {
+export interface TimeOf extends TopicPartition, Partial<Led> {
   /** Milliseconds since 1970, or one of `offsetAt`. */
   readonly time: number
 }
@@ -44,9 +44,8 @@ export const listOffsets = (
       writer,
       partitions,
       (topic) => writer.string(topic),
-      ({ partition, time }) => {
-        const anyCurrentEpoch = -1
-        writer.int32(partition).int32(anyCurrentEpoch).int64(time)
+      ({ partition, time, currentLeaderEpoch = -1 }) => {
+        writer.int32(partition).int32(currentLeaderEpoch).int64(time)
       },
     )
   },

@@ -1,8 +1,8 @@
 // OffsetForLeaderEpoch: where the records of a leader epoch end. A position above that, of this epoch, was cut off.
 import type { TopicPartition } from '../../log.js'
-import { type KafkaRequest, type Response, readTopics, writeTopics } from '../request.js'
+import { type KafkaRequest, type Led, type Response, readTopics, writeTopics } from '../request.js'
 
-export interface LeaderEpochOf extends TopicPartition {
+export interface LeaderEpochOf extends TopicPartition, Partial<Led> {
   readonly leaderEpoch: number
 }
 
@@ -33,9 +33,8 @@ export const offsetForLeaderEpoch = (
       writer,
       partitions,
       (topic) => writer.string(topic),
-      ({ partition, leaderEpoch }) => {
-        const anyCurrentEpoch = -1
-        writer.int32(partition).int32(anyCurrentEpoch).int32(leaderEpoch).tags()
+      ({ partition, leaderEpoch, currentLeaderEpoch = -1 }) => {
+        writer.int32(partition).int32(currentLeaderEpoch).int32(leaderEpoch).tags()
       },
     )
     writer.tags()
