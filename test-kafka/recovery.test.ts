@@ -5,6 +5,7 @@ import { makeTopics, quietKafka } from '../test/support/kafka/client.js'
 import { brokerAddress, ownName } from '../test/support/kafka/shared.js'
 import {
   count,
+  damageTable,
   forgetTable,
   halted,
   produceClicks,
@@ -93,6 +94,19 @@ t.test('below the oldest record: from that one', async (t) => {
   const token = await host.emit('clicks', 'b', 5)
   t.equal(await host.view('click-count', 'b', token), 5, 'as the log has it')
   t.equal(await host.view('click-count', 'a'), undefined)
+})
+
+t.test('a store that is damaged: set aside, and made anew from the log', async (t) => {
+  const { host: hostOf } = caseOf(t, 'damaged')
+  const host = hostOf('one')
+  await count(host, { a: 1, b: 2 })
+  damageTable(host)
+  await running(host)
+  t.match(host.lines.join(), /was damaged: it was set aside/)
+  t.equal(await host.view('click-count', 'a'), 1)
+  t.equal(await host.view('click-count', 'b'), 2)
+  const token = await host.emit('clicks', 'a', 10)
+  t.equal(await host.view('click-count', 'a', token), 11, 'none is counted again')
 })
 
 t.test('the changelog made anew under a host that was stopped: as that is', async (t) => {

@@ -1,5 +1,5 @@
 // A function that adds up what is emitted for each key, on hosts of a test's own, and what the tests of data that is lost do with it.
-import { rmSync } from 'node:fs'
+import { readdirSync, rmSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { testFolder } from '../folder.js'
@@ -92,6 +92,16 @@ export const halted = async (host: HostUnderTest) => {
 
 export const forgetTable = (host: HostUnderTest): void =>
   rmSync(join(host.root, '.millrace'), { recursive: true })
+
+/** As a disk may leave it: what LevelDB knows its files by is cut off. Of a host that is stopped. */
+export function damageTable(host: HostUnderTest): void {
+  const tables = join(host.root, '.millrace', 'tables')
+  const [table] = readdirSync(tables)
+  const folder = join(tables, table ?? '')
+  for (const name of readdirSync(folder).filter((name) => name.startsWith('MANIFEST-'))) {
+    truncateSync(join(folder, name), 10)
+  }
+}
 
 /** As another client would, to partition 0. */
 export async function produceClicks(
