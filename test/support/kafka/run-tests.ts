@@ -16,9 +16,6 @@ async function testFiles(): Promise<string[]> {
     .map((name) => join(folder, name))
 }
 
-/** They wait for sessions and time-outs more than they work. */
-const jobs = '--jobs=3'
-
 const given = process.argv.slice(2)
 const isNamed = given.some((argument) => !argument.startsWith('-'))
 const files = isNamed ? given : [...given, ...(await testFiles())]
@@ -29,7 +26,7 @@ const broker = await startBroker({
   process.exit(1)
 })
 
-const tests = spawn(join('node_modules', '.bin', 'tap'), ['run', jobs, ...files], {
+const tests = spawn(join('node_modules', '.bin', 'tap'), ['run', ...files], {
   stdio: 'inherit',
   env: { ...process.env, [addressVariable]: broker.address },
 })
