@@ -49,11 +49,13 @@ const every: readonly Death[] = [
   ...deaths(['main/store:after'], { causes: ['start'], most: 5 }),
   ...deaths(['thread/log:after', 'thread/store:after'], { causes: ['start'], threads: withTable }),
   // Each partition is fenced, and its table recovered.
-  ...deaths(['recover/fence:after', 'recover/describe:after', 'recover/epoch:after'], {
+  ...deaths(['recover/fence:after', 'recover/describe:after'], {
     causes: ['start'],
     most: 3,
     threads: withTable,
   }),
+  // Not of a partition in which nothing was written yet.
+  ...deaths(['recover/epoch:after'], { causes: ['start'], threads: busy }),
   ...deaths(['recover/fence:during'], { causes: ['start'], threads: withTable, on: 'kafka' }),
   ...deaths(['recover/read:after', ...within('recover/write')], {
     causes: ['behind', 'lost', 'spoiled'],
