@@ -141,11 +141,7 @@ export async function produceAll(
     const left = lanes.filter(({ isDone }) => !isDone)
     if (left.length === 0) return undefined
     try {
-      // Before it is looked who leads: an epoch that is told too high would hide that the log was cut, one too low rebuilds a table.
-      for (const lane of left) {
-        lane.leaderEpoch = (await deadline.bound(brokers.leader(lane))).leaderEpoch
-      }
-      const byNode = await deadline.bound(brokers.byLeader(left))
+      const byNode = await deadline.bound(byLeader(brokers, left))
       const steps = await Promise.all([...byNode].map(([node, own]) => sendTo(node, own)))
       const worst = steps.reduce((a, b) => (rank(b) > rank(a) ? b : a), 'acknowledged')
       if (typeof worst !== 'string') return worst
@@ -187,4 +183,10 @@ function rank(step: Step): number {
     case 'fenced':
       return 7
   }
+}
+
+/** Epochs are noted first: one that is told too high would hide that the log was cut, one too low rebuilds a table. */
+async function byLeader(brokers: Brokers, lanes: readonly Lane[]): Promise<Map<number, Lane[]>> {
+  for (const lane of lanes) lane.leaderEpoch = (await brokers.leader(lane)).leaderEpoch
+  return await brokers.byLeader(lanes)
 }
