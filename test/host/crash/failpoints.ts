@@ -240,7 +240,11 @@ async function hasDied(
   { point, cause }: Chosen,
   host: HostProcess | undefined,
 ): Promise<void> {
-  const isLate = await Promise.race([host?.gone, pause(60_000, true)])
+  // Left alone, the timer would keep the test's process for so long.
+  const died = new AbortController()
+  const { signal } = died
+  const isLate = await Promise.race([host?.gone, pause(60_000, true, { signal })])
+  died.abort()
   t.notOk(project.isArmed, `it dies at ${point} (${cause})`)
   if (isLate === true) await host?.kill()
   project.disarm()
