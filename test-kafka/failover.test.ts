@@ -82,6 +82,15 @@ t.test('brokers that die, are restarted one by one, and leaders that move', asyn
   await cluster.start(killed)
   await isWhole(trial)
 
+  // The only one of those that the host was told of that there ever was.
+  await cluster.kill(1)
+  const restarted = await fetch(`${host.host.url}/functions/page-count/restart`, { method: 'POST' })
+  t.equal(restarted.status, 200)
+  await isReady(host)
+  await load.more(30)
+  await cluster.start(1)
+  await isWhole(trial)
+
   // An orderly end hands over what it leads.
   for (const node of nodes) {
     await cluster.stop(node)

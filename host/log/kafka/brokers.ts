@@ -12,8 +12,9 @@ import { Link } from './link.js'
 import { brokerUnavailable, type Refusal, refused } from './problems.js'
 import type { KafkaRequest, Led, Response } from './request.js'
 import { findCoordinator } from './requests/find-coordinator.js'
-import { metadata, type TopicMetadata } from './requests/metadata.js'
+import { type Metadata, metadata, type TopicMetadata } from './requests/metadata.js'
 import { type Right, right } from './rights.js'
+import type { Seeds } from './seeds.js'
 import type { KafkaAccess } from './settings.js'
 import { answerMs } from './write-settings.js'
 
@@ -47,15 +48,17 @@ export class Brokers implements AsyncDisposable {
   readonly #kafka: Kafka
   #cluster: Cluster
   readonly #access: KafkaAccess | undefined
+  readonly #seeds: Seeds | undefined
   readonly #links = new Map<Broker, Link>()
   readonly #topics = new Map<string, TopicMetadata>()
   readonly #coordinators = new Map<string, number>()
   readonly #end = new AbortController()
   #connecting: Promise<void> | undefined
 
-  /** `access`: for what is to be told of a connection that fails, or of a right that is missing. */
-  constructor(kafka: Kafka, access?: KafkaAccess) {
+  /** `access`: for what is to be told of a connection that fails, or of a right that is missing. `seeds`: of this `kafka`. */
+  constructor(kafka: Kafka, access?: KafkaAccess, seeds?: Seeds) {
     this.#kafka = kafka
+    this.#seeds = seeds
     this.#cluster = openCluster(kafka)
     this.#access = access
     // Everybody who waits listens to it.
@@ -123,15 +126,22 @@ export class Brokers implements AsyncDisposable {
     throw failure ?? brokerUnavailable(undefined)
   }
 
+  /** As `askAnyOnce`, of these topics, or of all. Connections that are opened later begin with the brokers that there are. */
+  async metadata(names: readonly string[] | null): Promise<Metadata> {
+    const found = await this.askAnyOnce(metadata(names))
+    this.#seeds?.heard(found.brokers)
+    return found
+  }
+
   /** It changes topics for the whole cluster. */
   async askController<R extends Response>(request: KafkaRequest<R>): Promise<R> {
-    const { controller } = await this.askAny(metadata([]))
+    const { controller } = await this.patiently(() => this.metadata([]))
     return await this.ask(controller, request)
   }
 
   /** Each of the cluster. */
   async askAll<R extends Response>(request: KafkaRequest<R>): Promise<R[]> {
-    const { brokers } = await this.askAny(metadata([]))
+    const { brokers } = await this.patiently(() => this.metadata([]))
     return await Promise.all(brokers.map(({ id }) => this.ask(id, request)))
   }
 
@@ -144,7 +154,7 @@ export class Brokers implements AsyncDisposable {
   async topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>> {
     const found = new Map<string, TopicMetadata>()
     if (names.length === 0) return found
-    const { topics } = await this.askAny(metadata([...new Set(names)]))
+    const { topics } = await this.patiently(() => this.metadata([...new Set(names)]))
     for (const topic of topics) {
       if (topic.error === kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION) this.#topics.delete(topic.name)
       else if (topic.error !== kafkaErrors.NONE && !isMoved(topic.error)) {
@@ -164,7 +174,7 @@ export class Brokers implements AsyncDisposable {
     if (names !== undefined) {
       return new Map([...(await this.topics(names))].map(([name, { id }]) => [name, id]))
     }
-    const { topics } = await this.askAny(metadata(null))
+    const { topics } = await this.patiently(() => this.metadata(null))
     return new Map(topics.map(({ name, id }) => [name, id]))
   }
 

@@ -26,6 +26,7 @@ import { AskedMembers, type Members, OwnMembers } from './members.js'
 import { joinKafkaGroup } from './membership.js'
 import { committedPositions } from './positions.js'
 import type { KafkaSeat } from './seat.js'
+import { Seeds } from './seeds.js'
 import { connectionTo, type KafkaSettings } from './settings.js'
 import { KafkaSource } from './source.js'
 import { checkTls } from './tls.js'
@@ -60,6 +61,7 @@ export function attachKafkaLog(description: LogDescription): Log {
 class KafkaLog implements Log {
   readonly #settings: KafkaSettings
   readonly #kafka: Kafka
+  readonly #seeds: Seeds
   /** For what is answered at once: what waits on purpose, or must not be waited for, has connections of its own. */
   readonly #control: Brokers
   readonly #writing: Brokers
@@ -76,9 +78,10 @@ class KafkaLog implements Log {
     this.#settings = settings
     this.#members = members
     this.#options = options
-    this.#kafka = connectionTo(settings)
-    this.#control = new Brokers(this.#kafka, this.#settings)
-    this.#writing = new Brokers(this.#kafka, this.#settings)
+    this.#seeds = new Seeds(settings.brokers)
+    this.#kafka = connectionTo(settings, this.#seeds)
+    this.#control = this.#brokers()
+    this.#writing = this.#brokers()
     this.#topics = new KafkaTopics(this.#control, settings)
     const name = `${clientId}-append-${host?.id ?? randomUUID()}`
     this.#appender = new KafkaAppender(this.#writing, { name, settings: write })
@@ -135,7 +138,7 @@ class KafkaLog implements Log {
   reader(options: { readonly maxBytes?: number } = {}): LogReader {
     this.#check()
     const maxBytes = options.maxBytes ?? this.#settings.fetchBytes ?? readBytes
-    const source = new KafkaSource(new Brokers(this.#kafka, this.#settings), () => this.#check(), {
+    const source = new KafkaSource(this.#brokers(), () => this.#check(), {
       maxBytes,
     })
     const reader = new AssignedReader(source, maxBytes, (gone) => this.#readers.delete(gone))
@@ -176,7 +179,7 @@ class KafkaLog implements Log {
         members,
         control: this.#control,
         // A request to join waits for all others, and holds up what is sent after it on its connection.
-        brokers: new Brokers(this.#kafka, this.#settings),
+        brokers: this.#brokers(),
         times: this.#settings.group,
         describe: (names) => this.#topics.describe(names),
       })
@@ -196,7 +199,8 @@ class KafkaLog implements Log {
   share(): SharedLog {
     this.#check()
     const port = this.#members.split()
-    return { description: describeKafka(this.#settings, port), transfer: [port] }
+    const settings = { ...this.#settings, brokers: this.#seeds.all }
+    return { description: describeKafka(settings, port), transfer: [port] }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -211,6 +215,11 @@ class KafkaLog implements Log {
     this.#members.close()
     await this.#control[Symbol.asyncDispose]()
     await this.#writing[Symbol.asyncDispose]()
+  }
+
+  /** With connections of their own. */
+  #brokers(): Brokers {
+    return new Brokers(this.#kafka, this.#settings, this.#seeds)
   }
 
   /** What was under way when it was closed has failed of that. */

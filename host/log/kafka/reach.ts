@@ -4,7 +4,7 @@ import { asHostError, type HostError } from '../../errors.js'
 import type { Logger } from '../../logger.js'
 import { Brokers } from './brokers.js'
 import { Deadline } from './deadline.js'
-import { metadata } from './requests/metadata.js'
+import { Seeds } from './seeds.js'
 import { connectionTo, type KafkaSettings } from './settings.js'
 
 const everyMs = 1_000
@@ -47,12 +47,13 @@ export class Reach implements AsyncDisposable {
   async #ask(): Promise<void> {
     const { signal } = this.#end
     let brokers: Brokers | undefined
+    const seeds = new Seeds(this.#settings.brokers)
     let withinMs = patienceMs
     while (!signal.aborted) {
       // Anew after a failure: kafkajs keeps a connection on which nothing is answered.
-      brokers ??= new Brokers(connectionTo(this.#settings), this.#settings)
+      brokers ??= new Brokers(connectionTo(this.#settings, seeds), this.#settings, seeds)
       try {
-        await new Deadline(withinMs, signal).bound(brokers.askAnyOnce(metadata([])))
+        await new Deadline(withinMs, signal).bound(brokers.metadata([]))
         this.#heard()
         withinMs = patienceMs
       } catch (thrown) {

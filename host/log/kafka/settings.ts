@@ -1,8 +1,9 @@
 // How the Kafka log reaches its cluster and what it makes there: plain, so that it crosses threads.
-import { Kafka, type LogEntry, logLevel } from 'kafkajs'
+import { Kafka, logLevel } from 'kafkajs'
 import type { DataId } from '../../data-id.js'
 import type { GroupTimes } from './membership.js'
 import { mechanismOf, type SaslSettings } from './sasl.js'
+import { Seeds } from './seeds.js'
 import type { TlsSettings } from './tls.js'
 import { answerMs, type KafkaWriteSettings } from './write-settings.js'
 
@@ -43,10 +44,14 @@ export type KafkaAccess = Pick<KafkaSettings, 'brokers' | 'ssl' | 'sasl' | 'conn
 /** kafkajs' own trials are few: who asks knows better how long to go on. */
 const retry = { initialRetryTime: 50, maxRetryTime: 300, retries: 2 }
 
-export function connectionTo(settings: KafkaSettings, onLog?: (entry: LogEntry) => void): Kafka {
-  const { brokers, clientId, ssl, sasl, connectionTimeoutMs, write } = settings
+export function connectionTo(
+  settings: KafkaSettings,
+  seeds: Seeds = new Seeds(settings.brokers),
+): Kafka {
+  const { clientId, ssl, sasl, connectionTimeoutMs, write } = settings
   return new Kafka({
-    brokers: [...brokers],
+    // Asked for one before each trial: kafkajs itself would begin each time with the first, and end with the third.
+    brokers: () => [seeds.next()],
     clientId,
     ...(ssl === undefined ? {} : { ssl }),
     ...(sasl === undefined ? {} : { sasl: mechanismOf(sasl) }),
@@ -56,7 +61,6 @@ export function connectionTo(settings: KafkaSettings, onLog?: (entry: LogEntry) 
     enforceRequestTimeout: true,
     retry,
     // It calls an error what is tried again and passes: what matters is told by who has asked.
-    logLevel: onLog === undefined ? logLevel.NOTHING : logLevel.INFO,
-    ...(onLog === undefined ? {} : { logCreator: () => onLog }),
+    logLevel: logLevel.NOTHING,
   })
 }

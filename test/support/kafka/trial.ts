@@ -77,5 +77,13 @@ export const isRunning = async (host: HostUnderTest): Promise<void> => {
 }
 
 export const isReady = async (host: HostUnderTest): Promise<void> => {
-  await until('it is ready', async () => (await host.get('/readyz')).status === 200)
+  let last: unknown
+  const isTrue = async () => {
+    const { status, body } = await host.get('/readyz')
+    last = body
+    return status === 200
+  }
+  await until('it is ready', isTrue, () =>
+    [JSON.stringify(last), ...host.lines.slice(-100)].join('\n'),
+  )
 }
