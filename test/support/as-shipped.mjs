@@ -3,7 +3,9 @@
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { addListener } from 'process-on-spawn'
 
-const isLoader = (option) => /^--import=.*@tapjs/.test(option) || option === '--enable-source-maps'
+// In the variable they are quoted.
+const isLoader = (option) =>
+  /^"?--import=.*@tapjs/.test(option) || option === '--enable-source-maps'
 const withoutLoaders = ({ NODE_OPTIONS, ...env }) => {
   const kept = (NODE_OPTIONS ?? '')
     .split(' ')
