@@ -379,7 +379,10 @@ void t.test('an output that is removed under a commit in flight leaves it unknow
   const writer = await log.openWriter('g', 0)
   const commit = { records: [record('out', 0, 'x')], positions: [from('clicks', 0, 0)] }
   t.equal((await writer.commit(commit)).kind, 'committed')
-  const [, , outcome] = await Promise.all([
+  // Keeps the log's thread busy until the commit is behind the removal in its queue.
+  const much = Array.from({ length: 20_000 }, (_, n) => record('clicks', 0, `${n}`.padEnd(100)))
+  const [, , , outcome] = await Promise.all([
+    log.append(much),
     log.remove(['out']),
     log.ensure(topics),
     writer.commit({ ...commit, positions: [from('clicks', 0, 9)] }),
