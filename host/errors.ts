@@ -38,6 +38,7 @@ export const errorCodes = {
   TABLE_MISMATCH: { retryable: false, status: 422 },
   BAD_FUNCTION_NAME: { retryable: false, status: 422 },
   DUPLICATE_FUNCTION: { retryable: false, status: 422 },
+  FUNCTION_CONFLICT: { retryable: false, status: 422 },
   QUARANTINED: { retryable: false, status: 500 },
   // records
   HANDLER_FAILED: { retryable: true, status: 500 },

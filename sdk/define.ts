@@ -1,6 +1,7 @@
 // defineProcessor: a definition is data, from whose codecs the types of every handler follow.
 import type { AnyCodec, InOf, OutOf } from './codec.js'
 import type { AnyContext, Codecs, Context } from './context.js'
+import type { Hasher } from './topic.js'
 
 /**
  * What happens to records without a value: `ignore` (the default) drops them, `process` gives handlers `null`, `decode` gives
@@ -80,6 +81,20 @@ export type Definition<
    * name of small letters, digits and `-`. Without one the function is the plain `name`; revision 2 is the group `name.2`.
    */
   readonly revision?: number | string
+  /**
+   * The function's group in the log, by the name that it has there (without the namespace): that of a Goka processor, for instance,
+   * whose table, loop and positions are then taken over. Default: the function's name, behind the namespace.
+   */
+  readonly group?: string
+  /** The table's topic, by the name that it has in the log (without the namespace). Default: `GROUP-table`. */
+  readonly tableTopic?: string
+  /** The loop's topic, by the name that it has in the log (without the namespace). Default: `GROUP-loop`. */
+  readonly loopTopic?: string
+  /**
+   * By what hash of their keys the records of inputs, table and loop are placed, and those that are emitted, unless a stream says
+   * otherwise (`topic`). `murmur2` (the default) is that of Kafka's own clients, `fnv1a` that of Goka.
+   */
+  readonly hasher?: Hasher
   /** The streams that may be emitted to, by name. */
   readonly outputs?: Outputs
   /** Lets the function send messages to itself under other keys. */
@@ -144,6 +159,10 @@ export interface ProcessorDefinition<
   readonly table?: Table
   readonly migrate?: AnyMigration
   readonly revision?: number | string
+  readonly group?: string
+  readonly tableTopic?: string
+  readonly loopTopic?: string
+  readonly hasher?: Hasher
   readonly outputs?: Outputs
   readonly loop?: Loop
   readonly on: Readonly<Record<string, AnyHandler>>

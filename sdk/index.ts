@@ -23,3 +23,4 @@ export {
 export { type Issue, json, ValidationError } from './json.js'
 export { bytes, int64, string } from './scalar.js'
 export { JsonSyntaxError } from './syntax.js'
+export { type Hasher, type TopicCodec, type TopicOptions, topic } from './topic.js'

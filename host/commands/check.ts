@@ -60,7 +60,26 @@ async function checkAll(config: Config): Promise<Checked[]> {
     const some = files.slice(at, at + 4)
     checked.push(...(await Promise.all(some.map((file) => checkOne(file, files, config, probe)))))
   }
-  return checked
+  return await checkTogether(checked)
+}
+
+/** Of two that cannot run beside each other, the second is refused. */
+async function checkTogether(checked: readonly Checked[]): Promise<Checked[]> {
+  const { refuseConflict } = await import('../functions/claims.js')
+  const { showError } = await import('../functions/failure.js')
+  const taken: FunctionDescription[] = []
+  return checked.map((one) => {
+    const { file, description } = one
+    if (description === null) return one
+    try {
+      for (const other of taken) refuseConflict(description, other)
+      taken.push(description)
+      return one
+    } catch (thrown) {
+      const { at: _, ...error } = showError(toPlainError(thrown), undefined)
+      return { ...one, description: null, error: { file, ...error } }
+    }
+  })
 }
 
 /** `files`: all of the folder, of which none may have the same name. */
@@ -107,6 +126,8 @@ function documentOf(functions: readonly Checked[]) {
       outputs: description?.outputs.map(({ stream }) => stream) ?? [],
       table: description?.table ? name : null,
       loop: Boolean(description?.loop),
+      group: description?.group ?? null,
+      hasher: description?.hasher ?? null,
       error,
     })),
   }

@@ -7,6 +7,7 @@ import type { Command } from 'commander'
 import { type Config, loadConfig } from '../config.js'
 import { HostError, isErrorCode } from '../errors.js'
 import { isFolder } from '../folder.js'
+import { type OwnNames, ownNames } from '../functions/names.js'
 import { nearest } from '../nearest.js'
 import { checkOne } from './check.js'
 import { exitCodes } from './exit.js'
@@ -68,7 +69,10 @@ async function reset(name: string, flags: ResetFlags): Promise<boolean> {
       `there is no log in ${config.data}: no host has run on it, and there is nothing to reset`,
     )
   }
-  const revision = flags.revision ?? (await revisionOf(name, config))
+  const names =
+    flags.revision === undefined
+      ? await namesOf(name, config)
+      : ownNames(name, config.namespace, { revision: flags.revision })
   // Loaded here: most commands have no need of the log.
   const { openLogAlone } = await import('../open-log.js')
   const { remainsOf, resetSteps } = await import('../functions/reset.js')
@@ -79,9 +83,7 @@ async function reset(name: string, flags: ResetFlags): Promise<boolean> {
   const options = {
     log: opened.log,
     tables: join(config.data, 'tables'),
-    name,
-    namespace: config.namespace,
-    revision,
+    names,
   }
   const remains = await remainsOf(options)
   const { topics, positions, hasStore, hasNotes } = remains
@@ -104,31 +106,31 @@ async function reset(name: string, flags: ResetFlags): Promise<boolean> {
     await step()
     if (failure !== undefined) throw failure
   }
-  const names = topics.map((topic) => topic.name)
   show(
     flags,
-    { function: name, topics: names, positions },
+    { function: name, topics: topics.map((topic) => topic.name), positions },
     `${name} is reset: ${what} deleted; it begins anew at the next start`,
   )
   return true
 }
 
-/** As the file has it: a revision has a group, a table and a loop of its own. */
-async function revisionOf(name: string, config: Config): Promise<string | undefined> {
+/** As the file has them: it may name them otherwise, or a revision, which has a group, a table and a loop of its own. */
+async function namesOf(name: string, config: Config): Promise<OwnNames> {
   const file = ['.ts', '.mts', '.js', '.mjs']
     .map((extension) => join(config.functions, name + extension))
     .find((path) => existsSync(path))
-  if (file === undefined) return undefined
+  if (file === undefined) return ownNames(name, config.namespace)
   const { Probe } = await import('../functions/probe.js')
   await using probe = new Probe({ loadMs: config.limits.loadMs })
   const { description, error } = await checkOne(file, [file], config, probe)
   if (description !== null) {
-    const revision = description.group.slice(config.namespace.length + name.length + 1)
-    return revision === '' ? undefined : revision
+    const { group, table, loop } = description
+    // Without one now, the function may have had one before: under the name that it would have.
+    return ownNames(name, config.namespace, { group, table: table?.topic, loop: loop?.topic })
   }
   throw new HostError(
     error?.code !== undefined && isErrorCode(error.code) ? error.code : 'LOAD_FAILED',
-    `${error?.message}: mend or delete the file first, since it says which revision is meant`,
+    `${error?.message}: mend or delete the file first, since it says which group and topics are meant`,
   )
 }
 

@@ -12,13 +12,19 @@ interface Node {
   readonly from: Node[]
 }
 
+/** What of a topology is drawn. */
+export interface Drawn extends Pick<Topology, 'edges'> {
+  readonly functions: readonly Omit<Topology['functions'][number], 'group'>[]
+  readonly streams: readonly Pick<Topology['streams'][number], 'name'>[]
+}
+
 /** One part below the other; empty if there is no function. */
-export function drawTopology(topology: Topology): string {
+export function drawTopology(topology: Drawn): string {
   const nodes = graphOf(topology)
   return componentsOf(nodes).map(drawComponent).join('\n\n')
 }
 
-function graphOf({ functions, streams, edges }: Topology): Node[] {
+function graphOf({ functions, streams, edges }: Drawn): Node[] {
   const nodes = new Map<string, Node>()
   const node = (id: string, label: string) =>
     nodes.set(id, { id, label, layer: 0, row: 0, to: [], from: [] })

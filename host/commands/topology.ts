@@ -30,5 +30,19 @@ function shown(topology: Topology): string {
     ...(hasLoop ? ['↺ sends to itself'] : []),
     ...(drawing.includes('⇠') ? ['⇠ from a stream further on'] : []),
   ]
-  return `${drawing}\n\n${styled('dim', legend.join('   '))}`
+  const places = placesOf(topology)
+  return [drawing, '', styled('dim', legend.join('   ')), ...places].join('\n')
+}
+
+/** Of what does not lie where its name says, or is not placed as Kafka's own clients place it. */
+function placesOf({ streams, tables }: Topology): string[] {
+  // The namespace is before the name, and a table's topic ends with this.
+  const lines = (what: string, topics: Topology['streams'], ending: string) =>
+    topics.flatMap(({ name, topic, hasher }) => {
+      const lies = topic.endsWith(name + ending) ? '' : ` lies in ${topic}`
+      const by = hasher === 'murmur2' ? '' : ` has its keys placed by ${hasher}`
+      const said = [lies, by].filter((text) => text !== '').join(' and')
+      return said === '' ? [] : [styled('dim', `${what} ${name}${said}`)]
+    })
+  return [...lines('stream', streams, ''), ...lines('table', tables, '-table')]
 }

@@ -1,6 +1,7 @@
 // What HTTP may know of the functions: names, edges, codecs, states, positions; never user code.
 
 import type { CodecKind } from '../../sdk/codec.js'
+import type { Hasher } from '../../sdk/topic.js'
 import type { HostError } from '../errors.js'
 import type { TableView } from '../tables/view.js'
 import type { Bundle, FunctionDescription } from './description.js'
@@ -19,6 +20,7 @@ export interface StreamEntry {
   readonly name: string
   readonly topic: string
   readonly partitions: number
+  readonly hasher: Hasher
   /** Those of the functions that read it; if none reads it, of those that write it. A value has to suit one of them. */
   readonly codecs: readonly CodecRef[]
 }
@@ -27,6 +29,7 @@ export interface TableEntry {
   readonly name: string
   readonly function: string
   readonly partitions: number
+  readonly hasher: Hasher
   readonly codec: CodecRef
   readonly view: TableView
   /** False while the partition recovers, or is being wiped: what is stored locally may be old. */
@@ -103,17 +106,26 @@ export interface FunctionStatus {
   readonly error: ShownError | null
 }
 
+/** A stream or table, and where it lies in the log. */
+export interface PlacedTopic {
+  readonly name: string
+  readonly partitions: number
+  readonly topic: string
+  readonly hasher: Hasher
+}
+
 export interface Topology {
   readonly functions: readonly {
     readonly name: string
+    readonly group: string
     readonly state: FunctionState
     readonly inputs: readonly string[]
     readonly outputs: readonly string[]
     readonly table: string | null
     readonly loop: boolean
   }[]
-  readonly streams: readonly { readonly name: string; readonly partitions: number }[]
-  readonly tables: readonly { readonly name: string; readonly partitions: number }[]
+  readonly streams: readonly PlacedTopic[]
+  readonly tables: readonly PlacedTopic[]
   /** `from` and `to` are `function:NAME`, `stream:NAME` or `table:NAME`. */
   readonly edges: readonly { readonly from: string; readonly to: string }[]
 }

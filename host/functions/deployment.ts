@@ -5,6 +5,7 @@ import type { Logger } from '../logger.js'
 import type { SampleLimits } from '../tables/sample.js'
 import { Cell, type CellOptions } from './cell.js'
 import type { Cells } from './cells.js'
+import { Claims } from './claims.js'
 import type { Bundle, FunctionDescription } from './description.js'
 import type { Entry } from './entries.js'
 import type { WorkerSettings } from './messages.js'
@@ -14,6 +15,7 @@ import type { FunctionPorts } from './ports.js'
 import { Probe, type StoredValues } from './probe.js'
 import type { Quarantine } from './quarantine.js'
 import { hasSameEdges, prepareTopics } from './topics.js'
+import type { Deployed } from './versions.js'
 import type { Vitals } from './vitals.js'
 
 export interface DeploymentSettings {
@@ -39,18 +41,22 @@ export interface DeploymentOptions {
   readonly vitals: Vitals
   /** An entry has got another cell. */
   changed(): void
+  /** What was refused for another function may be taken now. */
+  released(): void
 }
 
 export class Deployment implements AsyncDisposable {
   readonly #options: DeploymentOptions
   readonly #settings: DeploymentSettings
   readonly #probe: Probe
+  readonly #claims: Claims
   #isStopped = false
 
   constructor(options: DeploymentOptions) {
     this.#options = options
     this.#settings = options.settings
     this.#probe = new Probe({ loadMs: options.settings.loadMs })
+    this.#claims = new Claims(() => options.released())
   }
 
   /** Rejects if the version is refused: what ran before goes on. */
@@ -66,9 +72,33 @@ export class Deployment implements AsyncDisposable {
     const quarantined = this.#options.quarantine.reason(bundle.name, bundle.version)
     // Saved again by way of another version: that one is sound, and goes on.
     if (running !== undefined && quarantined !== undefined) throw quarantined.error
-    const { log, partitions } = this.#settings
     const stored = running && (await this.#stored(running, logger))
     const description = await this.#describe(bundle, stored)
+    const claim = this.#claims.claim(description)
+    try {
+      await this.#put(entry, { bundle, description }, logger)
+      claim.keep()
+    } catch (error) {
+      // What could not be started is known nevertheless: with its streams, and its table.
+      if (entry.cell?.description === description) claim.keep()
+      else claim.withdraw()
+      throw error
+    }
+  }
+
+  /** The function is gone, and has stopped. */
+  forget(name: string): void {
+    this.#claims.release(name)
+  }
+
+  async #put(
+    entry: Entry,
+    { bundle, description }: Pick<Deployed, 'bundle' | 'description'>,
+    logger: Logger,
+  ): Promise<void> {
+    const { cell } = entry
+    const running = cell?.state === 'stopped' ? undefined : cell
+    const { log, partitions } = this.#settings
     const edges = await prepareTopics(log, description, partitions)
     if (this.#isStopped) return
     if (

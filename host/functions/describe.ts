@@ -2,10 +2,10 @@
 import type { AnyCodec, CodecKind } from '../../sdk/codec.js'
 import type { ProcessorDefinition } from '../../sdk/define.js'
 import { HostError } from '../errors.js'
-import { nearest } from '../nearest.js'
 import type { RunOptions } from '../processor/program.js'
 import type { EdgeDescription, FunctionDescription } from './description.js'
-import { ownNames } from './names.js'
+import { hint, inWords, listed, oneOf, type Report, unknownFields } from './in-words.js'
+import { oneTopicEach, type Placement, placementOf, refuseTopic, streamPlace } from './placement.js'
 
 /** `at` is a path into the definition, like `inputs.clicks`; empty for the definition itself. */
 export interface DefinitionProblem {
@@ -14,13 +14,16 @@ export interface DefinitionProblem {
 }
 
 type Fields = Readonly<Record<string, unknown>>
-type Report = (at: string, message: string) => void
 
 const fields = [
   'inputs',
   'table',
   'migrate',
   'revision',
+  'group',
+  'tableTopic',
+  'loopTopic',
+  'hasher',
   'outputs',
   'loop',
   'on',
@@ -74,26 +77,31 @@ function describe(
   namespace: string,
   report: Report,
 ): FunctionDescription {
-  const topicOf = (stream: string) => namespace + stream
   const revision = revisionOf(given.revision, report)
-  const own = ownNames(name, namespace, revision)
+  const place = placementOf(given, { name, namespace }, revision, report)
+  const { group, hasher } = place
   unknownFields('', given, fields, report)
 
-  const inputs = edges('inputs', given.inputs ?? {}, topicOf, report)
+  const inputs = edges('inputs', given.inputs ?? {}, place, report)
   const areInputsKnown = isPlain(given.inputs ?? {})
   if (inputs.length === 0 && areInputsKnown) {
     report('inputs', 'at least one stream is needed, such as inputs: { clicks: json() }')
   }
-  const outputs = edges('outputs', given.outputs ?? {}, topicOf, report)
-  const stored = edge('table', given.table, name, own.table, report)
+  const outputs = edges('outputs', given.outputs ?? {}, place, report)
+  oneTopicEach(inputs, outputs, report)
+  const stored = edge('table', given.table, { stream: name, topic: place.table, hasher }, report)
   const table = migratingTable(given.migrate, stored, report)
-  const loop = edge('loop', given.loop, `${name}-loop`, own.loop, report)
+  const inLoop = { stream: `${name}-loop`, topic: place.loop, hasher }
+  const loop = edge('loop', given.loop, inLoop, report)
+  refuseTopic('table', given.table, 'tableTopic', report)
+  refuseTopic('loop', given.loop, 'loopTopic', report)
   ownTopics([...inputs.map(at('inputs')), ...outputs.map(at('outputs'))], { table, loop }, report)
   if (areInputsKnown) handlers(given, inputs, loop !== null, report)
 
   return {
     name,
-    group: own.group,
+    group,
+    hasher,
     inputs,
     outputs,
     table,
@@ -109,33 +117,30 @@ function describe(
   }
 }
 
-function edges(
-  where: string,
-  given: unknown,
-  topicOf: (stream: string) => string,
-  report: Report,
-): EdgeDescription[] {
+function edges(where: string, given: unknown, of: Placement, report: Report): EdgeDescription[] {
   if (!isPlain(given)) {
     report(where, `an object of codecs by stream is needed, not ${inWords(given)}`)
     return []
   }
   return Object.entries(given).map(([stream, codec]) => {
-    streamName(`${where}.${stream}`, stream, topicOf(stream), report)
-    return { stream, topic: topicOf(stream), codec: kindOf(`${where}.${stream}`, codec, report) }
+    const at = `${where}.${stream}`
+    const place = streamPlace(at, stream, codec, of, report)
+    streamName(at, stream, place.topic, report)
+    return { stream, ...place, codec: kindOf(at, codec, report) }
   })
 }
 
 function edge(
   where: string,
   codec: unknown,
-  stream: string,
-  topic: string,
+  place: Omit<EdgeDescription, 'codec'>,
   report: Report,
 ): EdgeDescription | null {
   if (codec === undefined) return null
+  const { topic } = place
   if (topic.length > 249)
     report(where, `the topic ${topic} has ${topic.length} characters, 249 are allowed`)
-  return { stream, topic, codec: kindOf(where, codec, report) }
+  return { ...place, codec: kindOf(where, codec, report) }
 }
 
 function migratingTable(
@@ -273,20 +278,6 @@ function callable(where: string, handler: unknown, report: Report): void {
   if (typeof handler !== 'function') report(where, `a function is needed, not ${inWords(handler)}`)
 }
 
-function oneOf<const Choice extends string>(
-  where: string,
-  given: unknown,
-  choices: readonly [Choice, ...Choice[]],
-  report: Report,
-): Choice {
-  if (given === undefined) return choices[0]
-  const choice = choices.find((known) => known === given)
-  if (choice !== undefined) return choice
-  const near = typeof given === 'string' ? hint(given, choices) : ''
-  report(where, `one of ${listed(choices)} is allowed, not ${inWords(given)}${near}`)
-  return choices[0]
-}
-
 function retryOf(given: unknown, report: Report): RunOptions['retry'] {
   const retry = given ?? {}
   if (!isPlain(retry)) {
@@ -311,37 +302,8 @@ function whole(where: string, given: unknown, least: number, most: number, repor
   return least
 }
 
-function unknownFields(
-  where: string,
-  given: Fields,
-  known: readonly string[],
-  report: Report,
-): void {
-  for (const field of Object.keys(given)) {
-    if (known.includes(field)) continue
-    const path = where === '' ? field : `${where}.${field}`
-    report(path, `there is no such option${hint(field, known)}; options are ${listed(known)}`)
-  }
-}
-
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
 
 function isPlain(value: unknown): value is Fields {
   return isObject(value) && !Array.isArray(value) && !isCodec(value)
-}
-
-function inWords(value: unknown): string {
-  if (typeof value === 'string')
-    return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)
-  if (Array.isArray(value)) return 'an array'
-  if (typeof value === 'function') return `the function ${value.name || 'without a name'}`
-  return isObject(value) ? 'an object' : String(value)
-}
-
-const listed = (names: readonly string[]): string =>
-  names.length === 0 ? 'none' : names.join(', ')
-
-function hint(word: string, known: readonly string[]): string {
-  const near = nearest(word, known)
-  return near === undefined ? '' : `; did you mean ${near}?`
 }

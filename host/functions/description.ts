@@ -1,11 +1,14 @@
 // What a function is, as plain data: read from its definition in the probe, used wherever no user code may run.
 import type { CodecKind } from '../../sdk/codec.js'
+import type { Hasher } from '../../sdk/topic.js'
 import type { RunOptions } from '../processor/program.js'
 
 export interface EdgeDescription {
   /** The stream's name in the function file; without the namespace. */
   readonly stream: string
   readonly topic: string
+  /** By which its keys are placed. */
+  readonly hasher: Hasher
   readonly codec: CodecKind
 }
 
@@ -13,6 +16,8 @@ export interface FunctionDescription {
   readonly name: string
   /** Its own for each revision; also the folder of the table's store. */
   readonly group: string
+  /** Of inputs, table and loop. */
+  readonly hasher: Hasher
   readonly inputs: readonly EdgeDescription[]
   readonly outputs: readonly EdgeDescription[]
   /** `stream` is the table's name, which is the function's. With `migrate` the codec is `custom`: only user code reads all values. */

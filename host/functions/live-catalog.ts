@@ -8,6 +8,7 @@ import type {
   FunctionState,
   FunctionStatus,
   PartitionStatus,
+  PlacedTopic,
   ShownError,
   StreamEntry,
   TableEntry,
@@ -54,17 +55,17 @@ export class LiveCatalog implements Catalog, Disposable {
   stream(name: string): StreamEntry | undefined {
     const read: CodecRef[] = []
     const written: CodecRef[] = []
-    let found: { topic: string; partitions: number } | undefined
+    let found: Omit<PlacedTopic, 'name'> | undefined
     for (const cell of this.#cells()) {
       const input = cell.description.inputs.find(({ stream }) => stream === name)
       if (input !== undefined) {
-        found = { topic: input.topic, partitions: cell.edges.partitions }
+        found = placed(input, cell.edges.partitions)
         read.push(codecRef(cell, 'input', input))
       }
       const output = cell.description.outputs.find(({ stream }) => stream === name)
       const edge = cell.edges.outputs.find(({ stream }) => stream === name)
       if (output !== undefined && edge !== undefined) {
-        found ??= { topic: edge.topic, partitions: edge.partitions }
+        found ??= placed(edge, edge.partitions)
         written.push(codecRef(cell, 'output', output))
       }
     }
@@ -84,6 +85,7 @@ export class LiveCatalog implements Catalog, Disposable {
       name,
       function: cell.name,
       partitions: cell.edges.partitions,
+      hasher: table.hasher,
       codec: {
         function: cell.name,
         version: cell.bundle.version,
@@ -152,15 +154,16 @@ export class LiveCatalog implements Catalog, Disposable {
 
   topology(): Topology {
     const cells = this.#cells()
-    const streams = new Map<string, number>()
+    const streams = new Map<string, Omit<PlacedTopic, 'name'>>()
     const edges: { from: string; to: string }[] = []
     for (const { name, description, edges: lines } of cells) {
-      for (const { stream } of description.inputs) {
-        streams.set(stream, lines.partitions)
-        edges.push({ from: `stream:${stream}`, to: `function:${name}` })
+      for (const input of description.inputs) {
+        streams.set(input.stream, placed(input, lines.partitions))
+        edges.push({ from: `stream:${input.stream}`, to: `function:${name}` })
       }
-      for (const { stream, partitions } of lines.outputs) {
-        streams.set(stream, streams.get(stream) ?? partitions)
+      for (const output of lines.outputs) {
+        const { stream, partitions } = output
+        streams.set(stream, streams.get(stream) ?? placed(output, partitions))
         edges.push({ from: `function:${name}`, to: `stream:${stream}` })
       }
       if (description.table !== null) {
@@ -173,16 +176,17 @@ export class LiveCatalog implements Catalog, Disposable {
     return {
       functions: cells.map(({ name, state, description }) => ({
         name,
+        group: description.group,
         state,
         inputs: description.inputs.map(({ stream }) => stream),
         outputs: description.outputs.map(({ stream }) => stream),
         table: description.table === null ? null : name,
         loop: description.loop !== null,
       })),
-      streams: [...streams].map(([name, partitions]) => ({ name, partitions })),
-      tables: cells
-        .filter(({ description }) => description.table !== null)
-        .map(({ name, edges: { partitions } }) => ({ name, partitions })),
+      streams: [...streams].map(([name, place]) => ({ name, ...place })),
+      tables: cells.flatMap(({ name, description: { table }, edges: { partitions } }) =>
+        table === null ? [] : [{ name, ...placed(table, partitions) }],
+      ),
       edges,
     }
   }
@@ -256,6 +260,11 @@ function stateOf({ cell, error }: Entry): FunctionState {
   // Nothing runs: either it is being loaded, or what was loaded was refused.
   return error === null ? 'loading' : 'halted'
 }
+
+const placed = (
+  { topic, hasher }: Pick<PlacedTopic, 'topic' | 'hasher'>,
+  partitions: number,
+): Omit<PlacedTopic, 'name'> => ({ partitions, topic, hasher })
 
 function codecRef(cell: Cell, kind: 'input' | 'output', edge: EdgeDescription): CodecRef {
   return {

@@ -10,10 +10,17 @@ export interface OwnNames {
   readonly loop: string
 }
 
-export function ownNames(name: string, namespace: string, revision?: string): OwnNames {
-  // A point is in no function's name: no other function can have this group.
+/** What a definition names otherwise; names are as they are in the log, without the namespace. */
+export interface GivenNames extends Partial<Record<keyof OwnNames, string | undefined>> {
+  readonly revision?: string | undefined
+}
+
+export function ownNames(name: string, namespace: string, given: GivenNames = {}): OwnNames {
+  const { revision } = given
+  // A point is in no function's name: no other function can have this group by its name.
   const own = namespace + name + (revision === undefined ? '' : `.${revision}`)
-  return { group: own, table: `${own}-table`, loop: `${own}-loop` }
+  const { group = own, table = `${group}-table`, loop = `${group}-loop` } = given
+  return { group, table, loop }
 }
 
 /** Beside the store that a function has, or would have. */

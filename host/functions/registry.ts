@@ -69,6 +69,7 @@ export class Registry implements AsyncDisposable, Operator {
       cells: this.#cells,
       vitals: this.#vitals,
       changed: () => this.#changed(),
+      released: () => this.#takeRefused(),
     })
   }
 
@@ -195,6 +196,14 @@ export class Registry implements AsyncDisposable, Operator {
     }
   }
 
+  /** Those that could not run beside another function, which is another now, or gone. */
+  #takeRefused(): void {
+    for (const { name, error } of this.#entries.all.values()) {
+      if (error?.code !== 'FUNCTION_CONFLICT') continue
+      void this.#queues.inTurn(name, () => this.#update(name))
+    }
+  }
+
   async #take(saved: readonly string[], removed: readonly string[]): Promise<void> {
     const names = [...this.#entries.take(saved, removed)]
     await Promise.all(names.map((name) => this.#queues.inTurn(name, () => this.#update(name))))
@@ -260,6 +269,7 @@ export class Registry implements AsyncDisposable, Operator {
     entry.cell = undefined
     this.#entries.delete(name)
     await cell?.[Symbol.asyncDispose]()
+    this.#deployment.forget(name)
     // Another function that comes under this name some day has not been paused by anybody.
     if (!this.#paused.has(name)) return
     this.#paused.forget(name)

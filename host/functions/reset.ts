@@ -1,16 +1,14 @@
 // Forgets all that a function has made of its inputs, so that it begins anew from their oldest records. The host must not run.
 import { rename, rm, stat } from 'node:fs/promises'
 import type { Log } from '../log/log.js'
-import { notesPathOf, ownNames, storePathOf } from './names.js'
+import { notesPathOf, type OwnNames, storePathOf } from './names.js'
 
 export interface ResetOptions {
   readonly log: Log
   /** The folder in which each function has its store, absolute. */
   readonly tables: string
-  readonly name: string
-  readonly namespace: string
-  /** That the function's definition names, if it names one. */
-  readonly revision?: string | undefined
+  /** The function's, as its definition has them. */
+  readonly names: OwnNames
 }
 
 /** What there is of the function outside of its file. */
@@ -23,14 +21,8 @@ export interface Remains {
   readonly hasNotes: boolean
 }
 
-export async function remainsOf({
-  log,
-  tables,
-  name,
-  namespace,
-  revision,
-}: ResetOptions): Promise<Remains> {
-  const { group, table, loop } = ownNames(name, namespace, revision)
+export async function remainsOf({ log, tables, names }: ResetOptions): Promise<Remains> {
+  const { group, table, loop } = names
   const known = await log.describe([table, loop])
   // Of another kind it is somebody else's stream that only has such a name.
   const own = [...known.values()].filter(
@@ -52,8 +44,8 @@ export async function remainsOf({
  * changelog, loop and positions go at once, and then there is no store that could be taken for a table. Each may be done again.
  */
 export function resetSteps(options: ResetOptions, remains: Remains): (() => Promise<void>)[] {
-  const { log, tables, name, namespace, revision } = options
-  const { group } = ownNames(name, namespace, revision)
+  const { log, tables, names } = options
+  const { group } = names
   const store = storePathOf(tables, group)
   const aside = asideOf(tables, group)
   const drop = async () => {

@@ -32,10 +32,12 @@ export async function prepareTopics(
     function: name,
     group: description.group,
     partitions,
+    hasher: description.hasher,
     inputs: sources.map(({ stream, topic }) => ({ stream, topic })),
-    outputs: outputs.map(({ stream, topic }) => ({
+    outputs: outputs.map(({ stream, topic, hasher }) => ({
       stream,
       topic,
+      hasher,
       partitions: specs.get(topic)?.partitions ?? defaultPartitions,
     })),
     table: table === null ? null : { topic: table.topic },

@@ -56,7 +56,7 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
     key: Buffer,
     value: Buffer | null,
   ) => {
-    const partition = partitionOf(key, stream.partitions)
+    const partition = partitionOf(key, stream.partitions, stream.hasher)
     const record = { topic: stream.topic, partition, key, value, ...recordHeaders(c) }
     checkRecord(record, maxRecordBytes)
     const { offsets, token } = await append(stream, [record])
@@ -93,7 +93,7 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
       stream,
       lines.map((line) => ({
         topic: stream.topic,
-        partition: partitionOf(line.key, stream.partitions),
+        partition: partitionOf(line.key, stream.partitions, stream.hasher),
         ...line,
       })),
     )

@@ -30,7 +30,7 @@ export function createQuickRead({
     const table = catalog.table(url.slice(prefix.length, slash))
     if (table === undefined || !isShownAsStored(table.codec.codec)) return false
     const key = Buffer.from(text, 'latin1')
-    const partition = partitionOf(key, table.partitions)
+    const partition = partitionOf(key, table.partitions, table.hasher)
     if (!table.isServing(partition)) return false
     let value: Buffer | undefined
     try {

@@ -71,7 +71,7 @@ export function viewRoutes(
     const { path } = c.req
     const table = tableOf(c)
     const key = checkKey(decodeBytes(segment(path, 3)), limits.maxKeyBytes)
-    const partition = partitionOf(key, table.partitions)
+    const partition = partitionOf(key, table.partitions, table.hasher)
     const target = requestTarget(c.req.raw, c.env)
     if (target.length === path.length) {
       refuseStale(table, partition)
@@ -118,7 +118,7 @@ export function viewRoutes(
     }))
     const table = await waitFor(c, asked, query)
     const values = keys.map(({ bytes }) => {
-      const partition = partitionOf(bytes, table.partitions)
+      const partition = partitionOf(bytes, table.partitions, table.hasher)
       if (!isStaleOk(query)) refuseStale(table, partition)
       return table.view.get(partition, bytes)
     })
@@ -128,7 +128,8 @@ export function viewRoutes(
       gate,
     )
     if (!isStaleOk(query)) {
-      for (const { bytes } of keys) refuseLost(table, partitionOf(bytes, table.partitions))
+      for (const { bytes } of keys)
+        refuseLost(table, partitionOf(bytes, table.partitions, table.hasher))
     }
     let nth = 0
     // As text: values stay as they are stored, and a key like __proto__ is one like any other.

@@ -1,4 +1,5 @@
-// Which partition a key belongs to: the hash of Kafka's own clients, so that every producer agrees.
+// Which partition a key belongs to: by the hash of Kafka's own clients, or by that of Goka, as the topic has it.
+import type { Hasher } from '../../sdk/topic.js'
 
 const SEED = 0x9747b28c
 const M = 0x5bd1e995
@@ -28,6 +29,19 @@ export function murmur2(key: Uint8Array): number {
   return h ^ (h >>> 15)
 }
 
-/** The partition of a key, as Kafka's default partitioner chooses it. */
-export const partitionOf = (key: Uint8Array, partitions: number): number =>
-  (murmur2(key) & 0x7fffffff) % partitions
+/** FNV-1a of 32 bits, as a signed number. */
+export function fnv1a(key: Uint8Array): number {
+  let h = 0x811c9dc5
+  for (const byte of key) h = Math.imul(h ^ byte, 0x01000193)
+  return h | 0
+}
+
+/**
+ * The partition of a key: by `murmur2` as Kafka's default partitioner chooses it, by `fnv1a` as Goka's producers do. Those drop the
+ * sign of the remainder, which for −2³¹, too, is a partition; a Goka view drops that of the hash, which −2³¹ keeps.
+ */
+export function partitionOf(key: Uint8Array, partitions: number, hasher: Hasher): number {
+  // No 32-bit number here: 2³¹ has a place.
+  if (hasher === 'fnv1a') return Math.abs(fnv1a(key)) % partitions
+  return (murmur2(key) & 0x7fffffff) % partitions
+}

@@ -211,7 +211,7 @@ export class Attempt {
   #stage(target: Target, call: string, key: string, value: unknown, options?: EmitOptions): void {
     if (typeof key !== 'string') throw new TypeError(`ctx.${call}: the key is no string`)
     const keyBytes = Buffer.from(key)
-    const partition = options?.partition ?? partitionOf(keyBytes, target.partitions)
+    const partition = options?.partition ?? partitionOf(keyBytes, target.partitions, target.hasher)
     if (!Number.isInteger(partition) || partition < 0 || partition >= target.partitions) {
       throw new RangeError(
         `ctx.${call}: partition ${partition} does not exist, ${target.topic} has ${target.partitions}`,

@@ -1,5 +1,6 @@
 // One version of a function, ready to run: its handlers and codecs bound to topics and partition counts.
 import type { Codec, CodecKind } from '../../sdk/codec.js'
+import type { Hasher } from '../../sdk/topic.js'
 import { HostError } from '../errors.js'
 import type { Attempt } from './context.js'
 import { type TableDefinition, tableCodec } from './migration.js'
@@ -24,12 +25,15 @@ export interface Edges {
   readonly function: string
   readonly group: string
   readonly partitions: number
+  /** By which keys are placed in inputs, table and loop. */
+  readonly hasher: Hasher
   /** In declared order, the loop last. */
   readonly inputs: readonly { readonly stream: string; readonly topic: string }[]
   readonly outputs: readonly {
     readonly stream: string
     readonly topic: string
     readonly partitions: number
+    readonly hasher: Hasher
   }[]
   readonly table: { readonly topic: string } | null
   readonly loop: { readonly topic: string } | null
@@ -55,6 +59,7 @@ export interface Source {
 export interface Target {
   readonly topic: string
   readonly partitions: number
+  readonly hasher: Hasher
   readonly codec: ValueCodec
 }
 
@@ -105,9 +110,9 @@ export function createProgram(
           handler: need(definition.on[stream], `on.${stream}`),
         }
   })
-  const targets = edges.outputs.map(({ stream, topic, partitions }): [string, Target] => [
+  const targets = edges.outputs.map(({ stream, ...of }): [string, Target] => [
     stream,
-    { topic, partitions, codec: values(definition.outputs?.[stream], `outputs.${stream}`) },
+    { ...of, codec: values(definition.outputs?.[stream], `outputs.${stream}`) },
   ])
   return {
     version,
@@ -122,6 +127,7 @@ export function createProgram(
         : {
             topic: edges.loop.topic,
             partitions: edges.partitions,
+            hasher: edges.hasher,
             codec: values(definition.loop, 'loop'),
           },
     ...(retrying === undefined ? {} : { retrying }),

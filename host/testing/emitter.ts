@@ -1,6 +1,7 @@
 // Emits as a client does: a value that some codec of the stream takes, appended in the order of the calls.
 import type { AnyCodec } from '../../sdk/codec.js'
 import type { EmitOptions } from '../../sdk/context.js'
+import type { Hasher } from '../../sdk/topic.js'
 import { HostError } from '../errors.js'
 import { headerProblem } from '../log/limits.js'
 import type { Header, Log, RecordToAppend } from '../log/log.js'
@@ -13,6 +14,7 @@ import type { EmittedRecord } from './test-host.js'
 export interface KnownStream {
   readonly name: string
   readonly topic: string
+  readonly hasher: Hasher
   /** Of the functions that read it, and of those that write it. */
   readonly readers: readonly AnyCodec[]
   readonly writers: readonly AnyCodec[]
@@ -39,15 +41,15 @@ export class Emitter {
   }
 
   async emit(
-    { name, topic, readers, writers }: KnownStream,
+    { name, topic, hasher, readers, writers }: KnownStream,
     key: string,
     value: unknown,
     options: EmitOptions,
   ): Promise<EmittedRecord> {
     const { partitions, maxRecordBytes } = this.#options.settings
     const keyBytes = Buffer.from(key)
-    const { timestamp = this.#options.now(), partition = partitionOf(keyBytes, partitions) } =
-      options
+    const { timestamp = this.#options.now() } = options
+    const { partition = partitionOf(keyBytes, partitions, hasher) } = options
     if (!Number.isInteger(partition) || partition < 0 || partition >= partitions) {
       throw new RangeError(`partition ${partition} does not exist, ${topic} has ${partitions}`)
     }

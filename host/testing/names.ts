@@ -1,5 +1,6 @@
 // Functions by the names that a test gives them, and their definitions checked as the host checks files.
 
+import { refuseConflict } from '../functions/claims.js'
 import { describeDefinition, isProcessorDefinition } from '../functions/describe.js'
 import type { FunctionDescription } from '../functions/description.js'
 import { isFunctionName } from '../functions/names.js'
@@ -41,6 +42,19 @@ export function describe(
     return describeDefinition(definition, { name, namespace })
   } catch (cause) {
     throw new TypeError(cause instanceof Error ? cause.message : String(cause), { cause })
+  }
+}
+
+/** Throws a TypeError for functions that the host would not run beside each other. */
+export function refuseConflicts(functions: readonly FunctionDescription[]): void {
+  for (const [index, one] of functions.entries()) {
+    for (const other of functions.slice(0, index)) {
+      try {
+        refuseConflict(one, other)
+      } catch (cause) {
+        throw new TypeError(cause instanceof Error ? cause.message : String(cause), { cause })
+      }
+    }
   }
 }
 

@@ -18,7 +18,7 @@ import type {
 } from './edges.js'
 import { Emitter, type KnownStream } from './emitter.js'
 import { HostedFunction } from './hosted-function.js'
-import { describe, functionName, known } from './names.js'
+import { describe, functionName, known, refuseConflicts } from './names.js'
 import { type Settings, settingsOf, type TestHostOptions } from './options.js'
 import { Pace } from './pace.js'
 import type { FunctionStatus } from './status.js'
@@ -87,6 +87,7 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
       definition,
       description: describe(definition, name, namespace),
     }))
+    refuseConflicts(described.map(({ description }) => description))
     for (const each of described) {
       const made = await HostedFunction.create({
         ...each,
@@ -125,7 +126,7 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
     const made = createTestTable(() => {
       const { table } = owner.definition
       if (table === undefined) throw new TypeError(`${owner.name} has no table any more`)
-      return { store: owner.store, codec: table, partitions }
+      return { store: owner.store, codec: table, partitions, hasher: owner.description.hasher }
     })
     this.#tables.set(owner.name, made)
     return made
@@ -194,7 +195,12 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
       },
     )
     // All are checked before the first is swapped.
-    for (const { running, definition, description } of swaps.map((check) => check())) {
+    const checked = swaps.map((check) => check())
+    const others = [...this.#functions.values()].filter(
+      (each) => !checked.some(({ running }) => running === each),
+    )
+    refuseConflicts([...others, ...checked].map(({ description }) => description))
+    for (const { running, definition, description } of checked) {
       if (definition !== undefined) await running.swap(definition, description)
     }
   }
@@ -267,12 +273,15 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
   }
 
   #stream(name: string): KnownStream {
-    const all = [...this.#functions.values()].map(({ definition }) => definition)
+    const functions = [...this.#functions.values()]
+    const all = functions.map(({ definition }) => definition)
+    const edges = functions.flatMap(({ description: { inputs, outputs } }) => [inputs, outputs])
+    const streams = [...new Set(edges.flat().map(({ stream }) => stream))]
+    const edge = edges.flat().find(({ stream }) => stream === name)
+    const { topic, hasher } = known(edge, 'stream', name, streams)
     const readers = all.flatMap(({ inputs }) => own(inputs, name))
     const writers = all.flatMap(({ outputs = {} }) => own(outputs, name))
-    const names = all.flatMap(({ inputs, outputs = {} }) => [inputs, outputs].flatMap(Object.keys))
-    known([...readers, ...writers][0], 'stream', name, [...new Set(names)])
-    return { name, topic: this.#settings.namespace + name, readers, writers }
+    return { name, topic, hasher, readers, writers }
   }
 }
 

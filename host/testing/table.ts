@@ -1,5 +1,6 @@
 // A function's table as a test reads it: what is stored, decoded.
 import type { AnyCodec } from '../../sdk/codec.js'
+import type { Hasher } from '../../sdk/topic.js'
 import { partitionOf } from '../log/partitioner.js'
 import type { RangeOptions, TableStore } from '../tables/store.js'
 import { createTableView } from '../tables/view.js'
@@ -27,14 +28,15 @@ export interface StoredTable {
   readonly store: TableStore
   readonly codec: AnyCodec
   readonly partitions: number
+  readonly hasher: Hasher
 }
 
 /** `table` is asked each time: a crash may bring another store, a swap another codec. */
 export function createTestTable(table: () => StoredTable): TestTable<unknown> {
   const stored = (key: string): Buffer | undefined => {
-    const { store, partitions } = table()
+    const { store, partitions, hasher } = table()
     const bytes = Buffer.from(key)
-    return store.partition(partitionOf(bytes, partitions)).get(bytes)
+    return store.partition(partitionOf(bytes, partitions, hasher)).get(bytes)
   }
   const entries = async (range: TableRange = {}): Promise<[string, unknown][]> => {
     const { store, codec, partitions } = table()

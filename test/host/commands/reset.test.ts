@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { ownNames } from '#host/functions/names.js'
 import { remainsOf, resetSteps } from '#host/functions/reset.js'
 import { openEmbeddedLog } from '#host/log/embedded/log.js'
 import { Command } from '../../support/command.js'
@@ -135,7 +136,7 @@ for (const [done, expected] of [
           path: join(host.root, '.millrace/log'),
           onFailure: (error) => t.fail(error.message),
         })
-        const options = { log, tables, name: 'sum', namespace: '' }
+        const options = { log, tables, names: ownNames('sum', '') }
         const remains = await remainsOf(options)
         for (const step of resetSteps(options, remains).slice(0, done)) await step()
       }

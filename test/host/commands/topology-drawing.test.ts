@@ -1,7 +1,7 @@
 // Drawings, as a person sees them.
 import t from 'tap'
-import { drawTopology } from '#host/commands/topology-drawing.js'
-import type { FunctionState, Topology } from '#host/functions/catalog.js'
+import { type Drawn, drawTopology } from '#host/commands/topology-drawing.js'
+import type { FunctionState } from '#host/functions/catalog.js'
 
 interface Sketch {
   readonly in: readonly string[]
@@ -11,7 +11,7 @@ interface Sketch {
   readonly state?: FunctionState
 }
 
-function topologyOf(sketches: Readonly<Record<string, Sketch>>): Topology {
+function topologyOf(sketches: Readonly<Record<string, Sketch>>): Drawn {
   const functions = Object.entries(sketches).map(([name, sketch]) => ({
     name,
     state: sketch.state ?? 'running',
@@ -23,8 +23,7 @@ function topologyOf(sketches: Readonly<Record<string, Sketch>>): Topology {
   const streams = new Set(functions.flatMap(({ inputs, outputs }) => [...inputs, ...outputs]))
   return {
     functions,
-    streams: [...streams].map((name) => ({ name, partitions: 4 })),
-    tables: [],
+    streams: [...streams].map((name) => ({ name })),
     edges: functions.flatMap(({ name, inputs, outputs, table, loop }) => [
       ...inputs.map((stream) => ({ from: `stream:${stream}`, to: `function:${name}` })),
       ...outputs.map((stream) => ({ from: `function:${name}`, to: `stream:${stream}` })),

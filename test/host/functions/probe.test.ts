@@ -49,14 +49,25 @@ void t.test('a definition is described with its topics, codecs and defaults', as
   t.strictSame(describe(full, 'shop.'), {
     name: 'click-count',
     group: 'shop.click-count',
+    hasher: 'murmur2',
     inputs: [
-      { stream: 'clicks', topic: 'shop.clicks', codec: 'json' },
-      { stream: 'a.b_c-D', topic: 'shop.a.b_c-D', codec: 'custom' },
-      { stream: 'z', topic: 'shop.z', codec: 'schema' },
+      { stream: 'clicks', topic: 'shop.clicks', hasher: 'murmur2', codec: 'json' },
+      { stream: 'a.b_c-D', topic: 'shop.a.b_c-D', hasher: 'murmur2', codec: 'custom' },
+      { stream: 'z', topic: 'shop.z', hasher: 'murmur2', codec: 'schema' },
     ],
-    outputs: [{ stream: 'pages', topic: 'shop.pages', codec: 'string' }],
-    table: { stream: 'click-count', topic: 'shop.click-count-table', codec: 'int64' },
-    loop: { stream: 'click-count-loop', topic: 'shop.click-count-loop', codec: 'bytes' },
+    outputs: [{ stream: 'pages', topic: 'shop.pages', hasher: 'murmur2', codec: 'string' }],
+    table: {
+      stream: 'click-count',
+      topic: 'shop.click-count-table',
+      hasher: 'murmur2',
+      codec: 'int64',
+    },
+    loop: {
+      stream: 'click-count-loop',
+      topic: 'shop.click-count-loop',
+      hasher: 'murmur2',
+      codec: 'bytes',
+    },
     options: {
       onError: 'skip',
       retry: { attempts: 1, backoffMs: 100 },

@@ -34,6 +34,7 @@ function threadOptions(reply = '') {
       function: 'counter',
       group: 'counter',
       partitions: 1,
+      hasher: 'murmur2',
       inputs: [],
       outputs: [],
       table: null,

@@ -4,7 +4,7 @@ import { decodeToken, encodeToken } from '#host/http/token.js'
 import { partitionOf } from '#host/log/partitioner.js'
 import { createFixture, type Fixture, partitions, said } from './fixture.js'
 
-const partition = partitionOf(Buffer.from('ada'), partitions)
+const partition = partitionOf(Buffer.from('ada'), partitions, 'murmur2')
 
 async function emit({ app }: Fixture, stream: string, key = 'ada'): Promise<string> {
   const { body } = await said(
@@ -221,7 +221,7 @@ t.test('several tokens are waited for together', async (t) => {
   const fixture = await oneHop(t)
   const first = await emit(fixture, 'clicks', 'ada')
   const second = await emit(fixture, 'clicks', 'bob')
-  const at = partitionOf(Buffer.from('bob'), partitions)
+  const at = partitionOf(Buffer.from('bob'), partitions, 'murmur2')
   t.not(at, partition)
   const { state, answer } = ask(fixture, `/views/counts?after=${first}&after=${second}`)
   await settle()

@@ -183,10 +183,18 @@ t.test('a token does what its scopes and names allow, and no more', async (t) =>
   t.equal((await app.request('/functions/other', as(secrets.READ))).status, 403)
   t.same((await said(app.request('/topology', as(secrets.READ)))).body, {
     functions: [
-      { name: 'counts', state: 'running', inputs: [], outputs: [], table: 'counts', loop: false },
+      {
+        name: 'counts',
+        group: 'counts',
+        state: 'running',
+        inputs: [],
+        outputs: [],
+        table: 'counts',
+        loop: false,
+      },
     ],
     streams: [],
-    tables: [{ name: 'counts', partitions: 4 }],
+    tables: [{ name: 'counts', topic: 'counts', hasher: 'murmur2', partitions: 4 }],
     edges: [{ from: 'function:counts', to: 'table:counts' }],
   })
 })

@@ -1,6 +1,7 @@
 // The HTTP side on a memory log and memory tables, with a catalog whose positions the test moves by hand.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Hasher } from 'millrace'
 import type { Test } from 'tap'
 import { type Config, loadConfig } from '#host/config.js'
 import { bundleFunction } from '#host/functions/bundle.js'
@@ -70,10 +71,16 @@ export class FakeCatalog implements Catalog {
     return this.bundles.get(name)
   }
   descriptions(): FunctionDescription[] {
-    const edge = (stream: string): EdgeDescription => ({ stream, topic: stream, codec: 'json' })
+    const edge = (stream: string): EdgeDescription => ({
+      stream,
+      topic: stream,
+      hasher: 'murmur2',
+      codec: 'json',
+    })
     return this.fakes.map(({ name, inputs, outputs = [] }) => ({
       name,
       group: name,
+      hasher: 'murmur2',
       inputs: inputs.map(edge),
       outputs: outputs.map(edge),
       table: edge(name),
@@ -113,10 +120,12 @@ export class FakeCatalog implements Catalog {
     return (await this.functions()).find((status) => status.name === name)
   }
   topology() {
-    const named = (names: Iterable<string>) => [...names].map((name) => ({ name, partitions }))
+    const named = (names: Iterable<string>) =>
+      [...names].map((name) => ({ name, partitions, topic: name, hasher: 'murmur2' as const }))
     return {
       functions: this.fakes.map(({ name, inputs, outputs = [] }) => ({
         name,
+        group: name,
         state: 'running' as const,
         inputs,
         outputs,
@@ -185,11 +194,13 @@ export interface Fixture {
 export interface FixtureOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly gate?: (options: GateOptions) => Gate
+  /** Of all streams and tables. */
+  readonly hasher?: Hasher
 }
 
 export function createFixture(
   t: Test,
-  { env = {}, gate: wrap = createGate }: FixtureOptions = {},
+  { env = {}, gate: wrap = createGate, hasher = 'murmur2' }: FixtureOptions = {},
 ): Fixture {
   const root = testFolder(t)
   const config = loadConfig({ root, env })
@@ -254,6 +265,7 @@ export function createFixture(
         name,
         topic: name,
         partitions,
+        hasher,
         codecs: (codecs.length === 0 ? [{}] : codecs).map((codec) => ref(name, codec)),
       })
     },
@@ -262,7 +274,7 @@ export function createFixture(
       const changes = new Map<number, Change[]>()
       for (const [text, value] of Object.entries(values)) {
         const key = Buffer.from(text)
-        const partition = partitionOf(key, partitions)
+        const partition = partitionOf(key, partitions, hasher)
         changes.set(partition, [...(changes.get(partition) ?? []), [key, Buffer.from(value)]])
       }
       for (const [partition, list] of changes) await store.partition(partition).write(list, meta)
@@ -270,6 +282,7 @@ export function createFixture(
         name,
         function: name,
         partitions,
+        hasher,
         codec: { ...ref(name, codec), function: name, edge: { kind: 'table' }, ...codec },
         view: createTableView(store, partitions),
         isServing: (partition) => !catalog.recovering.has(partition),

@@ -85,7 +85,7 @@ t.test('everything else is left to the routes', async (t) => {
     const [own, route] = await answers(line)
     t.same(own, route, line)
   }
-  catalog.recovering.add(partitionOf(Buffer.from('ada'), 4))
+  catalog.recovering.add(partitionOf(Buffer.from('ada'), 4, 'murmur2'))
   const [own] = await answers('GET /views/counts/ada')
   t.ok(own?.includes('http/1.1 503 service unavailable'), 'a table that recovers')
   t.same(quick, [])

@@ -129,7 +129,7 @@ t.test('a stop lets a waiting request end, and lets go of idle connections', asy
   while (catalog.waits === 0) await new Promise((resolve) => setImmediate(resolve))
   const stopped = listener[Symbol.asyncDispose]()
   await t.rejects(once(get(new URL('/healthz', url)), 'response'), { code: 'ECONNREFUSED' })
-  catalog.move('counts', 'clicks', partitionOf(Buffer.from('ada'), partitions), 1000)
+  catalog.move('counts', 'clicks', partitionOf(Buffer.from('ada'), partitions, 'murmur2'), 1000)
   const [response] = await answered
   t.equal(await text(response), '1')
   await stopped

@@ -298,7 +298,7 @@ t.test(
   async (t) => {
     const { app, table, catalog } = createFixture(t)
     await table('counts', { codec: 'json' }, { ada: '1', bob: '2' })
-    const of = (key: string) => partitionOf(Buffer.from(key), partitions)
+    const of = (key: string) => partitionOf(Buffer.from(key), partitions, 'murmur2')
     catalog.recovering.add(of('ada'))
     const answer = await said(app.request('/views/counts/ada'))
     const error = { code: 'RECOVERING', message: /being rebuilt/ }

@@ -216,7 +216,7 @@ t.test('a swap to the other delivery behind a record that is refused, neither', 
 })
 
 t.test('what goes to a stream that the function reads itself moves with the table', async (t) => {
-  const own = { ...edges, outputs: [...edges.outputs, { stream: 'numbers', topic: 'numbers', partitions: 3 }] } // biome-ignore format: one idea
+  const own = { ...edges, outputs: [...edges.outputs, { stream: 'numbers', topic: 'numbers', partitions: 3, hasher: 'murmur2' as const }] } // biome-ignore format: one idea
   const h = await harness({
     definition: {
       ...counting,

@@ -638,7 +638,7 @@ t.test(
     await h.start()
     await h.emit('numbers', 'a', 1)
     await h.settled()
-    const partition = partitionOf(Buffer.from('a'), partitions)
+    const partition = partitionOf(Buffer.from('a'), partitions, 'murmur2')
     t.ok(h.progress.position(partition, 0) > 0)
     await h.log.remove(['numbers'])
     await h.prepare()

@@ -26,8 +26,9 @@ export const edges: Edges = {
   function: 'sum',
   group: 'sum',
   partitions,
+  hasher: 'murmur2',
   inputs: [{ stream: 'numbers', topic: 'numbers' }],
-  outputs: [{ stream: 'sums', topic: 'sums', partitions }],
+  outputs: [{ stream: 'sums', topic: 'sums', partitions, hasher: 'murmur2' }],
   table: { topic: 'sum-table' },
   loop: null,
 }
@@ -195,7 +196,7 @@ export class Harness {
     await this.log.append([
       {
         topic: stream,
-        partition: partitionOf(keyBytes, partitions),
+        partition: partitionOf(keyBytes, partitions, 'murmur2'),
         key: keyBytes,
         value: value === null ? null : Buffer.from(JSON.stringify(value)),
         timestamp: 1_000,
@@ -223,7 +224,7 @@ export class Harness {
 
   value(key: string): unknown {
     const bytes = Buffer.from(key)
-    const found = this.store.partition(partitionOf(bytes, partitions)).get(bytes)
+    const found = this.store.partition(partitionOf(bytes, partitions, 'murmur2')).get(bytes)
     return found === undefined ? undefined : JSON.parse(found.toString())
   }
 
