@@ -1,0 +1,68 @@
+// What the README of an example shows is what happens: its drawing, and its session with a host that runs the example's functions.
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Test } from 'tap'
+import { startHostProcess } from '#bench/host-process.js'
+import { Command } from './command.js'
+import { testFolder } from './folder.js'
+import { until } from './until.js'
+
+/** Where the README has its host. */
+const shownUrl = 'http://127.0.0.1:7420'
+/** Builds first, which is done, and is not to be done under other tests. */
+const fromCheckout = 'npm run -s millrace --'
+const built = 'node dist/host/main.js'
+const run = promisify(execFile)
+
+/**
+ * Runs a real host on the example's folder. The first block of code has to be what `millrace topology` prints; in blocks that begin
+ * with ```console each line after `$ ` is run, and has to print, soon, what stands below it; `…` there stands for anything in one line.
+ * A command without anything below it has to succeed.
+ */
+export async function checkReadme(t: Test, root: string): Promise<void> {
+  const readme = await readFile(join(root, 'README.md'), 'utf8')
+  await using host = await startHostProcess({ root, data: testFolder(t) })
+  await host.ready()
+
+  const topology = new Command(t, ['topology', '--url', host.url])
+  await topology.ended
+  const [, drawing] = /^```\w*\n([\s\S]*?)^```$/m.exec(readme) ?? []
+  t.equal(drawing, topology.out, 'the drawing is what the command prints')
+
+  const sessions = [...readme.matchAll(/^```console\n([\s\S]*?)^```$/gm)].map(
+    ([, text = '']) => text,
+  )
+  const steps = sessions.flatMap((text) => text.split(/^\$ /m).slice(1))
+  t.ok(steps.length > 0, `${steps.length} commands`)
+  for (const step of steps) {
+    const [command = '', ...lines] = step.split('\n')
+    const shown = lines.join('\n').trim()
+    const ask = async () => {
+      const line = command.replaceAll(shownUrl, host.url).replaceAll(fromCheckout, built)
+      const env = { ...process.env, MILLRACE_URL: host.url }
+      return (await run('sh', ['-c', line], { env })).stdout.trim()
+    }
+    if (shown === '') await t.resolves(ask(), command)
+    else t.pass(`${command}: ${await untilShown(ask, command, shown)}`)
+  }
+}
+
+async function untilShown(
+  ask: () => Promise<string>,
+  command: string,
+  shown: string,
+): Promise<string> {
+  const parts = shown.split('…').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+  const pattern = new RegExp(`^${parts.join('.*')}$`)
+  let printed = ''
+  return await until(
+    `${command} prints ${shown}`,
+    async () => {
+      printed = await ask()
+      return pattern.test(printed) && printed
+    },
+    () => printed,
+  )
+}
