@@ -6,6 +6,7 @@ export const errorCodes = {
   UNKNOWN_STREAM: { retryable: false, status: 404 },
   UNKNOWN_TABLE: { retryable: false, status: 404 },
   UNKNOWN_FUNCTION: { retryable: false, status: 404 },
+  UNKNOWN_VISITOR: { retryable: false, status: 404 },
   UNKNOWN_ROUTE: { retryable: false, status: 404 },
   KEY_NOT_FOUND: { retryable: false, status: 404 },
   BAD_REQUEST: { retryable: false, status: 400 },
@@ -30,6 +31,11 @@ export const errorCodes = {
   HOST_UNREACHABLE: { retryable: true, status: 503, exit: 69 },
   ANSWER_LOST: { retryable: false, status: 502, exit: 69 },
   FOLDER_NOT_EMPTY: { retryable: false, status: 409, exit: 73 },
+  // visits
+  NOT_RUNNING: { retryable: false, status: 409 },
+  VISIT_RUNNING: { retryable: true, status: 409 },
+  VISIT_ABORTED: { retryable: false, status: 409 },
+  VISIT_FAILED: { retryable: false, status: 500 },
   // function files
   BUILD_FAILED: { retryable: false, status: 422 },
   LOAD_FAILED: { retryable: false, status: 422 },

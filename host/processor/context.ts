@@ -44,8 +44,8 @@ export class Failure extends Error {
 
 export class Attempt {
   readonly key: string
+  readonly stream: string
   readonly #host: AttemptHost
-  readonly #source: number
   readonly #record: LogRecord
   #staged: Held | undefined
   #emitted: RecordToAppend[] | undefined
@@ -55,9 +55,9 @@ export class Attempt {
   #unreadable: unknown
   #isOver = false
 
-  constructor(host: AttemptHost, source: number, record: LogRecord, key: string) {
+  constructor(host: AttemptHost, stream: string, record: LogRecord, key: string) {
     this.#host = host
-    this.#source = source
+    this.stream = stream
     this.#record = record
     this.key = key
   }
@@ -116,10 +116,6 @@ export class Attempt {
   /** The acknowledgements that it waits for; undefined: none. */
   static deferral(attempt: Attempt): Deferral | undefined {
     return attempt.#deferral
-  }
-
-  get stream(): string {
-    return this.#host.program.sources[this.#source]?.stream ?? ''
   }
 
   get partition(): number {

@@ -14,6 +14,7 @@ import type { Progress } from './progress.js'
 import { Repeats } from './repeats.js'
 import type { RecordFailure } from './runner.js'
 import { type FlushLimits, type Loss, Task } from './task.js'
+import { type VisitEnd, Visiting, type VisitReport, type VisitRequest } from './visiting.js'
 
 export interface GroupEvents {
   recovering(partition: number): void
@@ -93,6 +94,7 @@ export class Group implements AsyncDisposable {
   readonly #unopened = new Set<number>()
   readonly #feed: Feed
   readonly #holds: Holds
+  readonly #visiting: Visiting
   readonly #abort = new AbortController()
   #program: Program
   /** Settles when everything is held; undefined: not halted. */
@@ -114,6 +116,10 @@ export class Group implements AsyncDisposable {
       ...options,
       // A partition that is being opened gets its holds when its task is made.
       tasks: () => [...this.#tasks.values()].map(({ task }) => task),
+    })
+    this.#visiting = new Visiting({
+      function: options.program.edges.function,
+      clock: options.clock,
     })
     this.#feed = new Feed({
       reader: options.log.reader(),
@@ -147,7 +153,7 @@ export class Group implements AsyncDisposable {
 
   /** Puts another version in place, at a record boundary, after a flush. A halted function goes on at its record. */
   async swap(program: Program): Promise<void> {
-    await this.#holds.hold()
+    await this.#hold('swapped')
     this.#program = program
     for (const { task } of this.#tasks.values()) task.replace(program)
     this.#unhalt()
@@ -157,7 +163,7 @@ export class Group implements AsyncDisposable {
   async pause(): Promise<void> {
     if (this.#isPaused) return
     this.#isPaused = true
-    await this.#holds.hold()
+    await this.#hold('paused')
   }
 
   /** After `pause`, or after the function has halted: it goes on at its record. */
@@ -168,9 +174,24 @@ export class Group implements AsyncDisposable {
     this.#holds.release()
   }
 
+  /**
+   * Calls the visitor once for each key that the table holds now, in the partitions that it has. Rejects with what `Visiting` does;
+   * with RECOVERING or NOT_RUNNING before it has begun.
+   */
+  async visit(request: VisitRequest): Promise<VisitReport> {
+    this.#assertVisitable()
+    const tasks = [...this.#tasks.values()].map(({ task }) => task)
+    return await this.#visiting.run(this.#program, tasks, request)
+  }
+
+  /** Resolves when the visit that is under way, if any, has ended with what was begun of it. */
+  async endVisit(why: VisitEnd): Promise<void> {
+    await this.#visiting.end(why)
+  }
+
   /** Flushes what was done, then ends. */
   async drain(): Promise<void> {
-    await this.#holds.hold()
+    await this.#hold('drained')
     await this.#refresh(0)
     await this[Symbol.asyncDispose]()
   }
@@ -180,10 +201,31 @@ export class Group implements AsyncDisposable {
     this.#isStopped = true
     this.#callOffRefresh()
     this.#abort.abort(new HostError('STOPPING', 'the function is stopping'))
+    const visited = this.#visiting.end('drained')
     await this.#feed[Symbol.asyncDispose]()
     await Promise.all([...this.#opening.values(), ...this.#closing.values()])
     await Promise.all([...this.#tasks.values()].map((entry) => closeTask(entry)))
     this.#tasks.clear()
+    await visited
+  }
+
+  /** A visit that is under way ends: what was begun of it is done, or given up with the rest. */
+  async #hold(why: VisitEnd): Promise<void> {
+    await Promise.all([this.#visiting.end(why), this.#holds.hold()])
+  }
+
+  #assertVisitable(): void {
+    const name = this.#program.edges.function
+    const refused = (why: string, code: 'NOT_RUNNING' | 'RECOVERING') =>
+      new HostError(code, `${name} ${why}`, { function: name })
+    if (this.#isStopped) throw refused('stops: try again', 'RECOVERING')
+    if (this.#isPaused) throw refused('is paused: resume it, then visit', 'NOT_RUNNING')
+    if (this.isHalted) throw refused('has halted: mend it, or resume it, then visit', 'NOT_RUNNING')
+    // With what is not open, or held for a moment, not every key would have its turn.
+    const isOpen = this.#opening.size + this.#closing.size + this.#unopened.size === 0
+    if (!isOpen || this.#holds.isHeld) {
+      throw refused('has partitions that are not open yet: try again', 'RECOVERING')
+    }
   }
 
   #refreshLater(): void {
@@ -202,7 +244,7 @@ export class Group implements AsyncDisposable {
   /** Holds every task before it returns: the record must not be taken up again. */
   #halt(reason: HaltReason): void {
     if (this.#halted !== undefined) return
-    const halt = this.#holds.hold()
+    const halt = this.#hold('halted')
     this.#halted = halt
     void halt.then(() => {
       // Undone meanwhile: nobody has to know.
@@ -356,6 +398,7 @@ export class Group implements AsyncDisposable {
 
   #close(partition: number, entry: OpenTask): void {
     this.#tasks.delete(partition)
+    void this.#visiting.end('lost')
     this.#repeats.gaveUp(partition)
     for (const { topic } of entry.open.inputs) this.#feed.forget({ topic, partition })
     const closing = closeTask(entry).finally(() => this.#closing.delete(partition))

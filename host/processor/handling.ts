@@ -3,11 +3,12 @@ import type { LogRecord } from '../log/log.js'
 import { backoffMs, type Clock } from './clock.js'
 import { Attempt, type UserLog } from './context.js'
 import { type Entry, InFlight } from './in-flight.js'
-import { earliest, type InputBuffer } from './input.js'
+import { earliest, type InputBuffer, type RecordQueue } from './input.js'
 import type { Held } from './overlay.js'
 import { Pause } from './pause.js'
 import type { Program } from './program.js'
 import { type RecordFailure, type Run, Runner, type RunOutcome } from './runner.js'
+import { type Visit, VisitedKey } from './visit.js'
 
 export interface HandlingOptions {
   readonly partition: number
@@ -22,8 +23,8 @@ export interface HandlingOptions {
   read(key: string): Held
   /** An attempt that nothing takes back any more, unless the whole task is; its record may not count yet. In its key's order. */
   succeeded(attempt: Attempt): void
-  /** A record counts, as do all before it. Undefined: it has no effects. */
-  counted(attempt: Attempt | undefined): void
+  /** A record counts, as do all before it; `visited` is one of a visit. Undefined: it has no effects. */
+  counted(attempt: Attempt | undefined, what: 'handled' | 'visited'): void
   /** Has to have the task held before it returns: else the record is tried for ever. */
   halted(failure: RecordFailure): void
   skipped(failure: RecordFailure): void
@@ -55,6 +56,9 @@ export class Handling {
   /** Before the table is read again. */
   #readPause: Promise<unknown> | undefined
   #failedReads = 0
+  /** Takes its turns with the inputs. */
+  #visit: Visit | undefined
+  #isVisitsTurn = false
   #isHeld = false
   #isClosed = false
 
@@ -62,7 +66,7 @@ export class Handling {
     const { partition, program, clock, maxRecordBytes, inputs } = options
     this.#options = options
     this.#inputs = inputs
-    this.#inFlight = new InFlight(inputs.length)
+    this.#inFlight = new InFlight(inputs.length + 1)
     this.#pause = new Pause(clock)
     this.#runner = new Runner({
       partition,
@@ -95,7 +99,7 @@ export class Handling {
 
   /** Everything that was offered counts. */
   get isDone(): boolean {
-    return this.#inFlight.size === 0 && this.isDrained
+    return this.#inFlight.size === 0 && this.#visit === undefined && this.isDrained
   }
 
   /** Everything that was offered is taken, and the log is known to have no more. */
@@ -117,6 +121,7 @@ export class Handling {
   advance(mayTake: boolean): Advance {
     const { concurrency } = this.#runner.program.options
     const inFlight = this.#inFlight
+    if (this.#visit?.isOver) this.#leave(this.#visit)
     if (inFlight.size > 0) {
       if (inFlight.running >= concurrency) return 'starved'
       const entry = inFlight.take()
@@ -126,20 +131,36 @@ export class Handling {
       }
       if (!mayTake || inFlight.size >= this.#options.maxUnfinished) return 'starved'
     }
-    const input = this.#inputs.length === 1 ? this.#inputs[0] : earliest(this.#inputs)
-    const record = input?.head
-    if (input === undefined || record === undefined) return this.isDrained ? 'drained' : 'starved'
-    const source = this.#inputs.indexOf(input)
+    const queue = this.#next()
+    const record = queue?.head
+    if (queue === undefined || record === undefined) {
+      return this.isDrained && this.#visit === undefined ? 'drained' : 'starved'
+    }
+    const source = this.#sourceOf(queue)
     if (inFlight.size > 0 || concurrency > 1) {
-      this.#enter(input, source, record)
+      this.#enter(queue, source, record)
       return undefined
     }
     // Nothing is kept of a record that is done before the next one is looked at.
     this.#alone.attempts = 1
     const outcome = this.#runner.run(source, record, record.keyText(), this.#alone)
     return outcome instanceof Promise
-      ? outcome.then((settled) => this.#conclude(input, source, record, settled))
-      : this.#conclude(input, source, record, outcome)
+      ? outcome.then((settled) => this.#conclude(queue, source, record, settled))
+      : this.#conclude(queue, source, record, outcome)
+  }
+
+  /** From now on its keys are taken, too; until it is left, which it is told. */
+  visit(visit: Visit): void {
+    this.#visit = visit
+    this.#options.wake()
+  }
+
+  /** What it has taken and does not count is as if it had not been. Only while held, and not busy. */
+  dropVisit(): void {
+    if (this.#visit === undefined) return
+    this.#inFlight.removeVisits()
+    this.#visit.drop()
+    this.#leave(this.#visit)
   }
 
   /** Nothing new is begun by itself, and pauses end; undone by `release`. */
@@ -167,42 +188,74 @@ export class Handling {
     this.#runner.abandon()
     this.#pause.end()
     this.#inFlight.abortDeferred()
+    this.#visit?.drop()
+  }
+
+  #leave(visit: Visit): void {
+    this.#visit = undefined
+    visit.leave()
+  }
+
+  /** In turns, so that neither inputs nor a visit wait for the other's end. */
+  #next(): RecordQueue | undefined {
+    const input = this.#inputs.length === 1 ? this.#inputs[0] : earliest(this.#inputs)
+    const visit = this.#visit
+    if (visit?.head === undefined) return input
+    this.#isVisitsTurn = !this.#isVisitsTurn
+    return this.#isVisitsTurn || input?.head === undefined ? visit : input
+  }
+
+  #sourceOf(queue: RecordQueue): number {
+    const input = this.#inputs.findIndex((each) => each === queue)
+    return input === -1 ? this.#inputs.length : input
   }
 
   /** Of a record that was handled alone. */
   #conclude(
-    input: InputBuffer,
+    queue: RecordQueue,
     source: number,
     record: LogRecord,
     outcome: RunOutcome,
   ): Promise<void> | undefined {
     if (this.#isClosed || outcome === 'again') return undefined
     if (outcome instanceof Attempt && !isComplete(outcome)) {
-      const entry = this.#enter(input, source, record)
+      const entry = this.#enter(queue, source, record)
       entry.attempts = this.#alone.attempts
       this.#inFlight.take()
       this.#settle(entry, outcome)
     } else if (outcome instanceof Attempt || outcome === 'ignored') {
-      this.#shift(input)
-      if (outcome !== 'ignored') this.#options.succeeded(outcome)
-      this.#count(outcome === 'ignored' ? undefined : outcome)
+      this.#shift(queue)
+      if (outcome === 'ignored') this.#ignored(record)
+      else this.#options.succeeded(outcome)
+      this.#count(record, outcome === 'ignored' ? undefined : outcome)
     } else if ('unreadable' in outcome) {
       return this.#unreadable(outcome.unreadable)
     } else if (this.#runner.program.options.onError === 'skip') {
-      this.#options.skipped(outcome)
-      this.#shift(input)
-      this.#count(undefined)
+      this.#skipped(record, outcome)
+      this.#shift(queue)
+      this.#count(record, undefined)
+    } else if (record instanceof VisitedKey) {
+      record.visit.fail(outcome, false)
     } else {
       this.#options.halted(outcome)
     }
     return undefined
   }
 
-  #enter(input: InputBuffer, source: number, record: LogRecord): Entry {
-    const before = input.position
-    this.#shift(input)
+  #enter(queue: RecordQueue, source: number, record: LogRecord): Entry {
+    const before = queue.position
+    this.#shift(queue)
     const key = record.keyText()
-    return this.#inFlight.add({ source, record, key, before, after: input.position })
+    return this.#inFlight.add({ source, record, key, before, after: queue.position })
+  }
+
+  #ignored(record: LogRecord): void {
+    if (record instanceof VisitedKey) record.fate = 'vanished'
+  }
+
+  #skipped(record: LogRecord, failure: RecordFailure): void {
+    if (record instanceof VisitedKey) record.fate = 'failed'
+    this.#options.skipped(failure)
   }
 
   #begin(entry: Entry): void {
@@ -231,8 +284,10 @@ export class Handling {
     if (outcome instanceof Attempt) {
       inFlight.handled(entry, outcome, isComplete(outcome))
       if (!isComplete(outcome)) this.#await(entry, outcome)
-    } else if (outcome === 'ignored') inFlight.handled(entry, undefined, true)
-    else if (outcome === 'again') this.#putBack(entry, 1)
+    } else if (outcome === 'ignored') {
+      this.#ignored(entry.record)
+      inFlight.handled(entry, undefined, true)
+    } else if (outcome === 'again') this.#putBack(entry, 1)
     else if ('unreadable' in outcome) {
       const pause = this.#unreadable(outcome.unreadable)
       this.#follow(
@@ -240,8 +295,11 @@ export class Handling {
         pause.then(() => 'again'),
       )
     } else if (this.#runner.program.options.onError === 'skip') {
-      this.#options.skipped(outcome)
+      this.#skipped(entry.record, outcome)
       inFlight.handled(entry, undefined, true)
+    } else if (entry.record instanceof VisitedKey) {
+      inFlight.remove(entry)
+      entry.record.visit.fail(outcome, true)
     } else {
       this.#putBack(entry, 1)
       this.#options.halted(outcome)
@@ -269,10 +327,10 @@ export class Handling {
 
   #refused(entry: Entry, attempt: Attempt, error: unknown): void {
     // What its key has done since rests on what it had set.
-    const { source, record, attempts } = entry
+    const { record, attempts } = entry
     this.#inFlight.rewind(entry)
     this.#inFlight.start(entry)
-    const pauseMs = this.#runner.next(source, record, attempt, error, attempts)
+    const pauseMs = this.#runner.next(record, attempt, error, attempts)
     if (typeof pauseMs !== 'number') this.#settle(entry, pauseMs)
     else if (this.#isHeld) this.#putBack(entry, attempts + 1)
     else void this.#tryLater(entry, pauseMs, attempts + 1)
@@ -306,19 +364,21 @@ export class Handling {
 
   #retire(): void {
     for (let entry = this.#inFlight.retire(); entry; entry = this.#inFlight.retire()) {
-      this.#count(entry.attempt)
+      this.#count(entry.record, entry.attempt)
     }
   }
 
-  #count(attempt: Attempt | undefined): void {
+  #count(record: LogRecord, attempt: Attempt | undefined): void {
     this.#failedReads = 0
-    this.#options.counted(attempt)
+    const isVisited = record instanceof VisitedKey
+    if (isVisited) record.visit.count(record)
+    this.#options.counted(attempt, isVisited ? 'visited' : 'handled')
   }
 
-  #shift(input: InputBuffer): void {
-    const wasLow = input.isLow
-    input.shift()
-    if (!wasLow && input.isLow) this.#options.low(input.topic)
+  #shift(queue: RecordQueue): void {
+    const wasLow = queue.isLow
+    queue.shift()
+    if (!wasLow && queue.isLow) this.#options.low(queue.topic)
   }
 
   /** No fault of the record's: it is taken up again after a while, and after a few tries the table is opened anew. */

@@ -20,6 +20,10 @@ export class Holds {
     this.#options = options
   }
 
+  get isHeld(): boolean {
+    return this.#count > 0
+  }
+
   /** Every task is held before it returns; it resolves when all are at their boundary, with everything before it flushed. */
   async hold(): Promise<void> {
     const { clock, attemptGraceMs } = this.#options

@@ -3,6 +3,7 @@ import type { LogRecord } from '../log/log.js'
 import { Attempt } from './context.js'
 import type { Held } from './overlay.js'
 import type { Run } from './runner.js'
+import { VisitedKey } from './visit.js'
 
 /**
  * `waiting`: for the records of its key before it, or for its turn. `running`: an attempt is made, or the pause before the next.
@@ -12,7 +13,7 @@ import type { Run } from './runner.js'
 type State = 'waiting' | 'running' | 'handled' | 'finished'
 
 export interface Entry extends Run {
-  /** The input's index. */
+  /** The input's index; of a visit, the one behind theirs. */
   readonly source: number
   readonly record: LogRecord
   readonly key: string
@@ -202,6 +203,24 @@ export class InFlight {
     lane.final = Math.min(lane.final, from)
     lane.value = newest(lane.entries.slice(0, from))
     this.#offer(lane)
+  }
+
+  /** Takes it out: what the records of its key behind it have done is dropped, and done anew without it. */
+  remove(entry: Entry): void {
+    const { lane, source } = entry
+    this.rewind(entry)
+    this.#entries.splice(this.#entries.indexOf(entry), 1)
+    lane.entries.splice(lane.entries.indexOf(entry), 1)
+    if (lane.entries.length === 0) this.#lanes.delete(lane.key)
+    this.#counts[source] = (this.#counts[source] ?? 1) - 1
+    this.#bytes -= entry.recordBytes
+  }
+
+  /** As `remove`, each of them. */
+  removeVisits(): void {
+    for (const entry of [...this.#entries]) {
+      if (entry.record instanceof VisitedKey) this.remove(entry)
+    }
   }
 
   /** Gives up every record that waits for acknowledgements, and what its key has done since. */

@@ -6,8 +6,20 @@ import { Epochs } from './epochs.js'
 const fullRecords = 1024
 const fullBatches = 8
 
+/** Where a task takes its records from. */
+export interface RecordQueue {
+  readonly topic: string
+  readonly head: LogRecord | undefined
+  /** Behind what was taken. */
+  readonly position: number
+  /** It takes more. */
+  readonly isLow: boolean
+  /** The head is done with. */
+  shift(): void
+}
+
 /** One input of one partition: batches in order, and the position behind what was handled. */
-export class InputBuffer {
+export class InputBuffer implements RecordQueue {
   readonly topic: string
   #batches: Batch[] = []
   #index = 0
@@ -72,7 +84,6 @@ export class InputBuffer {
     this.#buffered += batch.records.length
   }
 
-  /** The head is done with. */
   shift(): void {
     const batch = this.#batches[0]
     if (batch === undefined) return

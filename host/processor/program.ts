@@ -16,6 +16,7 @@ export interface RunnableDefinition {
   readonly loop?: Codec<unknown>
   readonly on: Readonly<Record<string, Handler>>
   readonly onLoop?: Handler
+  readonly visitors?: Readonly<Record<string, Handler>>
 }
 
 export type Handler = (ctx: Attempt, value: unknown) => unknown
@@ -72,6 +73,7 @@ export interface Program {
   readonly targets: ReadonlyMap<string, Target>
   readonly table: ValueCodec | null
   readonly loop: Target | null
+  readonly visitors: ReadonlyMap<string, Handler>
   /** Told of a record's first failed attempt, unless it was its last. */
   readonly retrying?: (failure: RecordFailure, pauseMs: number) => void
 }
@@ -130,6 +132,7 @@ export function createProgram(
             hasher: edges.hasher,
             codec: values(definition.loop, 'loop'),
           },
+    visitors: new Map(Object.entries(definition.visitors ?? {})),
     ...(retrying === undefined ? {} : { retrying }),
   }
 }

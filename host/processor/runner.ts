@@ -5,8 +5,9 @@ import { backoffMs, type Clock } from './clock.js'
 import { Attempt, type AttemptHost, Failure, type UserLog } from './context.js'
 import type { Held } from './overlay.js'
 import { Pause } from './pause.js'
-import type { Program } from './program.js'
+import type { Program, Source } from './program.js'
 import { reviveRecord } from './value.js'
+import { VisitedKey } from './visit.js'
 
 /** The record that could not be handled, and why. */
 export interface RecordFailure {
@@ -25,7 +26,7 @@ export interface Unreadable {
 }
 
 /**
- * An `Attempt`: it succeeded, its effects count. `ignored`: the record has no effects. `again`: it was interrupted, the record is
+ * An `Attempt`: it succeeded, its effects count. `ignored`: the record has no effects, or its key is not there to be visited. `again`: it was interrupted, the record is
  * the next one again. A failure: all attempts that it has have failed.
  */
 export type RunOutcome = Attempt | 'ignored' | 'again' | Unreadable | RecordFailure
@@ -79,8 +80,15 @@ export class Runner implements AttemptHost {
 
   /** A promise only if the handler returned one, or failed. Never throws or rejects. */
   run(source: number, record: LogRecord, key: string, run: Run): RunOutcome | Promise<RunOutcome> {
-    const { sources, options } = this.program
-    const { codec, handler, stream } = sources[source] ?? missingSource(source)
+    const { options } = this.program
+    const { codec, handler, stream } = this.#source(source, record)
+    if (record instanceof VisitedKey) {
+      try {
+        if (this.read(key) === null) return 'ignored'
+      } catch (unreadable) {
+        return { unreadable }
+      }
+    }
     if (record.isTombstone && options.tombstones === 'ignore') return 'ignored'
     let value: unknown
     try {
@@ -92,7 +100,7 @@ export class Runner implements AttemptHost {
       const error = new HostError('UNDECODABLE', message, { cause })
       return this.#failure(stream, record, key, error, 1)
     }
-    const attempt = new Attempt(this, source, record, key)
+    const attempt = new Attempt(this, stream, record, key)
     try {
       const returned = handler(attempt, value)
       if (isThenable(returned)) return this.#await(source, record, attempt, returned, run)
@@ -148,7 +156,6 @@ export class Runner implements AttemptHost {
 
   /** What becomes of a record whose attempt has failed, be it after its handler had returned: the pause before the next one, or the end. */
   next(
-    source: number,
     record: LogRecord,
     attempt: Attempt,
     error: unknown,
@@ -160,8 +167,7 @@ export class Runner implements AttemptHost {
     if (!isFinal(error) && attempts < retry.attempts) {
       return backoffMs(attempts - 1, retry.backoffMs, maxBackoffMs)
     }
-    const stream = this.program.sources[source]?.stream ?? ''
-    return this.#failure(stream, record, attempt.key, error, attempts)
+    return this.#failure(attempt.stream, record, attempt.key, error, attempts)
   }
 
   async #failed(
@@ -172,11 +178,11 @@ export class Runner implements AttemptHost {
     run: Run,
   ): Promise<RunOutcome> {
     Attempt.end(attempt)
-    const pauseMs = this.next(source, record, attempt, error, run.attempts)
+    const pauseMs = this.next(record, attempt, error, run.attempts)
     if (typeof pauseMs !== 'number') return pauseMs
     if (this.#isInterrupted) return 'again'
     if (run.attempts === 1 && this.program.retrying !== undefined) {
-      const stream = this.program.sources[source]?.stream ?? ''
+      const { stream } = attempt
       this.program.retrying(this.#failure(stream, record, attempt.key, error, 1), pauseMs)
     }
     let giveUp: (() => void) | undefined
@@ -204,6 +210,13 @@ export class Runner implements AttemptHost {
     return unreadable === undefined ? attempt : { unreadable }
   }
 
+  #source(index: number, record: LogRecord): Source {
+    if (record instanceof VisitedKey) return record.source
+    const source = this.program.sources[index]
+    if (source === undefined) throw new RangeError(`no input has the index ${index}`)
+    return source
+  }
+
   #failure(
     stream: string,
     record: LogRecord,
@@ -229,10 +242,6 @@ export class Runner implements AttemptHost {
 /** The same again would end the same: the record was given up, or bytes do not decode. */
 const isFinal = (error: unknown): boolean =>
   error instanceof Failure || (error instanceof HostError && error.code === 'UNDECODABLE')
-
-function missingSource(index: number): never {
-  throw new RangeError(`no input has the index ${index}`)
-}
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (

@@ -11,6 +11,7 @@ import type { Held } from './overlay.js'
 import type { Program } from './program.js'
 import type { RecordFailure } from './runner.js'
 import { Signal } from './signal.js'
+import type { Visit } from './visit.js'
 
 export interface FlushLimits {
   /** A flush is made after this long, or at once when the input is drained. */
@@ -60,6 +61,7 @@ type Step = 'drained' | 'starved' | 'full' | 'yield' | Promise<void>
 // Long enough to be worth the turn of the event loop, short enough for messages to get in between.
 const sliceMs = 8
 const clockEvery = 64
+const unwritten: readonly FlushResult['kind'][] = ['fenced', 'refused']
 // Between two flushes while handlers run and there is nothing more to take.
 const soonMs = 5
 
@@ -80,6 +82,7 @@ export class Task {
   #callOffSoon: (() => void) | undefined
   #flushing: Promise<void> | undefined
   #isFlushDue = false
+  #visit: Visit | undefined
   #holds = 0
   #isSettled = false
   #settledWaiters: (() => void)[] = []
@@ -111,7 +114,7 @@ export class Task {
       maxUnfinished: options.flush.maxUnfinished,
       read: (key) => this.#read(key),
       succeeded: (attempt) => this.#effects.succeeded(attempt),
-      counted: (attempt) => this.#count(attempt),
+      counted: (attempt, what) => this.#count(attempt, what),
       halted: (failure) => options.halted(failure),
       skipped: (failure) => options.skipped(failure),
       unread: (cause, attempt) => options.retried('read', cause, attempt),
@@ -195,6 +198,24 @@ export class Task {
     await this.#flush({ isOptional: true })
   }
 
+  /** Resolves when the visit has ended, and what it did is stored or the task closed. One at a time, of a function with a table. */
+  async visit(visit: Visit): Promise<void> {
+    const { table } = this.#options
+    this.#visit = visit
+    // Then the store has what the table has by now.
+    await this.#flushed()
+    if (table !== null && this.#holds === 0 && !visit.isStopped && !this.#isClosed) {
+      visit.begin(
+        () => table.store.range(),
+        () => this.#wake.set(),
+      )
+      this.#handling.visit(visit)
+      await visit.over()
+      await this.#flushed()
+    }
+    this.#visit = undefined
+  }
+
   /** Ends at once: what is not flushed is dropped. Resolves when the last write has settled. */
   async close(): Promise<void> {
     this.#end()
@@ -207,6 +228,7 @@ export class Task {
     while (!this.#isClosed) {
       if (this.#holds > 0) {
         if (!this.#handling.isBusy) {
+          this.#handling.dropVisit()
           if (this.#isDirty || this.#flushing !== undefined) {
             await this.#flush()
             continue
@@ -257,9 +279,9 @@ export class Task {
   }
 
   /** One record more that the next flush holds. */
-  #count(attempt: Attempt | undefined): void {
+  #count(attempt: Attempt | undefined, what: 'handled' | 'visited'): void {
     if (attempt !== undefined) this.#effects.count(attempt)
-    this.#records += 1
+    if (what === 'handled') this.#records += 1
     if (this.#isDirty) return
     this.#isDirty = true
     this.#dirtySince = this.#options.clock.now()
@@ -287,6 +309,14 @@ export class Task {
     else this.#isFlushDue = true
   }
 
+  /** Resolves when all that counts by now is stored, or the task is closed. */
+  async #flushed(): Promise<void> {
+    await this.#flushing
+    // The next may have begun already: with all that counts.
+    const isLeft = this.#isDirty || this.#flushing !== undefined
+    if (isLeft && !this.#isClosed) await this.#flush()
+  }
+
   /** Never rejects. Joins the flush in flight, if there is one. */
   #flush(how?: FlushKind): Promise<void> {
     this.#flushing ??= this.#flushOnce(how).finally(() => {
@@ -303,6 +333,8 @@ export class Task {
     this.#callOffTimers()
     const positions = this.#handling.positions()
     const records = this.#records
+    const visit = this.#visit
+    const visited = visit?.freeze()
     const frozen = {
       ...this.#effects.freeze(),
       positions: this.#inputs.map((input, index) =>
@@ -317,8 +349,11 @@ export class Task {
     if (result.kind === 'stored' || result.kind === 'skipped') {
       this.#effects.settled()
       this.#options.publish(positions, records)
+      if (visited !== undefined) visit?.settled(visited)
       return
     }
+    // Fenced or refused it is not written.
+    if (visited !== undefined && !unwritten.includes(result.kind)) visit?.doubted(visited)
     this.#lose(result.kind, 'cause' in result ? result.cause : undefined)
   }
 
