@@ -46,11 +46,12 @@ export interface EmitOptions {
 export interface BaseContext {
   /** The record's key, decoded as UTF-8; empty for a record without one. */
   readonly key: string
-  /** The stream that the record came from, by the name in the definition. In `onLoop`: the loop's. */
+  /** The stream that the record came from, by the name in the definition. In `onLoop`: the loop's. In a visit: `visit:` and the visitor's name. */
   readonly stream: string
   readonly partition: number
+  /** In a visit −1: there is no record. */
   readonly offset: number
-  /** Of the record, in milliseconds since 1970. */
+  /** Of the record, in milliseconds since 1970; in a visit, of its beginning. */
   readonly timestamp: number
   /** Of the record, values decoded as UTF-8; of several headers with one name, the last. */
   readonly headers: Readonly<Record<string, string>>

@@ -33,6 +33,17 @@ export interface Retry {
  */
 export type Handler<Ctx, Value> = (ctx: Ctx, value: Value) => void | Promise<void>
 
+/**
+ * Is called for a key of the table, when a visit is asked for; `argument` is what was sent along (JSON), the same for each key. Say
+ * what it is by the parameter's type: it is not checked.
+ *
+ * @example
+ * const close: Visitor<Context<typeof accounts>> = (ctx, { before }: { before: number }) => {
+ *   if ((ctx.get()?.at ?? 0) < before) ctx.delete()
+ * }
+ */
+export type Visitor<Ctx> = { visit(ctx: Ctx, argument: unknown): void | Promise<void> }['visit']
+
 type ValueOf<C, T extends Tombstones> = T extends 'process' ? OutOf<C> | null : OutOf<C>
 
 /**
@@ -133,7 +144,18 @@ export type Definition<
         ValueOf<NoInfer<Loop>, NoInfer<T>>
       >
     }
-  : { readonly onLoop?: never })
+  : { readonly onLoop?: never }) &
+  ([Table] extends [AnyCodec]
+    ? {
+        /**
+         * What a person may have done to every key that the table holds, by name: `millrace visit FUNCTION VISITOR`. Each is called in
+         * its key's turn, as handlers are, and may do what they may; `ctx.stream` is `visit:NAME`, `ctx.offset` −1.
+         */
+        readonly visitors?: Readonly<
+          Record<string, Visitor<Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>>>>
+        >
+      }
+    : { readonly visitors?: never })
 
 /** A method's parameters are bivariant: handlers of any function are handlers to the host. */
 type AnyHandler = { handle(ctx: AnyContext, value: unknown): void | Promise<void> }['handle']
@@ -167,6 +189,7 @@ export interface ProcessorDefinition<
   readonly loop?: Loop
   readonly on: Readonly<Record<string, AnyHandler>>
   readonly onLoop?: AnyHandler
+  readonly visitors?: Readonly<Record<string, AnyHandler>>
   readonly onError?: 'halt' | 'skip'
   readonly retry?: Retry
   readonly onDataLoss?: 'halt' | 'continue'

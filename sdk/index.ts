@@ -19,6 +19,7 @@ export {
   type ProcessorDefinition,
   type Retry,
   type Tombstones,
+  type Visitor,
 } from './define.js'
 export { type Issue, json, ValidationError } from './json.js'
 export { bytes, int64, string } from './scalar.js'

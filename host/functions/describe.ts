@@ -28,6 +28,7 @@ const fields = [
   'loop',
   'on',
   'onLoop',
+  'visitors',
   'onError',
   'retry',
   'onDataLoss',
@@ -98,6 +99,8 @@ function describe(
   ownTopics([...inputs.map(at('inputs')), ...outputs.map(at('outputs'))], { table, loop }, report)
   if (areInputsKnown) handlers(given, inputs, loop !== null, report)
 
+  const visitors = visitorsOf(given.visitors, table !== null, report)
+
   return {
     name,
     group,
@@ -106,6 +109,7 @@ function describe(
     outputs,
     table,
     loop,
+    visitors,
     options: {
       onError: oneOf('onError', given.onError, onErrors, report),
       retry: retryOf(given.retry, report),
@@ -272,6 +276,22 @@ function handlers(
     report('onLoop', 'a loop needs its handler, a function of (ctx, value)')
   if (!hasLoop && given.onLoop !== undefined)
     report('onLoop', 'there is no loop that it could handle: add loop: json()')
+}
+
+function visitorsOf(given: unknown, hasTable: boolean, report: Report): readonly string[] {
+  if (given === undefined) return []
+  if (!isPlain(given)) {
+    report('visitors', `an object of visitors by name is needed, not ${inWords(given)}`)
+    return []
+  }
+  if (!hasTable) report('visitors', 'there is no table whose keys they could visit: add table')
+  for (const [name, visitor] of Object.entries(given)) {
+    const at = `visitors.${name}`
+    if (!/^[A-Za-z][A-Za-z0-9_-]{0,63}$/.test(name))
+      report(at, 'a visitor has up to 64 letters, digits, "_" and "-", a letter first')
+    callable(at, visitor, report)
+  }
+  return Object.keys(given)
 }
 
 function callable(where: string, handler: unknown, report: Report): void {

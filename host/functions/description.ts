@@ -23,6 +23,7 @@ export interface FunctionDescription {
   /** `stream` is the table's name, which is the function's. With `migrate` the codec is `custom`: only user code reads all values. */
   readonly table: EdgeDescription | null
   readonly loop: EdgeDescription | null
+  readonly visitors: readonly string[]
   /** Defaults filled in. */
   readonly options: RunOptions
 }

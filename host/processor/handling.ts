@@ -206,8 +206,9 @@ export class Handling {
   }
 
   #sourceOf(queue: RecordQueue): number {
-    const input = this.#inputs.findIndex((each) => each === queue)
-    return input === -1 ? this.#inputs.length : input
+    const queues: readonly RecordQueue[] = this.#inputs
+    const input = queues.indexOf(queue)
+    return input === -1 ? queues.length : input
   }
 
   /** Of a record that was handled alone. */

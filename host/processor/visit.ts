@@ -290,3 +290,16 @@ export class Visit implements RecordQueue {
     this.#options.progressed()
   }
 }
+
+/** As `ctx.stream` tells a visit from a stream, whose name has no colon. */
+export const visitStream = (visitor: string): string => `visit:${visitor}`
+
+/** Of JSON; one for all keys, so that none may change it. Throws a SyntaxError. */
+export const visitArgument = (text: string | undefined): unknown =>
+  text === undefined ? undefined : frozen(JSON.parse(text))
+
+function frozen(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  for (const each of Object.values(value)) frozen(each)
+  return Object.freeze(value)
+}

@@ -4,7 +4,7 @@ import type { Clock } from './clock.js'
 import type { Program, Source } from './program.js'
 import type { RecordFailure } from './runner.js'
 import type { Task } from './task.js'
-import { Visit, type VisitCounts } from './visit.js'
+import { Visit, type VisitCounts, visitStream } from './visit.js'
 
 export interface VisitRequest {
   readonly visitor: string
@@ -111,7 +111,7 @@ export class Visiting {
       snapshot: () => '',
       revive: () => argument,
     }
-    return { stream: `visit:${visitor}`, topic: '', codec, handler }
+    return { stream: visitStream(visitor), topic: '', codec, handler }
   }
 
   #left(visitor: string, { visits, why }: Current, left: VisitLeft): HostError {

@@ -4,13 +4,16 @@ import { fromPlainError, HostError } from '../errors.js'
 import type { FunctionDescription } from '../functions/description.js'
 import { hasSameEdges, prepareTopics } from '../functions/topics.js'
 import type { MemoryLog } from '../log/memory/log.js'
+import { isObject } from '../object.js'
 import { Group, type HaltReason } from '../processor/group.js'
 import { createProgram, type Edges, type Program } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
 import type { RecordFailure } from '../processor/runner.js'
 import { userLog } from '../processor/user-log.js'
+import { type VisitCounts, visitArgument, visitStream } from '../processor/visit.js'
 import { createMemoryStore, type MemoryStore } from '../tables/memory.js'
 import { Life } from './life.js'
+import { known } from './names.js'
 import type { Settings } from './options.js'
 import type { Pace } from './pace.js'
 import type { FailedRecord, FunctionStatus, LogLine } from './status.js'
@@ -191,6 +194,38 @@ export class HostedFunction implements FunctionStatus {
     this.#group?.resume()
   }
 
+  async visit(visitor: string, argument: unknown): Promise<VisitCounts> {
+    const { name } = this
+    const { visitors } = this.#description
+    known(
+      visitors.find((each) => each === visitor),
+      `visitor of ${name}`,
+      visitor,
+      visitors,
+    )
+    const group = this.#group
+    if (group === undefined) throw new HostError('NOT_RUNNING', `${name} does not run`)
+    let seen = ''
+    const visiting = group.visit({
+      visitor,
+      argument: visitArgument(JSON.stringify(argument)),
+      isCounted: false,
+      progressed: ({ visited }) => {
+        seen = `, ${visited} visited so far`
+      },
+    })
+    await this.#pace.ended(
+      visiting.catch(() => {}),
+      () => `${name} is being visited${seen}`,
+    )
+    try {
+      const { visited, failed, vanished } = await visiting
+      return { visited, failed, vanished }
+    } catch (error) {
+      throw this.#visitFailure(visitor, error)
+    }
+  }
+
   async swap(definition: ProcessorDefinition, description: FunctionDescription): Promise<void> {
     const { partitions } = this.#settings
     const edges = await prepareTopics(this.#log, description, partitions)
@@ -257,6 +292,16 @@ export class HostedFunction implements FunctionStatus {
       partition: place.partition,
       ...(failed === undefined ? {} : { stream: failed.stream, offset: failed.offset }),
     })
+  }
+
+  /** With the very error that the visitor has thrown. */
+  #visitFailure(visitor: string, error: unknown): unknown {
+    if (!(error instanceof HostError) || !isObject(error.details)) return error
+    const { code, message, details, partition } = error
+    if (code !== 'VISIT_FAILED' || partition === undefined) return error
+    const place = { stream: visitStream(visitor), partition, offset: -1, key: String(details.key) }
+    const cause = this.#userCode.thrownAt(place) ?? error.cause
+    return new HostError(code, message, { function: this.name, partition, details, cause })
   }
 
   #failedRecord(failure: RecordFailure): FailedRecord {

@@ -72,7 +72,7 @@ export class Life {
       if (this.#isOver) return { kind: 'fenced' }
       const outcome = await writer.commit(commit)
       await turn()
-      return this.#isOver ? { kind: 'fenced' } : outcome
+      return this.#isOver ? { kind: 'unknown', cause: logClosed() } : outcome
     } finally {
       this.#writes -= 1
     }

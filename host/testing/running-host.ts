@@ -24,7 +24,7 @@ import { Pace } from './pace.js'
 import type { FunctionStatus } from './status.js'
 import { StreamOfRecords, type TestStream } from './stream.js'
 import { createTestTable, type TestTable } from './table.js'
-import type { EmittedRecord, TestHost } from './test-host.js'
+import type { EmittedRecord, TestHost, VisitedKeys } from './test-host.js'
 
 /**
  * Runs functions for a test: no server, no files, no threads, no waiting.
@@ -153,6 +153,10 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
 
   function(name: FunctionName<D>): FunctionStatus {
     return this.#function(name)
+  }
+
+  async visit(name: FunctionName<D>, visitor: string, argument?: unknown): Promise<VisitedKeys> {
+    return await this.#function(name).visit(visitor, argument)
   }
 
   async settled(): Promise<void> {

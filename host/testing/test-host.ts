@@ -21,6 +21,16 @@ export interface EmittedRecord {
   readonly offset: number
 }
 
+/** What a visit has come to. */
+export interface VisitedKeys {
+  /** Keys whose visitor has succeeded. */
+  readonly visited: number
+  /** Given up by `onError: 'skip'`. */
+  readonly failed: number
+  /** Keys that were deleted before their turn. */
+  readonly vanished: number
+}
+
 /**
  * A host with the functions of a test. Names are those of the definitions that it was given: `click-count`, or `clickCount`.
  *
@@ -43,6 +53,11 @@ export interface TestHost<D extends Definitions> extends AsyncDisposable {
   /** The same object each time, so that `next` goes on where it was. */
   stream<Stream extends StreamName<D>>(stream: Stream): TestStream<Received<D, Stream>>
   function(name: FunctionName<D>): FunctionStatus
+  /**
+   * Calls the visitor once for each key that the function's table holds now, as `millrace visit` does; resolves when what it did is
+   * stored. Rejects with VISIT_FAILED (its cause is what the visitor threw) or VISIT_ABORTED, with counts in the `details`.
+   */
+  visit(name: FunctionName<D>, visitor: string, argument?: unknown): Promise<VisitedKeys>
   /**
    * Resolves when each input and loop is read to its end, and no attempt, retry or flush is pending. Time moves as far as these
    * wait for it. Rejects if a function has halted, with its error as the cause. A paused function is not waited for.

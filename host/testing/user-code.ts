@@ -7,6 +7,8 @@ interface Place {
   readonly stream: string
   readonly partition: number
   readonly offset: number
+  /** A visit has no offset. */
+  readonly key: string
 }
 
 export class UserCode {
@@ -33,16 +35,19 @@ export class UserCode {
   }
 
   watch(definition: ProcessorDefinition): RunnableDefinition {
-    const { inputs, outputs, table, loop, on, onLoop } = definition
+    const { inputs, outputs, table, loop, on, onLoop, visitors } = definition
+    const watched = (handlers: Readonly<Record<string, Handler>>) =>
+      Object.fromEntries(
+        Object.entries(handlers).map(([name, handler]) => [name, this.#watched(handler)]),
+      )
     return {
       inputs,
-      on: Object.fromEntries(
-        Object.entries(on).map(([stream, handler]) => [stream, this.#watched(handler)]),
-      ),
+      on: watched(on),
       ...(outputs === undefined ? {} : { outputs }),
       ...(table === undefined ? {} : { table }),
       ...(loop === undefined ? {} : { loop }),
       ...(onLoop === undefined ? {} : { onLoop: this.#watched(onLoop) }),
+      ...(visitors === undefined ? {} : { visitors: watched(visitors) }),
     }
   }
 
@@ -77,4 +82,5 @@ export class UserCode {
   }
 }
 
-const keyOf = ({ stream, partition, offset }: Place): string => `${stream}/${partition}/${offset}`
+const keyOf = ({ stream, partition, offset, key }: Place): string =>
+  `${stream}/${partition}/${offset}/${key}`

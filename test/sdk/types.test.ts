@@ -70,6 +70,18 @@ function rightUses(): ProcessorDefinition[] {
       days: (_, day) => void day.getTime(),
     },
     onLoop: (ctx, text) => ctx.loopback('next', text.slice(1)),
+    visitors: {
+      reset(ctx) {
+        holds<Same<ReturnType<typeof ctx.get>, { count: number } | undefined>>()
+        ctx.set({ count: 0 })
+        ctx.emit('sums', ctx.key, 1)
+        ctx.loopback('other', 'text')
+      },
+      async drop(ctx, { below }: { below: number }) {
+        await Promise.resolve()
+        if ((ctx.get()?.count ?? 0) < below) ctx.delete()
+      },
+    },
     onError: 'skip',
     retry: { attempts: 5, backoffMs: 10 },
     concurrency: 8,

@@ -45,6 +45,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     tombstones: 'decode',
     concurrency: 4,
     delivery: 'at-least-once',
+    visitors: { reset: noop },
   })
   t.strictSame(describe(full, 'shop.'), {
     name: 'click-count',
@@ -68,6 +69,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
       hasher: 'murmur2',
       codec: 'bytes',
     },
+    visitors: ['reset'],
     options: {
       onError: 'skip',
       retry: { attempts: 1, backoffMs: 100 },
@@ -81,6 +83,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     outputs: [],
     table: null,
     loop: null,
+    visitors: [],
     options: {
       onError: 'halt',
       retry: { attempts: 3, backoffMs: 100 },
@@ -287,6 +290,30 @@ const wrong: [what: string, fields: Record<string, unknown>, at: string, message
     { inputs, on, loop: string, onLoop: noop, outputs: { 'click-count-loop': string } },
     'outputs.click-count-loop',
     /own loop/,
+  ],
+  [
+    'visitors without a table',
+    { inputs, on, visitors: { clear: noop } },
+    'visitors',
+    /there is no table/,
+  ],
+  [
+    'a visitor that is no function',
+    { inputs, on, table: string, visitors: { clear: 1 } },
+    'visitors.clear',
+    /a function is needed, not 1/,
+  ],
+  [
+    'a visitor with a name that is none',
+    { inputs, on, table: string, visitors: { 'clear all': noop } },
+    'visitors.clear all',
+    /letters, digits/,
+  ],
+  [
+    'visitors that are one function',
+    { inputs, on, table: string, visitors: noop },
+    'visitors',
+    /an object of visitors/,
   ],
 ]
 for (const [what, fields, at, message] of wrong) {

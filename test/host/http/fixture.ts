@@ -85,6 +85,7 @@ export class FakeCatalog implements Catalog {
       outputs: outputs.map(edge),
       table: edge(name),
       loop: null,
+      visitors: [],
       options: {
         onError: 'halt',
         retry: { attempts: 1, backoffMs: 1 },
