@@ -13,6 +13,7 @@ import { addReset } from './commands/reset.js'
 import { addServe } from './commands/serve.js'
 import { addTopology } from './commands/topology.js'
 import { version } from './commands/version.js'
+import { addVisit } from './commands/visit.js'
 
 // Whatever goes wrong: also arguments that cannot be read are reported in the form that was asked for.
 const json = process.argv.includes('--json')
@@ -56,6 +57,7 @@ Commands that speak to a host find it by --root or --url; MILLRACE_TOKEN is thei
   addFunctions(program)
   addTopology(program)
   addOperations(program)
+  addVisit(program, ended)
   addReset(program, ended)
   addMove(program)
   for (const command of program.commands) {

@@ -4,6 +4,7 @@ import type { Log } from '../log/log.js'
 import type { Logger } from '../logger.js'
 import type { Edges } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
+import type { VisitReport } from '../processor/visiting.js'
 import type { FunctionVitals } from '../supervisor/messages.js'
 import type { TableView } from '../tables/view.js'
 import type { FunctionState, PartitionStatus, ShownError } from './catalog.js'
@@ -16,9 +17,11 @@ import { KeptThread } from './kept-thread.js'
 import { LocalTable } from './local-table.js'
 import type { WorkerSettings } from './messages.js'
 import { notesPathOf } from './names.js'
+import type { VisitOrder } from './operation.js'
 import type { FunctionPorts } from './ports.js'
 import type { ThreadOptions } from './thread.js'
 import { type Deployed, toVersion, Versions } from './versions.js'
+import { Visits } from './visits.js'
 
 export interface CellOptions extends Deployed {
   readonly log: Log
@@ -47,6 +50,7 @@ export class Cell implements AsyncDisposable {
   readonly #table: LocalTable | undefined
   readonly #thread: KeptThread
   readonly #joining: Joining
+  readonly #visits: Visits
   #swaps: number
   #disposing: Promise<void> | undefined
 
@@ -83,7 +87,17 @@ export class Cell implements AsyncDisposable {
     const { opened } = options
     const versions = this.#versions
     const condition = this.#condition
-    const hearing = new Hearing({ condition, versions, thread, logger, opened, changed })
+    const visits = new Visits({ name: this.name, condition, versions, thread, logger })
+    this.#visits = visits
+    const hearing = new Hearing({
+      condition,
+      versions,
+      thread,
+      logger,
+      opened,
+      changed,
+      visiting: (progress) => visits.hear(progress),
+    })
     this.#joining = new Joining({
       log: options.log,
       instance: options.instance,
@@ -216,6 +230,11 @@ export class Cell implements AsyncDisposable {
     // One that is not there was given up, or waits to be started: that may be now.
     if ((await this.#ask('resume')) !== 'done') await this.#launch()
     this.progress.notify()
+  }
+
+  /** Calls one of its visitors once for each key that its partitions of the table hold. */
+  async visit(order: VisitOrder): Promise<VisitReport> {
+    return await this.#visits.run(order)
   }
 
   /** Ends the thread, whatever it is at, and starts it anew from what is flushed. */

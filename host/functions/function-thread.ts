@@ -9,6 +9,7 @@ import { createProgram, type Program, type RunnableDefinition } from '../process
 import { Progress } from '../processor/progress.js'
 import type { RecordFailure } from '../processor/runner.js'
 import { userLog } from '../processor/user-log.js'
+import { visitArgument } from '../processor/visit.js'
 import type { TableStore } from '../tables/store.js'
 import { type LoadedBundle, loadBundle } from './load.js'
 import type {
@@ -58,6 +59,8 @@ class FunctionThread {
   #log: Log | undefined
   #store: TableStore | null = null
   #group: Group | undefined
+  /** Settles when the caller of a visit has been told. */
+  #visiting: Promise<unknown> = Promise.resolve()
 
   constructor(port: MessagePort, start: WorkerStart, ports: FunctionThreadPorts) {
     this.#port = port
@@ -106,15 +109,39 @@ class FunctionThread {
   }
 
   async #obey(message: ToWorker): Promise<void> {
+    if (message.kind === 'visit') {
+      this.#visiting = this.#visit(message)
+      return
+    }
     try {
       if (message.kind === 'swap') await this.#swap(message.version)
       else if (message.kind === 'pause') await this.#group?.pause()
       else if (message.kind === 'resume') this.#group?.resume()
-      else await this.close()
+      else if (message.kind === 'endVisit') await this.#group?.endVisit(message.why)
+      else {
+        await this.close()
+        await this.#visiting
+      }
       this.#say({ kind: 'reply', id: message.id })
       if (message.kind === 'drain') this.#port.close()
     } catch (error) {
       this.#say({ kind: 'reply', id: message.id, error: toPlainError(error) })
+    }
+  }
+
+  /** Never rejects. */
+  async #visit(of: Extract<ToWorker, { kind: 'visit' }>): Promise<void> {
+    const { id, visitor, isCounted } = of
+    try {
+      const report = await this.#group?.visit({
+        visitor,
+        argument: visitArgument(of.argument),
+        isCounted,
+        progressed: (progress) => this.#say({ kind: 'visiting', progress }),
+      })
+      this.#say({ kind: 'reply', id, report })
+    } catch (error) {
+      this.#say({ kind: 'reply', id, error: toPlainError(error) })
     }
   }
 

@@ -1,6 +1,7 @@
 // What a function's thread tells of itself, and what comes of it for the function's condition and for the thread.
 import { fromPlainError, type HostError, type PlainError, toPlainError } from '../errors.js'
 import type { Logger } from '../logger.js'
+import type { VisitProgress } from '../processor/visiting.js'
 import type { Condition } from './condition.js'
 import { headline, placeLines } from './error-lines.js'
 import { describeError, showError } from './failure.js'
@@ -16,6 +17,8 @@ export interface HearingOptions {
   /** A partition was opened: from now on it handles records. */
   opened(): void
   changed(): void
+  /** A visit has come further. */
+  visiting(progress: VisitProgress): void
 }
 
 type Told = Exclude<FromWorker, { kind: 'reply' }>
@@ -62,6 +65,9 @@ export class Hearing {
         )
         return
       }
+      case 'visiting':
+        this.#options.visiting(message.progress)
+        return
       case 'unstartable':
         this.#cannotStart(message.error)
         break

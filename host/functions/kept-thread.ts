@@ -1,7 +1,8 @@
 // Keeps a function's thread running over its table: one at a time, and anew after a growing pause when it fails.
-import { asHostError, type HostError } from '../errors.js'
+import { asHostError, HostError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import { backoffMs } from '../processor/clock.js'
+import type { VisitEnd, VisitReport } from '../processor/visiting.js'
 import type { LocalTable } from './local-table.js'
 import type { Version } from './messages.js'
 import { FunctionWorker, type ThreadOptions, type ThreadRequest } from './thread.js'
@@ -94,6 +95,19 @@ export class KeptThread implements AsyncDisposable {
     const outcome = await this.ask({ kind: 'swap', version })
     if (outcome === 'done') this.#failures = 0
     return outcome
+  }
+
+  /** `report` rejects with what the thread refuses to do, or with WORKER_DIED. */
+  visit(of: Omit<Extract<ThreadRequest, { kind: 'visit' }>, 'kind'>): {
+    readonly report: Promise<VisitReport>
+    end(why: VisitEnd): void
+  } {
+    const worker = this.#worker
+    return {
+      report: visited(worker, of),
+      // One that has died has ended it already.
+      end: (why) => void worker?.ask({ kind: 'endVisit', why }).catch(() => {}),
+    }
   }
 
   /** Drains the thread, and starts none until the next `launch`. */
@@ -189,4 +203,13 @@ export class KeptThread implements AsyncDisposable {
     this.#ending = end()
     return this.#ending
   }
+}
+
+async function visited(
+  worker: FunctionWorker | undefined,
+  of: Omit<Extract<ThreadRequest, { kind: 'visit' }>, 'kind'>,
+): Promise<VisitReport> {
+  const report = await worker?.ask({ kind: 'visit', ...of })
+  if (report !== undefined) return report
+  throw new HostError('RECOVERING', 'its thread is being started: try again')
 }

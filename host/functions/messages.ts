@@ -3,6 +3,7 @@ import type { PlainError } from '../errors.js'
 import type { LogDescription } from '../log/log.js'
 import type { Edges, RunOptions } from '../processor/program.js'
 import type { FlushLimits } from '../processor/task.js'
+import type { VisitEnd, VisitProgress, VisitReport } from '../processor/visiting.js'
 import type { Bundle } from './description.js'
 
 /** All that a thread needs to load one version. */
@@ -39,6 +40,14 @@ export type ToWorker = { readonly id: number } & (
   | { readonly kind: 'pause' }
   | { readonly kind: 'resume' }
   | { readonly kind: 'drain' }
+  | {
+      readonly kind: 'visit'
+      readonly visitor: string
+      /** JSON. */
+      readonly argument: string | undefined
+      readonly isCounted: boolean
+    }
+  | { readonly kind: 'endVisit'; readonly why: VisitEnd }
 )
 
 /** Where something happened, as far as it is known. */
@@ -54,7 +63,14 @@ export interface RecordPlace {
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 export type FromWorker =
-  | { readonly kind: 'reply'; readonly id: number; readonly error?: PlainError }
+  | {
+      readonly kind: 'reply'
+      readonly id: number
+      readonly error?: PlainError
+      /** Of a visit. */
+      readonly report?: VisitReport | undefined
+    }
+  | { readonly kind: 'visiting'; readonly progress: VisitProgress }
   | { readonly kind: 'recovering' | 'running' | 'fenced'; readonly partition: number }
   | { readonly kind: 'resumed' }
   | { readonly kind: 'halted' | 'skipped'; readonly error: PlainError; readonly place: RecordPlace }

@@ -1,4 +1,6 @@
 // What a person may have a function do.
+import type { VisitProgress, VisitReport } from '../processor/visiting.js'
+
 export const operations = ['pause', 'resume', 'restart'] as const
 
 /**
@@ -7,7 +9,21 @@ export const operations = ['pause', 'resume', 'restart'] as const
  */
 export type Operation = (typeof operations)[number]
 
+export interface VisitOrder {
+  readonly visitor: string
+  /** JSON, given to each visit. */
+  readonly argument: string | undefined
+  /** The keys are counted beside it. */
+  readonly isCounted: boolean
+  /** Ends it; its reason is `drained` when the host stops. */
+  readonly signal: AbortSignal
+  /** At its beginning, and whenever more of it is stored. */
+  progressed(progress: VisitProgress): void
+}
+
 export interface Operator {
   /** Resolves when it is done; false: there is no such function. */
   operate(functionName: string, operation: Operation): Promise<boolean>
+  /** Resolves when every key has been visited, and what that did is stored; undefined: there is no such function. */
+  visit(functionName: string, order: VisitOrder): Promise<VisitReport | undefined>
 }

@@ -4,6 +4,7 @@ import { basename, extname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { asHostError, HostError, toPlainError } from '../errors.js'
 import type { Logger } from '../logger.js'
+import type { VisitReport } from '../processor/visiting.js'
 import { bundleFunction } from './bundle.js'
 import { isBeginning } from './catalog.js'
 import { Cells } from './cells.js'
@@ -11,11 +12,12 @@ import { Deployment, type DeploymentSettings } from './deployment.js'
 import type { Bundle } from './description.js'
 import { Entries, type Entry, functionFiles } from './entries.js'
 import { describeError, showError } from './failure.js'
-import type { Operation, Operator } from './operation.js'
+import type { Operation, Operator, VisitOrder } from './operation.js'
 import { PausedFunctions } from './paused.js'
 import { Quarantine, type Supervision } from './quarantine.js'
 import { Queues } from './queues.js'
 import { Retries } from './retries.js'
+import { notRunning } from './visits.js'
 import { Vitals } from './vitals.js'
 import { type FunctionsWatch, watchFunctions } from './watch.js'
 
@@ -129,6 +131,17 @@ export class Registry implements AsyncDisposable, Operator {
       this.#options.logger.info(`${operation}, by a person`, { function: name })
       return true
     })
+  }
+
+  /** Not in turn with what else befalls the function: that is to end it. */
+  async visit(name: string, order: VisitOrder): Promise<VisitReport | undefined> {
+    const entry = this.#entries.get(name)
+    if (entry === undefined) return undefined
+    if (this.#isStopped) throw new HostError('STOPPING', 'the host stops')
+    if (entry.cell === undefined) throw notRunning(name, 'refused')
+    const report = await entry.cell.visit(order)
+    this.#options.logger.info(`visit ${order.visitor}`, { function: name, ...report })
+    return report
   }
 
   /** Looks at the folder once: what is new, changed or gone is taken up as if it had been followed. Unchanged code runs on. */

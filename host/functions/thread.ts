@@ -3,6 +3,7 @@ import type { EventLoopUtilization } from 'node:perf_hooks'
 import { Worker } from 'node:worker_threads'
 import { HostError as Failure, fromPlainError, type HostError } from '../errors.js'
 import type { SharedLog } from '../log/log.js'
+import type { VisitReport } from '../processor/visiting.js'
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js'
 
 export type ThreadRequest = ToWorker extends infer Each
@@ -21,13 +22,18 @@ export interface ThreadOptions {
   onDeath(error: HostError): void
 }
 
+interface Waiting {
+  resolve(report: VisitReport | undefined): void
+  reject(error: Error): void
+}
+
 /** Of its time: a thread that waits wakes up now and then, too. */
 const busyShare = 0.1
 
 export class FunctionWorker implements AsyncDisposable {
   readonly #worker: Worker
   readonly #name: string
-  readonly #pending = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
+  readonly #pending = new Map<number, Waiting>()
   readonly #exited: Promise<void>
   #utilization: EventLoopUtilization | undefined
   #lastId = 0
@@ -79,15 +85,15 @@ export class FunctionWorker implements AsyncDisposable {
     return performance.eventLoopUtilization(this.#utilization, before).utilization > busyShare
   }
 
-  /** Resolves when the worker has done it; rejects with what failed, or with WORKER_DIED. */
-  async ask(request: ThreadRequest): Promise<void> {
+  /** Resolves when the worker has done it, with what it tells of a visit; rejects with what failed, or with WORKER_DIED. */
+  async ask(request: ThreadRequest): Promise<VisitReport | undefined> {
     if (this.#hasExited) throw this.#died(undefined, 0)
     const id = ++this.#lastId
-    const answered = new Promise<void>((resolve, reject) => {
+    const answered = new Promise<VisitReport | undefined>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject })
     })
     this.#worker.postMessage({ ...request, id })
-    await answered
+    return await answered
   }
 
   /**
@@ -137,10 +143,10 @@ export class FunctionWorker implements AsyncDisposable {
     await this.#exited
   }
 
-  #reply({ id, error }: Extract<FromWorker, { kind: 'reply' }>): void {
+  #reply({ id, error, report }: Extract<FromWorker, { kind: 'reply' }>): void {
     const waiting = this.#pending.get(id)
     this.#pending.delete(id)
-    if (error === undefined) waiting?.resolve()
+    if (error === undefined) waiting?.resolve(report)
     else waiting?.reject(fromPlainError(error))
   }
 

@@ -19,9 +19,11 @@ export function errorAnswer(
   headers: Record<string, string> = {},
   status: number = error.status,
 ): Response {
-  const { code, message, details } = error
-  const body = { error: { code, message, ...(details === undefined ? {} : { details }) } }
-  return json(body, status, { ...extraHeaders(error), ...headers })
+  return json(errorBody(error), status, { ...extraHeaders(error), ...headers })
+}
+
+export function errorBody({ code, message, details }: HostError): object {
+  return { error: { code, message, ...(details === undefined ? {} : { details }) } }
 }
 
 /** Of whatever a route has thrown. */

@@ -9,6 +9,7 @@ import { functionRoutes } from './functions.js'
 import { healthRoutes } from './health.js'
 import { requestPath } from './target.js'
 import { viewRoutes } from './views.js'
+import { visitRoutes } from './visits.js'
 import { createWaitingRoom } from './waiting.js'
 
 export function createApp(deps: HttpDeps): HttpApp {
@@ -21,6 +22,7 @@ export function createApp(deps: HttpDeps): HttpApp {
   viewRoutes(app, deps, gatekeeper, room)
   emitterRoutes(app, deps, gatekeeper)
   functionRoutes(app, deps, gatekeeper)
+  visitRoutes(app, deps, gatekeeper)
   healthRoutes(app, deps)
 
   app.notFound((c) => noRoute(app, c.req.method, c.req.path))

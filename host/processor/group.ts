@@ -120,6 +120,7 @@ export class Group implements AsyncDisposable {
     this.#visiting = new Visiting({
       function: options.program.edges.function,
       clock: options.clock,
+      attemptGraceMs: options.attemptGraceMs,
     })
     this.#feed = new Feed({
       reader: options.log.reader(),

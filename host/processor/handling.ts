@@ -59,6 +59,7 @@ export class Handling {
   /** Takes its turns with the inputs. */
   #visit: Visit | undefined
   #isVisitsTurn = false
+  #isVisitAlone = false
   #isHeld = false
   #isClosed = false
 
@@ -143,6 +144,7 @@ export class Handling {
     }
     // Nothing is kept of a record that is done before the next one is looked at.
     this.#alone.attempts = 1
+    this.#isVisitAlone = record instanceof VisitedKey
     const outcome = this.#runner.run(source, record, record.keyText(), this.#alone)
     return outcome instanceof Promise
       ? outcome.then((settled) => this.#conclude(queue, source, record, settled))
@@ -155,7 +157,7 @@ export class Handling {
     this.#options.wake()
   }
 
-  /** What it has taken and does not count is as if it had not been. Only while held, and not busy. */
+  /** What it has taken and does not count is as if it had not been. */
   dropVisit(): void {
     if (this.#visit === undefined) return
     this.#inFlight.removeVisits()
@@ -189,6 +191,13 @@ export class Handling {
     this.#pause.end()
     this.#inFlight.abortDeferred()
     this.#visit?.drop()
+  }
+
+  /** Gives up what runs of a visit that was stopped, or waits for something. */
+  abandonVisit(): void {
+    // What comes of the one that is handled alone is looked at when it has come.
+    if (this.#isVisitAlone && this.#alone.giveUp !== undefined) this.#alone.giveUp()
+    else this.dropVisit()
   }
 
   #leave(visit: Visit): void {

@@ -216,6 +216,11 @@ export class Task {
     this.#visit = undefined
   }
 
+  /** Gives up what a visit that was stopped has under way. */
+  abandonVisit(): void {
+    this.#handling.abandonVisit()
+  }
+
   /** Ends at once: what is not flushed is dropped. Resolves when the last write has settled. */
   async close(): Promise<void> {
     this.#end()

@@ -1,5 +1,6 @@
 // A visit of all partitions that a function has: one at a time, and what its caller is told in the end.
 import { asHostError, fromPlainError, HostError } from '../errors.js'
+import { nearest } from '../nearest.js'
 import type { Clock } from './clock.js'
 import type { Program, Source } from './program.js'
 import type { RecordFailure } from './runner.js'
@@ -38,12 +39,14 @@ const reasons = {
   halted: 'the function has halted at a record',
   drained: 'the function was stopped, or its partitions were shared out anew',
   lost: 'a partition was lost, or had to be opened anew',
+  died: 'its thread has ended',
 } as const
 
 export type VisitEnd = keyof typeof reasons
 
 interface Current {
   readonly visits: readonly Visit[]
+  readonly tasks: readonly Task[]
   why: VisitEnd | undefined
   readonly ended: Promise<unknown>
 }
@@ -51,11 +54,18 @@ interface Current {
 export class Visiting {
   readonly #function: string
   readonly #clock: Clock
+  readonly #attemptGraceMs: number
   #current: Current | undefined
 
-  constructor(of: { readonly function: string; readonly clock: Clock }) {
+  constructor(of: {
+    readonly function: string
+    readonly clock: Clock
+    /** How long a visitor may go on when the visit is to end; then it is given up. */
+    readonly attemptGraceMs: number
+  }) {
     this.#function = of.function
     this.#clock = of.clock
+    this.#attemptGraceMs = of.attemptGraceMs
   }
 
   /** Rejects with UNKNOWN_VISITOR, VISIT_RUNNING, and what a visit has come to that does not end well: VISIT_FAILED, VISIT_ABORTED. */
@@ -79,7 +89,7 @@ export class Visiting {
       const visit = visits[index]
       if (visit !== undefined) await task.visit(visit)
     })
-    const current: Current = { visits, why: undefined, ended: Promise.all(work) }
+    const current: Current = { visits, tasks, why: undefined, ended: Promise.all(work) }
     this.#current = current
     try {
       progressed()
@@ -94,13 +104,17 @@ export class Visiting {
     })
   }
 
-  /** What is taken comes to its end, or is dropped by a hold. Resolves when its caller can be told. */
+  /** What is taken comes to its end, or is given up. Resolves when its caller can be told. */
   async end(why: VisitEnd): Promise<void> {
     const current = this.#current
     if (current === undefined) return
     current.why ??= why
     stopAll(current.visits)
+    const callOff = this.#clock.after(this.#attemptGraceMs, () => {
+      for (const task of current.tasks) task.abandonVisit()
+    })
     await current.ended
+    callOff()
   }
 
   #source({ visitors }: Program, { visitor, argument }: VisitRequest): Source {
@@ -124,9 +138,11 @@ export class Visiting {
 }
 
 export function unknownVisitor(name: string, visitor: string, all: readonly string[]): HostError {
+  const near = nearest(visitor, all)
+  const hint = near === undefined ? '' : `, did you mean ${JSON.stringify(near)}?`
   return new HostError(
     'UNKNOWN_VISITOR',
-    `${name} has no visitor ${JSON.stringify(visitor)} (there are: ${all.join(', ') || 'none'})`,
+    `${name} has no visitor ${JSON.stringify(visitor)}${hint} (there are: ${all.join(', ') || 'none'})`,
     { function: name },
   )
 }

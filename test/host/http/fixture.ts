@@ -14,12 +14,14 @@ import type {
   TableEntry,
 } from '#host/functions/catalog.js'
 import type { Bundle, EdgeDescription, FunctionDescription } from '#host/functions/description.js'
+import type { VisitOrder } from '#host/functions/operation.js'
 import { createApp } from '#host/http/app.js'
 import type { HttpApp } from '#host/http/deps.js'
 import { createGate, type Gate, type GateOptions } from '#host/http/gate.js'
 import { createMemoryLog, type MemoryLog } from '#host/log/memory/log.js'
 import { partitionOf } from '#host/log/partitioner.js'
 import { createLogger, type Logger } from '#host/logger.js'
+import type { VisitReport } from '#host/processor/visiting.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import type { Change, PartitionMeta } from '#host/tables/store.js'
 import { createTableView } from '#host/tables/view.js'
@@ -197,11 +199,15 @@ export interface FixtureOptions {
   readonly gate?: (options: GateOptions) => Gate
   /** Of all streams and tables. */
   readonly hasher?: Hasher
+  /** What becomes of a visit of any function. */
+  readonly visit?: (order: VisitOrder) => Promise<VisitReport>
 }
+
+const noVisit = async () => ({ visited: 0, failed: 0, vanished: 0, partitions: [] })
 
 export function createFixture(
   t: Test,
-  { env = {}, gate: wrap = createGate, hasher = 'murmur2' }: FixtureOptions = {},
+  { env = {}, gate: wrap = createGate, hasher = 'murmur2', visit = noVisit }: FixtureOptions = {},
 ): Fixture {
   const root = testFolder(t)
   const config = loadConfig({ root, env })
@@ -245,6 +251,10 @@ export function createFixture(
             { ...fake, state: operation === 'pause' ? 'paused' : 'running' },
           ]
           return true
+        },
+        async visit(name, order) {
+          const isKnown = catalog.fakes.some((known) => known.name === name)
+          return isKnown ? await visit(order) : undefined
         },
       },
       log,

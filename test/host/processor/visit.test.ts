@@ -342,7 +342,10 @@ t.test('two visits at once: the second is refused, and may come after', async (t
 t.test('a visitor that does not exist is refused, with those that do', async (t) => {
   const h = await filled(1, { definition: sums() })
   const error = await refusal(visit(h, 1, { visitor: 'ad' }))
-  t.match(error, { code: 'UNKNOWN_VISITOR', message: /no visitor "ad" \(there are: add\)/ })
+  t.match(error, {
+    code: 'UNKNOWN_VISITOR',
+    message: /no visitor "ad", did you mean "add"\? \(there are: add\)/,
+  })
 })
 
 for (const concurrency of [1, 4]) {
@@ -474,18 +477,49 @@ for (const [what, { reason, end, goOn = async () => {} }] of Object.entries(ends
   }
 }
 
-t.test('a visit that cannot come to an end is given up with its attempt', async (t) => {
-  const h = await filled(10, {
-    definition: sums(
-      (ctx) => new Promise((_, reject) => ctx.signal.addEventListener('abort', reject)),
-    ),
-    attemptGraceMs: 1,
-  })
-  const visiting = refusal(visit(h))
-  await h.group.swap(h.program())
-  t.match(await visiting, { code: 'VISIT_ABORTED', details: { visited: 0, exact: true } })
-  t.equal(told(h).length, 0)
-})
+for (const what of ['a swap', 'the end of its caller'] as const) {
+  for (const kind of ['a promise', 'an acknowledgement', 'a retry'] as const) {
+    for (const concurrency of [1, 4]) {
+      t.test(
+        `a visit that waits for ${kind} is given up at ${what} (concurrency ${concurrency})`,
+        async (t) => {
+          const given: string[] = []
+          const h = await filled(30, {
+            definition: sums((ctx) => {
+              if (kind === 'a retry') throw new Error('not yet')
+              if (kind === 'an acknowledgement') return void ctx.defer()
+              return new Promise((_, reject) => {
+                ctx.signal.addEventListener('abort', () => {
+                  given.push(ctx.key)
+                  reject(new Error('given up'))
+                })
+              })
+            }),
+            options: at(concurrency, { retry: { attempts: 1_000, backoffMs: 1_000_000 } }),
+            attemptGraceMs: 1,
+          })
+          const visiting = refusal(visit(h))
+          await turn()
+          if (what === 'a swap') await h.group.swap(h.program(sums(), at(concurrency)))
+          else await h.group.endVisit('cancelled')
+          t.match(await visiting, {
+            code: 'VISIT_ABORTED',
+            details: { visited: 0, vanished: 0, failed: 0, exact: true },
+          })
+          t.equal(told(h).length, 0)
+          await h.group.swap(h.program(sums(), at(concurrency)))
+          for (let n = 0; n < 30; n += 1) await h.emit('numbers', `key-${n}`, 1)
+          await h.settled()
+          t.ok(
+            [...h.changelog().values()].every((sum) => sum === 2),
+            'records go on as before',
+          )
+          t.match(await visit(h), { visited: 30 })
+        },
+      )
+    }
+  }
+}
 
 t.test('a function that halts at a record ends its visit', async (t) => {
   let visits = 0
