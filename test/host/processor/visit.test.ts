@@ -217,6 +217,29 @@ t.test('keys that vanish or come meanwhile have no turn', async (t) => {
   t.notOk(h.changelog().has('a9'))
 })
 
+t.test('what is handled and not stored yet when it begins is visited, too', async (t) => {
+  const definition = sums()
+  let handled = 0
+  const h = await harness({
+    definition: {
+      ...definition,
+      on: {
+        numbers(ctx, value) {
+          definition.on.numbers(ctx, value)
+          handled += 1
+        },
+      },
+    },
+  })
+  await h.start()
+  for (let n = 0; n < 4; n += 1) h.log.failNext('failed')
+  await h.emit('numbers', 'a', 1)
+  await until('it is handled', () => handled === 1)
+  t.equal(h.value('a'), undefined, 'and waits for its flush')
+  t.match(await visit(h), { visited: 1 })
+  t.equal(h.value('a'), 1_001)
+})
+
 t.test('the table is read page by page, as the visit goes on', async (t) => {
   const memory = createMemoryStore()
   let read = 0
