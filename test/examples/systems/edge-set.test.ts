@@ -9,6 +9,7 @@ import edges from '../../../examples/systems/edge-set/functions/edges.js'
 import senders from '../../../examples/systems/edge-set/functions/senders.js'
 import { averageBytes, isSame } from '../../support/entries.js'
 import { checkReadme } from '../../support/example-readme.js'
+import { throughTrouble } from '../../support/trouble.js'
 
 const root = 'examples/systems/edge-set'
 const events = [...interactions(shown)]
@@ -119,18 +120,7 @@ t.test('each interaction counts once on each side', async (t) => {
 t.test('so it does through crashes, lost tables and other owners', async (t) => {
   await using host = await hostOf({ seed: 3, faults: true })
   const some = events.slice(0, 8_000)
-  const trouble = [
-    () => host.crash(),
-    () => host.rebalance({ lost: true }),
-    () => host.crash({ store: 'lost' }),
-    () => host.rebalance(),
-  ]
-  const batch = some.length / 8
-  for (let nth = 0; nth < 8; nth += 1) {
-    const emitted = emitAll(host, some.slice(nth * batch, (nth + 1) * batch))
-    await trouble[nth % trouble.length]?.()
-    await emitted
-  }
+  await throughTrouble(host, some, (part) => emitAll(host, part))
   await host.settled()
   await checkTables(t, host, some)
 })

@@ -11,6 +11,7 @@ import neighbours from '../../../examples/systems/recommender/functions/neighbou
 import recommendations from '../../../examples/systems/recommender/functions/recommendations.js'
 import { averageBytes, isSame } from '../../support/entries.js'
 import { checkReadme } from '../../support/example-readme.js'
+import { throughTrouble } from '../../support/trouble.js'
 
 const root = 'examples/systems/recommender'
 const { likes, heldOut } = makeLikes(shownLikes)
@@ -197,18 +198,7 @@ t.test('it learns each like once, and foresees more than popularity does', async
 t.test('so it does through crashes, lost tables and other owners', async (t) => {
   await using host = await hostOf({ seed: 5, faults: true })
   const some = likes.slice(0, 4_000)
-  const trouble = [
-    () => host.crash(),
-    () => host.rebalance({ lost: true }),
-    () => host.crash({ store: 'lost' }),
-    () => host.rebalance(),
-  ]
-  const batch = some.length / 8
-  for (let nth = 0; nth < 8; nth += 1) {
-    const emitted = emitAll(host, some.slice(nth * batch, (nth + 1) * batch))
-    await trouble[nth % trouble.length]?.()
-    await emitted
-  }
+  await throughTrouble(host, some, (part) => emitAll(host, part))
   await host.settled()
   const matrix = matrixOf(some)
   await checkTables(t, host, matrix)

@@ -13,6 +13,7 @@ import segments from '../../../examples/systems/user-segmentation/functions/segm
 import shards from '../../../examples/systems/user-segmentation/functions/shards.js'
 import { averageBytes } from '../../support/entries.js'
 import { checkReadme } from '../../support/example-readme.js'
+import { throughTrouble } from '../../support/trouble.js'
 import { checkLinks, type Host, recordsOf } from './user-segmentation/links.js'
 import { firstModel, grouped, type Matrix, profileOf } from './user-segmentation/profiles.js'
 import { guessBy, kMeans, mode, nearest, shareOf } from './user-segmentation/quality.js'
@@ -112,18 +113,7 @@ t.test('each event counts once, and the segments say more than a guess', async (
 t.test('so it does through crashes, lost tables and other owners', async (t) => {
   await using host = await hostOf({ seed: 2, faults: true })
   const some = events.slice(0, 8_000)
-  const trouble = [
-    () => host.crash(),
-    () => host.rebalance({ lost: true }),
-    () => host.crash({ store: 'lost' }),
-    () => host.rebalance(),
-  ]
-  const batch = some.length / 8
-  for (let nth = 0; nth < 8; nth += 1) {
-    const emitted = emitAll(host, some.slice(nth * batch, (nth + 1) * batch))
-    await trouble[nth % trouble.length]?.()
-    await emitted
-  }
+  await throughTrouble(host, some, (part) => emitAll(host, part))
   await host.settled()
   await checkLinks(t, host, some)
 })
