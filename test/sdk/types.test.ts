@@ -11,6 +11,7 @@ import {
   type OutOf,
   type ProcessorDefinition,
   string,
+  topic,
 } from 'millrace'
 import t from 'tap'
 import * as v from 'valibot'
@@ -156,7 +157,25 @@ function rightUses(): ProcessorDefinition[] {
     revision: 'by-month',
     on: { clicks: (ctx) => ctx.set(1n) },
   })
-  return [full, reading, removing, inlineCodec, shared, migrating, inlineMigration]
+  const takenOver = defineProcessor({
+    group: 'goka-group',
+    tableTopic: 'goka-group-table',
+    loopTopic: 'goka-group-loop',
+    hasher: 'fnv1a',
+    inputs: { clicks: topic('prod.clicks', json<{ page: string }>()), days: topic('days', date) },
+    table: int64,
+    loop: int64,
+    outputs: { totals: topic('prod.totals', int64, { hasher: 'murmur2' }) },
+    on: {
+      clicks(ctx, click) {
+        holds<Same<typeof click, { page: string }>>()
+        ctx.emit('totals', ctx.key, 1)
+      },
+      days: (_, day) => void day.getTime(),
+    },
+    onLoop: (ctx, n) => ctx.set((ctx.get() ?? 0n) + n),
+  })
+  return [full, reading, removing, inlineCodec, shared, migrating, inlineMigration, takenOver]
 }
 
 /** Each line has one mistake. */
@@ -182,6 +201,12 @@ function wrongUses(): unknown[] {
     defineProcessor({ inputs, on: { clicks() {} }, onError: 'stop' }),
     // @ts-expect-error an unknown field of retry
     defineProcessor({ inputs, on: { clicks() {} }, retry: { times: 3 } }),
+    // @ts-expect-error an unknown hasher
+    defineProcessor({ inputs, on: { clicks() {} }, hasher: 'fnv1' }),
+    // @ts-expect-error a topic without a codec
+    topic('clicks'),
+    // @ts-expect-error a wrong value for an output with a topic of its own
+    defineProcessor({ inputs, outputs: { n: topic('n', int64) }, on: { clicks: (ctx) => ctx.emit('n', 'k', 'v') } }), // biome-ignore format: one line
     // @ts-expect-error no codec
     defineProcessor({ inputs: { clicks: 'json' }, on: { clicks() {} } }),
     // @ts-expect-error set without a table

@@ -129,6 +129,10 @@ export const handledAll = (host: HostUnderTest, name: string) =>
     )
   })
 
+/** What a loop message has yet to do is in no lag while it is on its way. */
+export const looped = (host: HostUnderTest, table: string, key: Key, total: bigint | undefined) =>
+  until(`${key} is ${total}`, async () => (await totalsIn(host, table))[key] === total)
+
 /** Emits over HTTP: a click of each key, at the partition where Goka would put it. */
 export async function clickAll(host: HostUnderTest): Promise<Record<string, unknown>> {
   const found = await Promise.all(

@@ -10,7 +10,7 @@ import { Deadline } from './deadline.js'
 import { isExpelled, isPassing, kafkaErrors } from './error-codes.js'
 import { type Owners, packClaim, protocolName, unpackShare } from './group-data.js'
 import type { OwnMembers, OwnPlace } from './members.js'
-import { otherTopics } from './problems.js'
+import { otherClient, otherTopics } from './problems.js'
 import type { KafkaRequest, Response } from './request.js'
 import { type JoinedGroup, joinGroup, leaveGroup, syncGroup } from './requests/group.js'
 import { heartbeat } from './requests/heartbeat.js'
@@ -360,6 +360,7 @@ class KafkaMember implements Membership {
 
   #refused(error: number): HostError {
     const { brokers, group } = this.#options
+    if (error === kafkaErrors.INCONSISTENT_GROUP_PROTOCOL) return otherClient(group)
     return brokers.refused(error, `the group ${group}`, [right.group('Read', group)])
   }
 }

@@ -124,6 +124,14 @@ export const groupInUse = (group: string): HostError =>
       'one that was killed is over',
   )
 
+/** Goka, or a consumer of another library, which shares partitions out by rules of its own. */
+export const otherClient = (group: string): HostError =>
+  new HostError(
+    'BROKER_REFUSED',
+    `Kafka does not let the host into the group ${group} (INCONSISTENT_GROUP_PROTOCOL): it has members of another client, such as Goka; stop them all, ` +
+      'then have the function go on with millrace resume',
+  )
+
 /** `message`: how many there are, in the broker's words. */
 export const tooFewBrokers = (name: string, copies: number, message: string | null): HostError =>
   new HostError(

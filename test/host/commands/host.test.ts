@@ -82,6 +82,19 @@ t.test('functions, topology, pause and resume show and do what the routes do', a
     code: 0,
     out: /^clicks ──▶ \[click-count ▤\] ──▶ seen\n\nnames ──▶ \[last-name ▤\]\n\n\[function\] /,
   })
+  host.save(
+    'goka.ts',
+    "import { defineProcessor, int64, topic } from 'millrace'\n" +
+      "export default defineProcessor({ group: 'Goka', hasher: 'fnv1a', table: int64, " +
+      "inputs: { payments: topic('prod.eur', int64) }, on: { payments() {} } })",
+  )
+  await host.untilStatus('goka', 'running')
+  t.match(await run(t, host, ['topology']), {
+    code: 0,
+    out: /\nstream payments lies in prod\.eur and has its keys placed by fnv1a\ntable goka lies in Goka-table and has its keys placed by fnv1a\n$/,
+  })
+  host.remove('goka.ts')
+  await until('goka is gone', async () => (await host.status('goka')) === undefined)
   const paused = await run(t, host, ['pause', 'click-count', '--json'])
   t.match(JSON.parse(paused.out), { name: 'click-count', state: 'paused' })
   const all = await run(t, host, ['functions', '--json'])

@@ -171,6 +171,16 @@ t.test('check finds what the host would refuse, with the line, and touches nothi
     ],
   )
   t.same(readdirSync(root), ['functions'])
+  writeFileSync(
+    join(root, 'functions/other.ts'),
+    sound.replace('inputs:', "hasher: 'fnv1a', inputs:"),
+  )
+  const conflict = await run(t, 'check', '--root', root)
+  t.match(conflict.out, /ok +good /)
+  t.match(
+    conflict.out,
+    /FAILED {2}other\n +FUNCTION_CONFLICT: other cannot run beside good: .* by fnv1a in other and by murmur2 in good/,
+  )
   writeFileSync(join(root, 'host.config.json'), '{"prot":1}')
   t.match(await run(t, 'check', '--root', root), { code: 78, err: /BAD_CONFIG/ })
 })

@@ -89,6 +89,23 @@ t.test(
   },
 )
 
+t.test('resets the group and the topics that the file names', async (t) => {
+  const named = counter(1).replace(
+    'inputs:',
+    "group: 'Goka', tableTopic: 'totals', hasher: 'fnv1a', inputs:",
+  )
+  const host = await testHost(t, { functions: { 'sum.ts': named } })
+  await host.emit('clicks', 'a', 1)
+  await host.untilStatus('sum', (status) => status.lag === 0 && status.records >= 2)
+  t.equal(await host.view('sum', 'a-loop'), 1)
+  await host.stop()
+  const done = await reset(t, host, 'sum', '--yes', '--json')
+  t.match(done, { code: 0, out: /"topics":\["totals","Goka-loop"\],"positions":\d/ })
+  t.same(readdirSync(join(host.root, '.millrace/tables')), [], 'its store is gone, too')
+  host.save('sum.ts', named.replaceAll('* 1', '* 100'))
+  t.same((await totals(host))[0], 100)
+})
+
 t.test('has a function without a table take an input that was made anew', async (t) => {
   const passing = `
 import { defineProcessor, json } from 'millrace'

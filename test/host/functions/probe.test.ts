@@ -1,6 +1,6 @@
 // The probe: what a file is, or everything that is wrong with it, and never any harm to the host.
 import { spawn } from 'node:child_process'
-import { bytes, defineProcessor, int64, json, string } from 'millrace'
+import { bytes, defineProcessor, int64, json, string, topic } from 'millrace'
 import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { describeDefinition } from '#host/functions/describe.js'
@@ -112,6 +112,54 @@ void t.test('a revision has a group, a table and a loop of its own', async (t) =
   t.match(revision('by-month'), { group: 'x.click-count.by-month' })
 })
 
+void t.test('names of the log are taken as they are, without the namespace', async (t) => {
+  class Celsius {
+    readonly #unit = 'C'
+    encode(value: number) {
+      return Buffer.from(`${value} ${this.#unit}`)
+    }
+    decode(from: Uint8Array) {
+      return Number.parseFloat(`${Buffer.from(from)}${this.#unit}`)
+    }
+  }
+  const given = defineProcessor({
+    group: 'Goka.Group_1',
+    hasher: 'fnv1a',
+    inputs: { clicks: topic('prod.clicks', json<string>()), heat: topic('heat', new Celsius()) },
+    table: int64,
+    loop: string,
+    outputs: { pages: string, sums: topic('prod.sums', int64, { hasher: 'murmur2' }) },
+    on: { clicks() {}, heat() {} },
+    onLoop() {},
+  })
+  const described = describe(given, 'shop.')
+  t.match(described, {
+    group: 'Goka.Group_1',
+    hasher: 'fnv1a',
+    inputs: [
+      { stream: 'clicks', topic: 'prod.clicks', hasher: 'fnv1a', codec: 'json' },
+      { stream: 'heat', topic: 'heat', hasher: 'fnv1a', codec: 'custom' },
+    ],
+    outputs: [
+      { stream: 'pages', topic: 'shop.pages', hasher: 'fnv1a' },
+      { stream: 'sums', topic: 'prod.sums', hasher: 'murmur2', codec: 'int64' },
+    ],
+    table: { stream: 'click-count', topic: 'Goka.Group_1-table', hasher: 'fnv1a' },
+    loop: { topic: 'Goka.Group_1-loop', hasher: 'fnv1a' },
+  })
+  const { heat } = given.inputs
+  t.equal(heat.decode(heat.encode(21.5)), 21.5, 'a codec that is an instance keeps what is its own')
+  const own = { table: int64, loop: string, onLoop: noop }
+  const named = define({ inputs, on, ...own, tableTopic: 'totals', loopTopic: 'again' })
+  t.match(describe(named, 'shop.'), {
+    group: 'shop.click-count',
+    hasher: 'murmur2',
+    table: { topic: 'totals' },
+    loop: { topic: 'again' },
+  })
+  t.throws(() => Reflect.apply(topic, undefined, ['clicks', json]), /is no codec/)
+})
+
 void t.test('a definition is frozen and keeps what it was given', async (t) => {
   const given = { inputs, on }
   const definition = defineProcessor(given)
@@ -166,6 +214,90 @@ const wrong: [what: string, fields: Record<string, unknown>, at: string, message
     { inputs, on, revision: 'v1.2' },
     'revision',
     /small letters/,
+  ],
+  [
+    'a group that is a path',
+    { inputs, on, group: '../other' },
+    'group',
+    /letters, digits.*as it is/,
+  ],
+  ['a group without a letter', { inputs, on, group: '' }, 'group', /1 to 243/],
+  ['a group that is too long', { inputs, on, group: 'g'.repeat(244) }, 'group', /1 to 243/],
+  ['a group that is no text', { inputs, on, group: null }, 'group', /not null/],
+  [
+    'a group whose store would be where another has its notes',
+    { inputs, on, group: 'other.inputs.json' },
+    'group',
+    /letters/,
+  ],
+  ['a topic of no table', { inputs, on, tableTopic: 'x' }, 'tableTopic', /no table/],
+  ['a topic of no loop', { inputs, on, loopTopic: 'x' }, 'loopTopic', /no loop/],
+  [
+    'a table’s topic with a space',
+    { inputs, on, table: string, tableTopic: 'a b' },
+    'tableTopic',
+    /letters, digits.*"a b"/,
+  ],
+  [
+    'one topic for table and loop',
+    { inputs, on, table: string, loop: string, onLoop: noop, tableTopic: 'x', loopTopic: 'x' },
+    'loopTopic',
+    /x is the table's topic/,
+  ],
+  [
+    'a revision of a group that is named',
+    { inputs, on, group: 'g', revision: 2 },
+    'revision',
+    /group, table and loop other names, and group says one/,
+  ],
+  ['an unknown hasher', { inputs, on, hasher: 'fnv1' }, 'hasher', /did you mean fnv1a/],
+  [
+    'a table with topic()',
+    { inputs, on, table: topic('x', string) },
+    'table',
+    /say tableTopic: '…'/,
+  ],
+  [
+    'an input of another hasher than the function’s',
+    { inputs: { clicks: topic('x', string, { hasher: 'fnv1a' }) }, on },
+    'inputs.clicks',
+    /give the function hasher: 'fnv1a'/,
+  ],
+  [
+    'a topic’s name that is none',
+    { inputs: { clicks: topic('a/b', string) }, on },
+    'inputs.clicks',
+    /letters, digits.*"a\/b"/,
+  ],
+  [
+    'an unknown option of topic()',
+    { inputs: { clicks: Reflect.apply(topic, undefined, ['x', string, { hash: 1 }]) }, on },
+    'inputs.clicks.hash',
+    /no such option/,
+  ],
+  [
+    'one topic under two names',
+    { inputs: { clicks: topic('x', string), x: string }, on: { ...on, x: noop } },
+    'inputs.x',
+    /the topic x is the stream "x" here and "clicks" there/,
+  ],
+  [
+    'one stream in two topics',
+    { inputs, on, outputs: { clicks: topic('x', string) } },
+    'outputs.clicks',
+    /"clicks" is the topic x here and clicks there/,
+  ],
+  [
+    'an output of its own input with another hasher',
+    { inputs, on, outputs: { clicks: topic('clicks', string, { hasher: 'fnv1a' }) } },
+    'outputs.clicks',
+    /by fnv1a here and by murmur2 there/,
+  ],
+  [
+    'its own table as a stream’s topic',
+    { inputs, on, table: string, tableTopic: 'x', outputs: { totals: topic('x', string) } },
+    'outputs.totals',
+    /x is the function's own table/,
   ],
   ['empty inputs', { inputs: {}, on: {} }, 'inputs', /at least one stream/],
   [

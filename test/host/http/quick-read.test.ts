@@ -119,3 +119,27 @@ t.test('with tokens nothing is answered without a look at them', async (t) => {
   t.ok(own?.includes('http/1.1 401 unauthorized'), 'refused')
   t.same(quick, [])
 })
+
+t.test('a key is looked for where the hasher of its table has put it', async (t) => {
+  const fixture = createFixture(t, { hasher: 'fnv1a' })
+  const keys = Array.from({ length: 16 }, (_, n) => `key-${n}`)
+  await fixture.table(
+    'counts',
+    { codec: 'json' },
+    Object.fromEntries(keys.map((key) => [key, '1'])),
+  )
+  const quickRead = createQuickRead(fixture)
+  const misses: string[] = []
+  const own = await listen(fixture.app, {
+    host: '127.0.0.1',
+    port: 0,
+    quickRead(request, response) {
+      const isTaken = quickRead(request, response)
+      if (!isTaken) misses.push(request.url ?? '')
+      return isTaken
+    },
+  })
+  t.teardown(() => own[Symbol.asyncDispose]())
+  for (const key of keys) t.equal((await fetch(`${own.url}/views/counts/${key}`)).status, 200)
+  t.same(misses, [], 'at once')
+})

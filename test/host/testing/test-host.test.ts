@@ -1,5 +1,5 @@
 // The test kit as its users meet it: functions by name, what they made of what was emitted, and what is done to them meanwhile.
-import { type Codec, defineProcessor, int64, json, string } from 'millrace'
+import { type Codec, defineProcessor, int64, json, string, topic } from 'millrace'
 import { testHost } from 'millrace/testing'
 import t from 'tap'
 import { z } from 'zod'
@@ -254,4 +254,64 @@ t.test('a custom codec of a reader and of a writer decode what lies in a stream'
   t.same((await host.stream('later').next())?.value, new Date(6))
   t.same(host.stream('days').records()[0]?.value, new Date(5))
   t.same(host.table('days').get('a'), new Date(5))
+})
+
+t.test(
+  'streams, tables and loops are placed by their hashers, and lie where they are said to',
+  async (t) => {
+    const counter = defineProcessor({
+      group: 'goka',
+      hasher: 'fnv1a',
+      inputs: { clicks: topic('prod.clicks', string) },
+      table: int64,
+      loop: int64,
+      outputs: { plain: topic('plain', string, { hasher: 'murmur2' }), other: string },
+      on: {
+        clicks(ctx, friend) {
+          ctx.emit('plain', ctx.key, 'x')
+          ctx.emit('other', ctx.key, 'x')
+          ctx.loopback(friend, 1)
+        },
+      },
+      onLoop: (ctx, n) => ctx.set((ctx.get() ?? 0n) + n),
+    })
+    const reader = defineProcessor({
+      inputs: { plain: topic('plain', string) },
+      table: string,
+      on: { plain: (ctx, value) => ctx.set(value) },
+    })
+    await using host = await testHost({ counter, reader }, { partitions: 10, namespace: 'ns.' })
+    // Placed as Goka places them: 3, 2 and 8 of 10.
+    t.equal((await host.emit('clicks', 'key1', 'key2')).partition, 3)
+    t.equal((await host.emit('clicks', 'key2', 'user-3')).partition, 2)
+    t.equal((await host.emit('clicks', 'key-4393643603', 'key2')).partition, 8)
+    await host.settled()
+    t.equal(host.table('counter').get('key2'), 2n)
+    t.equal(host.table('counter').get('user-3'), 1n)
+    t.equal(host.table('reader').get('key1'), 'x', 'a stream of another hasher is found by it')
+    const placesIn = (stream: 'other' | 'plain') =>
+      Object.fromEntries(
+        host
+          .stream(stream)
+          .records()
+          .map(({ key, partition }) => [key, partition]),
+      )
+    t.same(placesIn('other'), { key1: 3, key2: 2, 'key-4393643603': 8 })
+    t.not(placesIn('plain').key1, 3, 'murmur2 has another place for it')
+  },
+)
+
+t.test('functions that do not agree on a stream are refused, with both named', async (t) => {
+  const on = { clicks() {} }
+  const goka = defineProcessor({ hasher: 'fnv1a', inputs: { clicks: string }, on })
+  const plain = defineProcessor({ inputs: { clicks: string }, on })
+  const elsewhere = defineProcessor({ inputs: { clicks: topic('x', string) }, on })
+  await t.rejects(testHost({ goka, plain }), {
+    name: 'TypeError',
+    message: /plain cannot run beside goka.*by murmur2 in plain and by fnv1a in goka/,
+  })
+  await using host = await testHost({ plain, other: plain })
+  await t.rejects(host.swap({ other: elsewhere }), { name: 'TypeError', message: /other.*plain/ })
+  await host.swap({ plain: elsewhere, other: elsewhere })
+  t.match(host.function('other'), { state: 'running' }, 'both at once may')
 })
