@@ -9,6 +9,7 @@ import edges from '../../../examples/systems/edge-set/functions/edges.js'
 import senders from '../../../examples/systems/edge-set/functions/senders.js'
 import { averageBytes, isSame } from '../../support/entries.js'
 import { checkReadme } from '../../support/example-readme.js'
+import { grouped } from '../../support/grouped.js'
 import { throughTrouble } from '../../support/trouble.js'
 
 const root = 'examples/systems/edge-set'
@@ -22,16 +23,6 @@ async function emitAll(host: Host, some: readonly Interaction[]): Promise<void> 
   await Promise.all(
     some.map(({ from, at, ...value }) => host.emit('interactions', from, value, { timestamp: at })),
   )
-}
-
-function grouped<Item>(items: readonly Item[], keyOf: (item: Item) => string): Map<string, Item[]> {
-  const groups = new Map<string, Item[]>()
-  for (const item of items) {
-    const group = groups.get(keyOf(item))
-    if (group === undefined) groups.set(keyOf(item), [item])
-    else group.push(item)
-  }
-  return groups
 }
 
 /** Each id of a sender once, and nothing that somebody has sent to himself. */

@@ -13,9 +13,10 @@ import segments from '../../../examples/systems/user-segmentation/functions/segm
 import shards from '../../../examples/systems/user-segmentation/functions/shards.js'
 import { averageBytes } from '../../support/entries.js'
 import { checkReadme } from '../../support/example-readme.js'
+import { grouped } from '../../support/grouped.js'
 import { throughTrouble } from '../../support/trouble.js'
 import { checkLinks, type Host, recordsOf } from './user-segmentation/links.js'
-import { firstModel, grouped, type Matrix, profileOf } from './user-segmentation/profiles.js'
+import { firstModel, type Matrix, profileOf } from './user-segmentation/profiles.js'
 import { guessBy, kMeans, mode, nearest, shareOf } from './user-segmentation/quality.js'
 
 const root = 'examples/systems/user-segmentation'

@@ -8,15 +8,8 @@ import type segments from '../../../../examples/systems/user-segmentation/functi
 import type shards from '../../../../examples/systems/user-segmentation/functions/shards.js'
 import { categories } from '../../../../examples/systems/user-segmentation/segments.js'
 import { isSame } from '../../../support/entries.js'
-import {
-  distancesTo,
-  firstModel,
-  grouped,
-  type Matrix,
-  profileOf,
-  square,
-  sum,
-} from './profiles.js'
+import { grouped } from '../../../support/grouped.js'
+import { distancesTo, firstModel, type Matrix, profileOf, square, sum } from './profiles.js'
 
 type Functions = {
   profiles: typeof profiles

@@ -8,19 +8,6 @@ export const square = (value: (row: number, column: number) => number): number[]
 export const firstModel = square((row, at) => (row === at ? 0.3875 : 0.0875))
 export const sum = (row: readonly number[]): number => row.reduce((total, each) => total + each, 0)
 
-export function grouped<Item>(
-  items: readonly Item[],
-  keyOf: (item: Item) => string,
-): Map<string, Item[]> {
-  const groups = new Map<string, Item[]>()
-  for (const item of items) {
-    const group = groups.get(keyOf(item))
-    if (group === undefined) groups.set(keyOf(item), [item])
-    else group.push(item)
-  }
-  return groups
-}
-
 export function profileOf(recent: readonly number[]): number[] {
   return categories.map((_, index) => recent.filter((each) => each === index).length)
 }

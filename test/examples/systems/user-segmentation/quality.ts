@@ -1,6 +1,7 @@
 // What segments are worth: how many users are of the kind that their segment stands for, by any model.
 import type { Kind } from '../../../../examples/systems/user-segmentation/events.js'
-import { distancesTo, firstModel, grouped, type Matrix, sum } from './profiles.js'
+import { grouped } from '../../../support/grouped.js'
+import { distancesTo, firstModel, type Matrix, sum } from './profiles.js'
 
 type SegmentOf = (user: string) => number | undefined
 type KindOf = (user: string) => Kind | undefined
