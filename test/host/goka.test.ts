@@ -16,7 +16,7 @@ import {
   totalOf,
   totalsIn,
 } from '../support/goka.js'
-import { HostUnderTest } from '../support/host.js'
+import { HostUnderTest, testHost } from '../support/host.js'
 import { until } from '../support/until.js'
 
 const names = { group: 'Clicks.Group_1', clicks: 'user-clicks', totals: 'click-totals' }
@@ -166,4 +166,45 @@ export default defineProcessor({
   await handledAll(host, 'click-count')
   t.same(await totalsIn(host, 'click-count'), expectedTotals())
   t.equal(totalOf('key1'), 38n)
+})
+
+const counter = (fields: string) => `
+import { defineProcessor, int64, string } from 'millrace'
+export default defineProcessor({
+  inputs: { clicks: string },
+  table: int64,
+  on: { clicks: (ctx) => ctx.set((ctx.get() ?? 0n) + 1n) },
+  ${fields}
+})`
+
+t.test('a save with another table’s topic keeps the positions, and takes that table', async (t) => {
+  const host = await testHost(t, { functions: { 'count.ts': counter('') } })
+  const inTopic = (topic: string) =>
+    until(`its table lies in ${topic}`, () => {
+      const { functions, tables } = host.host.catalog.topology()
+      return tables[0]?.topic === topic && functions[0]?.state === 'running'
+    })
+  const click = () => host.emitAll('clicks', [{ key: 'ada', value: 'click' }])
+  t.equal(await host.view('count', 'ada', await click()), 1)
+  host.save('count.ts', counter(`tableTopic: 'others',`))
+  await inTopic('others')
+  t.equal(await host.view('count', 'ada', await click()), 1, 'that of the other topic')
+  host.save('count.ts', counter(''))
+  await inTopic('count-table')
+  t.equal(await host.view('count', 'ada'), 1, 'as it was, and nothing of the other')
+  t.equal(await host.view('count', 'ada', await click()), 2)
+  t.equal((await host.status('count'))?.records, 3, 'no record was handled twice')
+})
+
+t.test('a save with another hasher takes over between two records', async (t) => {
+  const host = await testHost(t, {
+    functions: { 'count.ts': counter('') },
+    env: { MILLRACE_LOG_PARTITIONS: String(partitions) },
+  })
+  await host.untilStatus('count', 'running')
+  host.save('count.ts', counter(`hasher: 'fnv1a',`))
+  await host.untilStatus('count', ({ swaps }) => swaps === 1)
+  t.same(await clickAll(host), placed)
+  await handledAll(host, 'count')
+  t.equal(await host.view('count', 'key1'), 1)
 })
