@@ -1,5 +1,6 @@
 // The one argument of every handler: the record's circumstances, and all that a handler may do.
 import type { AnyCodec, InOf, OutOf } from './codec.js'
+import type { TableOut, Tables } from './topic-table.js'
 
 /**
  * Codecs by the name of their stream.
@@ -123,8 +124,36 @@ export interface LoopContext<In> {
 }
 
 /**
+ * What a handler gets of a function with `joins`.
+ *
+ * @example
+ * const ageOf = (ctx: JoinContext<{ profiles: TextCodec<{ age: number }> }>) => ctx.join('profiles')?.age
+ */
+export interface JoinContext<Joins extends Tables> {
+  /**
+   * The value that the joined table has for the record's own key; `undefined` if there is none. As far as the copy has come: it is
+   * brought up to the table's end before the first record is handled, and follows it from then on.
+   */
+  join<Table extends keyof Joins & string>(table: Table): TableOut<Joins[Table]> | undefined
+}
+
+/**
+ * What a handler gets of a function with `lookups`.
+ *
+ * @example
+ * const price = (ctx: LookupContext<{ prices: TextCodec<number> }>) => ctx.lookup('prices', 'apple') ?? 0
+ */
+export interface LookupContext<Lookups extends Tables> {
+  /** The value that the table has for any key; `undefined` if there is none. As far as the copy has come, as in `join`. */
+  lookup<Table extends keyof Lookups & string>(
+    table: Table,
+    key: string,
+  ): TableOut<Lookups[Table]> | undefined
+}
+
+/**
  * The context of a function: `get`, `set` and `delete` exist only with a table, `emit` only with outputs, `loopback` only
- * with a loop. Inferred from the definition; name it only for functions of your own that take it.
+ * with a loop, `join` and `lookup` only with joins and lookups. Inferred from the definition; name it only for functions of your own that take it.
  *
  * @example
  * const count = json<{ count: number }>()
@@ -134,10 +163,14 @@ export type Context<
   Table extends AnyCodec | undefined = undefined,
   Outputs extends Codecs = Record<never, never>,
   Loop extends AnyCodec | undefined = undefined,
+  Joins extends Tables = Record<never, never>,
+  Lookups extends Tables = Record<never, never>,
 > = BaseContext &
   ([Table] extends [AnyCodec] ? TableContext<OutOf<Table>, InOf<Table>> : unknown) &
   ([keyof Outputs] extends [never] ? unknown : OutputContext<Outputs>) &
-  ([Loop] extends [AnyCodec] ? LoopContext<InOf<Loop>> : unknown)
+  ([Loop] extends [AnyCodec] ? LoopContext<InOf<Loop>> : unknown) &
+  ([keyof Joins] extends [never] ? unknown : JoinContext<Joins>) &
+  ([keyof Lookups] extends [never] ? unknown : LookupContext<Lookups>)
 
 /**
  * The context with everything in it and no types of values: what the host makes.
@@ -149,4 +182,6 @@ export interface AnyContext
   extends BaseContext,
     TableContext<unknown, unknown>,
     OutputContext<Codecs>,
-    LoopContext<unknown> {}
+    LoopContext<unknown>,
+    JoinContext<Tables>,
+    LookupContext<Tables> {}

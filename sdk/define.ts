@@ -2,6 +2,7 @@
 import type { AnyCodec, InOf, OutOf } from './codec.js'
 import type { AnyContext, Codecs, Context } from './context.js'
 import type { Hasher } from './topic.js'
+import type { Tables } from './topic-table.js'
 
 /**
  * What happens to records without a value: `ignore` (the default) drops them, `process` gives handlers `null`, `decode` gives
@@ -79,6 +80,8 @@ export type Definition<
   Loop extends AnyCodec | undefined,
   T extends Tombstones,
   Stored extends AnyCodec = AnyCodec,
+  Joins extends Tables = Record<never, never>,
+  Lookups extends Tables = Record<never, never>,
 > = {
   /** The streams that are read, by name, at least one; all have as many partitions. */
   readonly inputs: Inputs
@@ -110,10 +113,17 @@ export type Definition<
   readonly outputs?: Outputs
   /** Lets the function send messages to itself under other keys. */
   readonly loop?: Loop
+  /**
+   * Tables of others, of which handlers read the value of the record's own key (`ctx.join`). They need as many partitions as the inputs,
+   * and the same hasher. Each partition of the function has a copy of its partition of the table.
+   */
+  readonly joins?: Joins
+  /** Tables of others, of which handlers read any key (`ctx.lookup`): with any number of partitions, each instance has a copy of all. */
+  readonly lookups?: Lookups
   /** A handler for each input. */
   readonly on: {
     readonly [Stream in keyof NoInfer<Inputs>]: Handler<
-      Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>>,
+      Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>, NoInfer<Joins>, NoInfer<Lookups>>,
       ValueOf<NoInfer<Inputs>[Stream], NoInfer<T>>
     >
   }
@@ -140,7 +150,7 @@ export type Definition<
   ? {
       /** Handles what `ctx.loopback` sent. */
       readonly onLoop: Handler<
-        Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>>,
+        Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>, NoInfer<Joins>, NoInfer<Lookups>>,
         ValueOf<NoInfer<Loop>, NoInfer<T>>
       >
     }
@@ -187,6 +197,8 @@ export interface ProcessorDefinition<
   readonly hasher?: Hasher
   readonly outputs?: Outputs
   readonly loop?: Loop
+  readonly joins?: Tables
+  readonly lookups?: Tables
   readonly on: Readonly<Record<string, AnyHandler>>
   readonly onLoop?: AnyHandler
   readonly visitors?: Readonly<Record<string, AnyHandler>>
@@ -222,8 +234,10 @@ export function defineProcessor<
   Loop extends AnyCodec | undefined = undefined,
   const T extends Tombstones = 'ignore',
   Stored extends AnyCodec = AnyCodec,
+  const Joins extends Tables = Record<never, never>,
+  const Lookups extends Tables = Record<never, never>,
 >(
-  definition: Definition<Inputs, Table, Outputs, Loop, T, Stored>,
+  definition: Definition<Inputs, Table, Outputs, Loop, T, Stored, Joins, Lookups>,
 ): ProcessorDefinition<Inputs, Table, Outputs, Loop>
 export function defineProcessor(definition: ProcessorDefinition): ProcessorDefinition {
   if (typeof definition !== 'object' || definition === null) {

@@ -7,6 +7,8 @@ export type {
   Context,
   ContextLog,
   EmitOptions,
+  JoinContext,
+  LookupContext,
   LoopContext,
   OutputContext,
   TableContext,
@@ -25,3 +27,4 @@ export { type Issue, json, ValidationError } from './json.js'
 export { bytes, int64, string } from './scalar.js'
 export { JsonSyntaxError } from './syntax.js'
 export { type Hasher, type TopicCodec, type TopicOptions, topic } from './topic.js'
+export { type TableOut, type Tables, type TopicTable, topicTable } from './topic-table.js'

@@ -157,7 +157,7 @@ function shown(functions: readonly Checked[], root: string): string {
 }
 
 function edgesOf(description: FunctionDescription | null): string {
-  const { inputs = [], outputs = [], table, loop } = description ?? {}
+  const { inputs = [], outputs = [], joins = [], lookups = [], table, loop } = description ?? {}
   const names = (edges: readonly { readonly stream: string }[]) =>
     edges.map(({ stream }) => stream).join(', ')
   const out = [
@@ -165,5 +165,6 @@ function edgesOf(description: FunctionDescription | null): string {
     ...(outputs.length > 0 ? [names(outputs)] : []),
     ...(loop ? ['itself'] : []),
   ]
-  return styled('dim', `${names(inputs)}${out.length === 0 ? '' : ` → ${out.join(', ')}`}`)
+  const read = joins.length + lookups.length === 0 ? '' : ` ⋈ ${names([...joins, ...lookups])}`
+  return styled('dim', `${names(inputs)}${read}${out.length === 0 ? '' : ` → ${out.join(', ')}`}`)
 }

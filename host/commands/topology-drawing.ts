@@ -34,8 +34,13 @@ function graphOf({ functions, streams, edges }: Drawn): Node[] {
   // What leads back would make layers without end: it is named where it arrives, in place of a line.
   const back = backEdges(sorted)
   for (const { name } of streams) node(`stream:${name}`, name)
-  for (const { name, state, table, loop } of functions) {
-    const marks = [table === null ? '' : ' ▤', loop ? ' ↺' : ''].join('')
+  for (const { name, state, table, loop, joins, lookups } of functions) {
+    const read = [...new Set([...joins, ...lookups])].join(', ')
+    const marks = [
+      table === null ? '' : ' ▤',
+      loop ? ' ↺' : '',
+      read === '' ? '' : ` ⋈ ${read}`,
+    ].join('')
     const held = state === 'running' ? '' : `: ${state}`
     const fed = back
       .filter(({ to }) => to === `function:${name}`)

@@ -23,10 +23,12 @@ function shown(topology: Topology): string {
   const drawing = drawTopology(topology)
   if (drawing === '') return 'no function is there: make one with millrace new NAME'
   const hasTable = topology.functions.some(({ table }) => table !== null)
+  const hasRead = topology.functions.some(({ joins, lookups }) => joins.length + lookups.length > 0)
   const hasLoop = topology.functions.some(({ loop }) => loop)
   const legend = [
     '[function]',
     ...(hasTable ? ['▤ keeps the table of its name'] : []),
+    ...(hasRead ? ['⋈ joins or looks up these tables'] : []),
     ...(hasLoop ? ['↺ sends to itself'] : []),
     ...(drawing.includes('⇠') ? ['⇠ from a stream further on'] : []),
   ]

@@ -95,6 +95,8 @@ export interface FunctionStatus {
   /** Of the bundle that runs; null: none has loaded yet. */
   readonly version: string | null
   readonly partitions: readonly PartitionStatus[]
+  /** Copies of joined and looked-up tables that are not at their end yet, in words: until then it handles nothing. */
+  readonly waitingFor: readonly string[]
   /** Over the partitions that it has; null: not known, for one of them or since it has not got any yet. */
   readonly lag: number | null
   /** Over the last seconds. */
@@ -123,6 +125,8 @@ export interface Topology {
     readonly outputs: readonly string[]
     readonly table: string | null
     readonly loop: boolean
+    readonly joins: readonly string[]
+    readonly lookups: readonly string[]
   }[]
   readonly streams: readonly PlacedTopic[]
   readonly tables: readonly PlacedTopic[]

@@ -41,6 +41,10 @@ export interface CellOptions extends Deployed {
   readonly counted?: { readonly records: number; readonly swaps: number } | undefined
 }
 
+/** For its table, and for its copies of others'. */
+const keepsStore = ({ table, joins, lookups }: Edges): boolean =>
+  table !== null || joins.length + lookups.length > 0
+
 export class Cell implements AsyncDisposable {
   readonly name: string
   readonly progress: Progress
@@ -64,7 +68,7 @@ export class Cell implements AsyncDisposable {
     this.#versions = new Versions({ bundle, description, edges })
     this.#condition = new Condition({ isPaused, quarantined, changed })
     this.#swaps = options.counted?.swaps ?? 0
-    if (edges.table !== null) {
+    if (keepsStore(edges)) {
       this.#table = new LocalTable({
         name: this.name,
         path: options.storePath,
@@ -135,11 +139,16 @@ export class Cell implements AsyncDisposable {
   }
 
   get view(): TableView | undefined {
-    return this.#table?.view
+    return this.edges.table === null ? undefined : this.#table?.view
   }
 
   get error(): ShownError | null {
     return this.#condition.error
+  }
+
+  /** Copies of others' tables without which it does not begin, in words. */
+  get waitingFor(): readonly string[] {
+    return this.#condition.waitingFor
   }
 
   get swaps(): number {
@@ -308,7 +317,7 @@ export class Cell implements AsyncDisposable {
       entry: ports.threadEntry,
       start: {
         ...toVersion(this.#versions.running),
-        storePath: this.edges.table === null ? null : storePath,
+        storePath: keepsStore(this.edges) ? storePath : null,
         notesPath: notesPathOf(storePath),
         progress: this.progress.shared,
         partitions: this.#joining.assigned,

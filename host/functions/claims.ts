@@ -84,7 +84,21 @@ function conflictOf(one: FunctionDescription, other: FunctionDescription): strin
       if (problem !== undefined) return problem
     }
   }
-  return undefined
+  return misreadTable(one, other) ?? misreadTable(other, one)
+}
+
+/** A table that is named by its function lies where that has it. */
+function misreadTable(
+  reader: FunctionDescription,
+  { name, table }: FunctionDescription,
+): string | undefined {
+  const read = [...reader.joins, ...reader.lookups].find(
+    ({ stream, isByTopic = false }) => stream === name && !isByTopic,
+  )
+  if (read === undefined) return undefined
+  if (table === null) return `${reader.name} reads the table of ${name}, which has none`
+  if (table.topic === read.topic && table.hasher === read.hasher) return undefined
+  return `${reader.name} reads the table of ${name} in ${read.topic} (${read.hasher}), and it is ${table.topic} (${table.hasher}): name it by topicTable('${table.topic}', codec, { hasher: '${table.hasher}' })`
 }
 
 const streamsOf = ({ inputs, outputs }: FunctionDescription) => [...inputs, ...outputs]

@@ -21,6 +21,9 @@ export class Condition {
   /** Passes by itself: shown until everything runs. */
   trouble: ShownError | null = null
 
+  /** Copies of others' tables that are not ready, in words. */
+  waitingFor: readonly string[] = []
+
   constructor(of: {
     readonly isPaused: boolean
     readonly quarantined: HostError | undefined
@@ -111,6 +114,7 @@ export class Condition {
   /** A thread is started: whether it halts again is to be seen. */
   started(): void {
     this.#isHalted = false
+    this.waitingFor = []
   }
 
   /** It goes on where it had halted. */

@@ -6,6 +6,7 @@ import type { RunOptions } from '../processor/program.js'
 import type { EdgeDescription, FunctionDescription } from './description.js'
 import { hint, inWords, listed, oneOf, type Report, unknownFields } from './in-words.js'
 import { oneTopicEach, type Placement, placementOf, refuseTopic, streamPlace } from './placement.js'
+import { readTables } from './read-tables.js'
 
 /** `at` is a path into the definition, like `inputs.clicks`; empty for the definition itself. */
 export interface DefinitionProblem {
@@ -26,6 +27,8 @@ const fields = [
   'hasher',
   'outputs',
   'loop',
+  'joins',
+  'lookups',
   'on',
   'onLoop',
   'visitors',
@@ -97,6 +100,15 @@ function describe(
   refuseTopic('table', given.table, 'tableTopic', report)
   refuseTopic('loop', given.loop, 'loopTopic', report)
   ownTopics([...inputs.map(at('inputs')), ...outputs.map(at('outputs'))], { table, loop }, report)
+  const others = (where: 'joins' | 'lookups') => {
+    const tables = given[where] ?? {}
+    const kind = (at: string, codec: unknown) => kindOf(at, codec, report)
+    if (isPlain(tables)) {
+      return readTables(where, tables, { of: place, own: table?.topic, kindOf: kind, report })
+    }
+    report(where, `an object of codecs by table is needed, not ${inWords(tables)}`)
+    return []
+  }
   if (areInputsKnown) handlers(given, inputs, loop !== null, report)
 
   const visitors = visitorsOf(given.visitors, table !== null, report)
@@ -110,6 +122,8 @@ function describe(
     table,
     loop,
     visitors,
+    joins: others('joins'),
+    lookups: others('lookups'),
     options: {
       onError: oneOf('onError', given.onError, onErrors, report),
       retry: retryOf(given.retry, report),

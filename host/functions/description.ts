@@ -10,6 +10,8 @@ export interface EdgeDescription {
   /** By which its keys are placed. */
   readonly hasher: Hasher
   readonly codec: CodecKind
+  /** A table of others that was named by its topic, and not by its function. */
+  readonly isByTopic?: true
 }
 
 export interface FunctionDescription {
@@ -24,6 +26,9 @@ export interface FunctionDescription {
   readonly table: EdgeDescription | null
   readonly loop: EdgeDescription | null
   readonly visitors: readonly string[]
+  /** `stream` is the name of the table, whose topic others write. */
+  readonly joins: readonly EdgeDescription[]
+  readonly lookups: readonly EdgeDescription[]
   /** Defaults filled in. */
   readonly options: RunOptions
 }

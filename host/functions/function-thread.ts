@@ -99,6 +99,7 @@ class FunctionThread {
           this.#say({ kind: 'skipped', error: failure.error, place: placeOf(failure) }),
         detached: (partition, cause) =>
           this.#say({ kind: 'detached', partition, error: toPlainError(cause) }),
+        waiting: (whatFor) => this.#say({ kind: 'waiting', whatFor }),
         warned: (message, fields) => this.#write('warn', message, fields),
         log: (attempt) => this.#userLog(attempt),
       },

@@ -44,6 +44,9 @@ export class Hearing {
       case 'resumed':
         condition.resumed()
         break
+      case 'waiting':
+        condition.waitingFor = message.whatFor
+        break
       case 'detached':
         thread.reopen(fromPlainError(message.error))
         break

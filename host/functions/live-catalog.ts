@@ -169,6 +169,9 @@ export class LiveCatalog implements Catalog, Disposable {
       if (description.table !== null) {
         edges.push({ from: `function:${name}`, to: `table:${name}` })
       }
+      for (const { stream } of [...description.joins, ...description.lookups]) {
+        edges.push({ from: `table:${stream}`, to: `function:${name}` })
+      }
       if (description.loop !== null) {
         edges.push({ from: `function:${name}`, to: `function:${name}` })
       }
@@ -182,6 +185,8 @@ export class LiveCatalog implements Catalog, Disposable {
         outputs: description.outputs.map(({ stream }) => stream),
         table: description.table === null ? null : name,
         loop: description.loop !== null,
+        joins: description.joins.map(({ stream }) => stream),
+        lookups: description.lookups.map(({ stream }) => stream),
       })),
       streams: [...streams].map(([name, place]) => ({ name, ...place })),
       tables: cells.flatMap(({ name, description: { table }, edges: { partitions } }) =>
@@ -204,6 +209,7 @@ export class LiveCatalog implements Catalog, Disposable {
       state: stateOf(entry),
       version: cell?.bundle.version ?? null,
       partitions,
+      waitingFor: cell?.waitingFor ?? [],
       lag: lagOf(partitions, stateOf(entry)),
       rates: { recordsPerSecond: this.#rates.perSecond(entry.name) },
       records: cell?.records() ?? 0,

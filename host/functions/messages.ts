@@ -24,7 +24,7 @@ export interface WorkerSettings {
 /** The worker's `workerData`. */
 export interface WorkerStart extends Version {
   readonly log: LogDescription
-  /** Absolute, spelled exactly as the main thread opened it; null for a stateless function. */
+  /** Absolute, spelled exactly as the main thread opened it; null for a function that keeps nothing. */
   readonly storePath: string | null
   /** The file in which a stateless function notes which topics it has read, absolute. */
   readonly notesPath: string
@@ -74,6 +74,8 @@ export type FromWorker =
   | { readonly kind: 'recovering' | 'running' | 'fenced'; readonly partition: number }
   | { readonly kind: 'resumed' }
   | { readonly kind: 'halted' | 'skipped'; readonly error: PlainError; readonly place: RecordPlace }
+  /** Copies of others' tables that are not ready, in words. */
+  | { readonly kind: 'waiting'; readonly whatFor: readonly string[] }
   /** The first attempt at a record has failed, and was not its last. */
   | {
       readonly kind: 'retrying'

@@ -11,7 +11,7 @@ export interface Placement extends OwnNames {
 
 type Fields = Readonly<Record<string, unknown>>
 
-const hashers = ['murmur2', 'fnv1a'] as const satisfies Hasher[]
+export const hashers = ['murmur2', 'fnv1a'] as const satisfies Hasher[]
 const overrides = ['group', 'tableTopic', 'loopTopic'] as const
 
 /** `revision`: as it was given, if it was given rightly. */
@@ -114,13 +114,13 @@ export function streamConflict(
   return `the keys of the stream "${one.stream}" are placed by ${one.hasher} ${by[0]} and by ${other.hasher} ${by[1]}: give a function that reads it the hasher of the topic, and say topic('${one.topic}', codec, { hasher }) where it is an output`
 }
 
-function toldOf(codec: unknown): Fields | undefined {
+export function toldOf(codec: unknown): Fields | undefined {
   if (typeof codec !== 'object' || codec === null) return undefined
   return Reflect.get(codec, Symbol.for('millrace.topic'))
 }
 
 /** As Kafka has names of topics. A group's is a folder of the host's, too. */
-function nameIn(
+export function nameIn(
   where: string,
   given: unknown,
   longest: number,

@@ -10,10 +10,11 @@ export async function prepareTopics(
   description: FunctionDescription,
   defaultPartitions: number,
 ): Promise<Edges> {
-  const { name, inputs, outputs, table, loop } = description
+  const { name, inputs, outputs, table, loop, joins } = description
   const together = [...inputs, ...(table === null ? [] : [table]), ...(loop === null ? [] : [loop])]
-  const known = await log.describe([...together, ...outputs].map(({ topic }) => topic))
-  const partitions = agreedPartitions(name, together, known) ?? defaultPartitions
+  const known = await log.describe([...together, ...joins, ...outputs].map(({ topic }) => topic))
+  // A joined table is made by who writes it; if it is there, the rest is made to suit it.
+  const partitions = agreedPartitions(name, [...together, ...joins], known) ?? defaultPartitions
 
   const specs = new Map<string, TopicSpec>()
   for (const { topic } of together) {
@@ -42,8 +43,12 @@ export async function prepareTopics(
     })),
     table: table === null ? null : { topic: table.topic },
     loop: loop === null ? null : { topic: loop.topic },
+    joins: description.joins.map(tableEdge),
+    lookups: description.lookups.map(tableEdge),
   }
 }
+
+const tableEdge = ({ stream: table, topic, hasher }: EdgeDescription) => ({ table, topic, hasher })
 
 function agreedPartitions(
   name: string,
@@ -59,19 +64,21 @@ function agreedPartitions(
   if (first === undefined || other === undefined) return first?.count
   throw new HostError(
     'TOPIC_MISMATCH',
-    `${name}: ${first.topic} has ${first.count} partitions, ${other.topic} has ${other.count}: a function's inputs, table and loop need the same number, so that a key is in the same partition of each. Delete the one that is wrong (kafka-topics.sh --delete --topic NAME, with what it holds): the host makes it anew with the number of the other; then millrace resume ${name}`,
+    `${name}: ${first.topic} has ${first.count} partitions, ${other.topic} has ${other.count}: a function's inputs, joins, table and loop need the same number, so that a key is in the same partition of each. Delete the one that is wrong (kafka-topics.sh --delete --topic NAME, with what it holds): the host makes it anew with the number of the other; then millrace resume ${name}`,
     { function: name },
   )
 }
 
 /** True: one version can take the place of the other at a record boundary, without recovering anything. */
 export function hasSameEdges(one: FunctionDescription, other: FunctionDescription): boolean {
-  const sources = ({ inputs, table, loop, group }: FunctionDescription) =>
+  const sources = ({ inputs, table, loop, group, joins, lookups }: FunctionDescription) =>
     JSON.stringify([
       group,
       inputs.map(({ stream, topic }) => [stream, topic]),
       table?.topic,
       loop?.topic,
+      joins.map(({ stream, topic }) => [stream, topic]),
+      lookups.map(({ stream, topic }) => [stream, topic]),
     ])
   return sources(one) === sources(other)
 }

@@ -5,7 +5,7 @@ import type { Header, LogRecord, RecordToAppend } from '../log/log.js'
 import { partitionOf } from '../log/partitioner.js'
 import { Deferral } from './deferral.js'
 import type { Held } from './overlay.js'
-import type { Program, Target } from './program.js'
+import type { Copied, Program, Target } from './program.js'
 import { type Snapshot, snapshotBytes, type ValueCodec } from './value.js'
 
 export interface EmitOptions {
@@ -34,6 +34,8 @@ export interface AttemptHost {
   readonly maxRecordBytes: number
   /** The table's newest completed value. Throws if the table cannot be read. */
   read(key: string): Held
+  /** So too the value of another's table; undefined: it has none. */
+  copied(of: Copied, key: string): Buffer | undefined
   log(attempt: Attempt): UserLog
 }
 
@@ -172,6 +174,24 @@ export class Attempt {
     this.#staged = null
   }
 
+  /** The value that a joined table has for this record's key; undefined: none. */
+  join(table: string): unknown {
+    this.#alive('join')
+    const found = this.#host.program.joins.get(table)
+    if (found === undefined) throw undeclared('join', 'joins', table, this.#host.program.joins)
+    return this.#copied(found, this.key)
+  }
+
+  /** The value that a looked-up table has for any key; undefined: none. */
+  lookup(table: string, key: string): unknown {
+    this.#alive('lookup')
+    const found = this.#host.program.lookups.get(table)
+    if (found === undefined)
+      throw undeclared('lookup', 'lookups', table, this.#host.program.lookups)
+    if (typeof key !== 'string') throw new TypeError(`ctx.lookup("${table}"): the key is no string`)
+    return this.#copied(found, key)
+  }
+
   emit(stream: string, key: string, value: unknown, options?: EmitOptions): void {
     this.#alive('emit')
     const target = this.#host.program.targets.get(stream)
@@ -237,6 +257,23 @@ export class Attempt {
     this.#emitted.push(record)
   }
 
+  #copied(of: Copied, key: string): unknown {
+    let found: Buffer | undefined
+    try {
+      found = this.#host.copied(of, key)
+    } catch (error) {
+      this.#unreadable = error
+      throw error
+    }
+    if (found === undefined) return undefined
+    try {
+      return of.codec.revive(found)
+    } catch (cause) {
+      const message = `the value of "${key}" in the table ${of.table} does not decode: ${toPlainError(cause).message}`
+      throw new HostError('UNDECODABLE', message, { cause })
+    }
+  }
+
   #read(): Held {
     try {
       return this.#host.read(this.key)
@@ -268,6 +305,18 @@ export class Attempt {
       `ctx.${call} was called after its record was done with (key "${this.key}", offset ${this.#record.offset}): await what you start in the handler`,
     )
   }
+}
+
+function undeclared(
+  call: string,
+  where: string,
+  table: string,
+  declared: ReadonlyMap<string, unknown>,
+): TypeError {
+  const names = [...declared.keys()].join(', ') || 'none'
+  return new TypeError(
+    `ctx.${call}("${table}"): the table is not in this function's ${where} (declared: ${names})`,
+  )
 }
 
 /** Of a record that waits to be written, about. */

@@ -4,6 +4,7 @@ import type { Batch, Log } from '../log/log.js'
 import type { TableStore } from '../tables/store.js'
 import { backoffMs, type Clock } from './clock.js'
 import type { Attempt, UserLog } from './context.js'
+import { type CopiedTable, Copies } from './copies.js'
 import { Feed } from './feed.js'
 import { Holds } from './holds.js'
 import { positionIn } from './input.js'
@@ -32,6 +33,8 @@ export interface GroupEvents {
   /** The table's store keeps refusing: it has to be opened anew, by whoever opened it first. The partition stays closed. */
   detached(partition: number, cause: unknown): void
   warned(message: string, fields: Record<string, unknown>): void
+  /** Copies of tables that are not ready yet, in words; none: all are. */
+  waiting(whatFor: readonly string[]): void
   log(attempt: Attempt): UserLog
 }
 
@@ -41,7 +44,7 @@ export type HaltReason =
 
 export interface GroupOptions {
   readonly log: Log
-  /** Null for a stateless function. Not closed by the group. */
+  /** Null for a function without a table, joins and lookups. Not closed by the group. */
   readonly store: TableStore | null
   /** Of a stateless function; absent: as long as the group lives. */
   readonly notes?: InputNotes
@@ -93,6 +96,7 @@ export class Group implements AsyncDisposable {
   /** Partitions that could not be opened: tried again by `resume` and `swap`. */
   readonly #unopened = new Set<number>()
   readonly #feed: Feed
+  readonly #copies: Copies | undefined
   readonly #holds: Holds
   readonly #visiting: Visiting
   readonly #abort = new AbortController()
@@ -127,6 +131,7 @@ export class Group implements AsyncDisposable {
       deliver: (batch) => this.#deliver(batch),
       failed: (error, failures) => this.#readFailed(error, failures),
     })
+    this.#copies = this.#copied()
   }
 
   get program(): Program {
@@ -141,14 +146,21 @@ export class Group implements AsyncDisposable {
   get isIdle(): boolean {
     return (
       this.#opening.size + this.#closing.size === 0 &&
+      (this.#copies?.isIdle ?? true) &&
       [...this.#tasks.values()].every(({ task }) => task.isIdle)
     )
+  }
+
+  /** How far the copies of others' tables have come. */
+  get copied(): ReturnType<Copies['positions']> {
+    return this.#copies?.positions() ?? []
   }
 
   /** Resolves when each partition runs, or has halted the function. */
   async start(partitions: readonly number[]): Promise<void> {
     this.#feed.start()
     this.#refreshLater()
+    await this.#copies?.start()
     await Promise.all(partitions.map((partition) => this.#openSoon(partition)))
   }
 
@@ -208,6 +220,7 @@ export class Group implements AsyncDisposable {
     await Promise.all([...this.#tasks.values()].map((entry) => closeTask(entry)))
     this.#tasks.clear()
     await visited
+    await this.#copies?.[Symbol.asyncDispose]()
   }
 
   /** A visit that is under way ends: what was begun of it is done, or given up with the rest. */
@@ -239,7 +252,10 @@ export class Group implements AsyncDisposable {
   }
 
   async #refresh(olderThanMs: number): Promise<void> {
-    await Promise.all([...this.#tasks.values()].map(({ task }) => task.refresh(olderThanMs)))
+    await Promise.all([
+      ...[...this.#tasks.values()].map(({ task }) => task.refresh(olderThanMs)),
+      this.#copies?.refresh(olderThanMs),
+    ])
   }
 
   /** Holds every task before it returns: the record must not be taken up again. */
@@ -277,9 +293,10 @@ export class Group implements AsyncDisposable {
     events.recovering(partition)
     for (let attempt = 0; !this.#isStopped; attempt += 1) {
       try {
+        await this.#copies?.ready(partition)
         const open = await openPartition({
           log,
-          store,
+          store: this.#program.edges.table === null ? null : store,
           edges: this.#program.edges,
           partition,
           tombstoneRetentionMs,
@@ -328,6 +345,7 @@ export class Group implements AsyncDisposable {
       partition,
       program: this.#program,
       writer: open.writer,
+      copied: (of, key) => this.#copies?.get(of, partition, Buffer.from(key)),
       append: (records) => log.append(records, { isBounded: true }),
       table: open.table,
       inputs: open.inputs,
@@ -360,6 +378,48 @@ export class Group implements AsyncDisposable {
       this.#feed.seek(positionIn(input, partition))
     }
     events.running(partition)
+  }
+
+  #copied(): Copies | undefined {
+    const { log, store, program, tombstoneRetentionMs, clock, events } = this.#options
+    const { edges } = program
+    const tables = [
+      ...edges.joins.map((edge): CopiedTable => ({ ...edge, kind: 'join' })),
+      ...edges.lookups.map((edge): CopiedTable => ({ ...edge, kind: 'lookup' })),
+    ]
+    if (tables.length === 0 || store === null) return undefined
+    return new Copies({
+      log,
+      store,
+      tables,
+      function: edges.function,
+      partitions: edges.partitions,
+      tombstoneRetentionMs,
+      clock,
+      rest: (ms) => this.#rest(ms),
+      signal: this.#abort.signal,
+      waiting: (whatFor) => events.waiting(whatFor),
+      warned: (message, fields) => events.warned(message, fields),
+      interrupted: (mend) => void this.#interrupted(mend),
+      detached: (cause) => events.detached(allPartitions, cause),
+      failed: (error, partition) => this.#copyFailed(error, partition),
+    })
+  }
+
+  /** What is read of a copy while it is made anew would be wrong. */
+  async #interrupted(mend: () => Promise<void>): Promise<void> {
+    await this.#holds.hold()
+    try {
+      await mend()
+    } catch (error) {
+      this.#copyFailed(asHostError(error, 'LOG_FAILED'), 0)
+    }
+    this.#holds.release()
+  }
+
+  #copyFailed(error: HostError, partition: number): void {
+    if (this.#isStopped) return
+    this.#halt({ error: toPlainError(error), partition, version: this.#program.version })
   }
 
   #lost(partition: number, why: Loss, cause: unknown): void {

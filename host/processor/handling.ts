@@ -6,7 +6,7 @@ import { type Entry, InFlight } from './in-flight.js'
 import { earliest, type InputBuffer, type RecordQueue } from './input.js'
 import type { Held } from './overlay.js'
 import { Pause } from './pause.js'
-import type { Program } from './program.js'
+import type { Copied, Program } from './program.js'
 import { type RecordFailure, type Run, Runner, type RunOutcome } from './runner.js'
 import { type Visit, VisitedKey } from './visit.js'
 
@@ -21,6 +21,8 @@ export interface HandlingOptions {
   readonly maxUnfinished: number
   /** The table's value as far as it counts. Throws if the table cannot be read. */
   read(key: string): Held
+  /** The value of another's table. Throws if it cannot be read. */
+  copied(of: Copied, key: string): Buffer | undefined
   /** An attempt that nothing takes back any more, unless the whole task is; its record may not count yet. In its key's order. */
   succeeded(attempt: Attempt): void
   /** A record counts, as do all before it; `visited` is one of a visit. Undefined: it has no effects. */
@@ -75,6 +77,7 @@ export class Handling {
       clock,
       maxRecordBytes,
       read: (key) => this.#read(key),
+      copied: (of, key) => options.copied(of, key),
       log: (attempt) => options.log(attempt),
     })
   }

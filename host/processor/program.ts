@@ -3,6 +3,7 @@ import type { Codec, CodecKind } from '../../sdk/codec.js'
 import type { Hasher } from '../../sdk/topic.js'
 import { HostError } from '../errors.js'
 import type { Attempt } from './context.js'
+import type { CopiedTable } from './copies.js'
 import { type TableDefinition, tableCodec } from './migration.js'
 import type { RecordFailure } from './runner.js'
 import { type ValueCodec, valueCodec } from './value.js'
@@ -14,9 +15,17 @@ export interface RunnableDefinition {
   readonly table?: TableDefinition['table']
   readonly migrate?: TableDefinition['migrate']
   readonly loop?: Codec<unknown>
+  readonly joins?: Readonly<Record<string, Codec<unknown> | TableRef>>
+  readonly lookups?: Readonly<Record<string, Codec<unknown> | TableRef>>
   readonly on: Readonly<Record<string, Handler>>
   readonly onLoop?: Handler
   readonly visitors?: Readonly<Record<string, Handler>>
+}
+
+/** What `topicTable` makes. */
+export interface TableRef {
+  readonly topic: string
+  readonly codec: Codec<unknown>
 }
 
 export type Handler = (ctx: Attempt, value: unknown) => unknown
@@ -38,6 +47,15 @@ export interface Edges {
   }[]
   readonly table: { readonly topic: string } | null
   readonly loop: { readonly topic: string } | null
+  /** Tables of others, by their names in the definition. */
+  readonly joins: readonly TableEdge[]
+  readonly lookups: readonly TableEdge[]
+}
+
+export interface TableEdge {
+  readonly table: string
+  readonly topic: string
+  readonly hasher: Hasher
 }
 
 export interface RunOptions {
@@ -64,6 +82,11 @@ export interface Target {
   readonly codec: ValueCodec
 }
 
+/** A table of others, as handlers read it. */
+export interface Copied extends CopiedTable {
+  readonly codec: ValueCodec
+}
+
 export interface Program {
   readonly version: string
   readonly edges: Edges
@@ -74,6 +97,8 @@ export interface Program {
   readonly table: ValueCodec | null
   readonly loop: Target | null
   readonly visitors: ReadonlyMap<string, Handler>
+  readonly joins: ReadonlyMap<string, Copied>
+  readonly lookups: ReadonlyMap<string, Copied>
   /** Told of a record's first failed attempt, unless it was its last. */
   readonly retrying?: (failure: RecordFailure, pauseMs: number) => void
 }
@@ -116,6 +141,19 @@ export function createProgram(
     stream,
     { ...of, codec: values(definition.outputs?.[stream], `outputs.${stream}`) },
   ])
+  const copied = (
+    kind: Copied['kind'],
+    of: readonly TableEdge[],
+    given: RunnableDefinition['joins'],
+  ): ReadonlyMap<string, Copied> =>
+    new Map(
+      of.map(({ table, topic, hasher }) => {
+        const what = `${kind}s.${table}`
+        const found = need(given?.[table], what)
+        const codec = values('codec' in found ? found.codec : found, what)
+        return [table, { kind, table, topic, hasher, codec }]
+      }),
+    )
   return {
     version,
     edges,
@@ -133,6 +171,8 @@ export function createProgram(
             codec: values(definition.loop, 'loop'),
           },
     visitors: new Map(Object.entries(definition.visitors ?? {})),
+    joins: copied('join', edges.joins, definition.joins),
+    lookups: copied('lookup', edges.lookups, definition.lookups),
     ...(retrying === undefined ? {} : { retrying }),
   }
 }

@@ -5,7 +5,7 @@ import { backoffMs, type Clock } from './clock.js'
 import { Attempt, type AttemptHost, Failure, type UserLog } from './context.js'
 import type { Held } from './overlay.js'
 import { Pause } from './pause.js'
-import type { Program, Source } from './program.js'
+import type { Copied, Program, Source } from './program.js'
 import { reviveRecord } from './value.js'
 import { VisitedKey } from './visit.js'
 
@@ -45,6 +45,7 @@ export interface RunnerOptions {
   readonly clock: Clock
   readonly maxRecordBytes: number
   read(key: string): Held
+  copied(of: Copied, key: string): Buffer | undefined
   log(attempt: Attempt): UserLog
 }
 
@@ -72,6 +73,10 @@ export class Runner implements AttemptHost {
 
   read(key: string): Held {
     return this.#options.read(key)
+  }
+
+  copied(of: Copied, key: string): Buffer | undefined {
+    return this.#options.copied(of, key)
   }
 
   log(attempt: Attempt): UserLog {

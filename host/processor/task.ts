@@ -8,7 +8,7 @@ import { Flusher, type FlushKind, type FlushResult, type TablePartition } from '
 import { Handling } from './handling.js'
 import { type InputBuffer, positionIn } from './input.js'
 import type { Held } from './overlay.js'
-import type { Program } from './program.js'
+import type { Copied, Program } from './program.js'
 import type { RecordFailure } from './runner.js'
 import { Signal } from './signal.js'
 import type { Visit } from './visit.js'
@@ -37,6 +37,8 @@ export interface TaskOptions {
   readonly cacheBytes: number
   readonly maxRecordBytes: number
   readonly clock: Clock
+  /** The value of another's table. Throws if it cannot be read. */
+  copied(of: Copied, key: string): Buffer | undefined
   /** Unfenced, for outputs that leave at once. Resolves when they are in the log. */
   append(records: readonly RecordToAppend[]): Promise<unknown>
   /** Positions that are handled and stored. */
@@ -113,6 +115,7 @@ export class Task {
       maxRecordBytes: options.maxRecordBytes,
       maxUnfinished: options.flush.maxUnfinished,
       read: (key) => this.#read(key),
+      copied: (of, key) => options.copied(of, key),
       succeeded: (attempt) => this.#effects.succeeded(attempt),
       counted: (attempt, what) => this.#count(attempt, what),
       halted: (failure) => options.halted(failure),

@@ -5,9 +5,10 @@ import { HostError } from '../errors.js'
 import { handleOptions, type LevelMemory } from '../leveldb/handle.js'
 import { Checked, unseal } from './checked.js'
 import { storeDamaged } from './damage.js'
-import { PartitionKeys, storeLayout } from './layout.js'
+import { copies, PartitionKeys, storeLayout } from './layout.js'
 import type {
   Change,
+  CopiedPartition,
   Entry,
   PartitionMeta,
   PartitionStore,
@@ -54,7 +55,7 @@ class LevelStore implements TableStore {
   readonly #db: Database
   readonly #path: string
   readonly #writes: Writes
-  readonly #partitions = new Map<number, LevelPartition>()
+  readonly #partitions = new Map<number | string, LevelPartition>()
   #closing: Promise<void> | undefined
 
   constructor(db: Database, path: string) {
@@ -64,11 +65,29 @@ class LevelStore implements TableStore {
   }
 
   partition(partition: number): PartitionStore {
-    let found = this.#partitions.get(partition)
+    return this.#open(partition, () => new PartitionKeys(partition))
+  }
+
+  copy({ topic, partition }: CopiedPartition): PartitionStore {
+    return this.#open(`${partition} ${topic}`, () => new PartitionKeys(partition, topic))
+  }
+
+  async copies(): Promise<readonly CopiedPartition[]> {
+    try {
+      const keys = await this.#db.keys<Buffer>(copies.bounds).all()
+      const found = new Map(keys.map((key) => [key.toString('latin1', 1), copies.of(key)]))
+      return [...found.values()]
+    } catch (cause) {
+      throw failure(cause, this.#path, 'read')
+    }
+  }
+
+  #open(name: number | string, keys: () => PartitionKeys): PartitionStore {
+    let found = this.#partitions.get(name)
     if (found === undefined) {
       const isClosing = () => this.#closing !== undefined
-      found = new LevelPartition(this.#db, this.#path, partition, this.#writes, isClosing)
-      this.#partitions.set(partition, found)
+      found = new LevelPartition(this.#db, this.#path, keys(), this.#writes, isClosing)
+      this.#partitions.set(name, found)
     }
     return found
   }
@@ -132,13 +151,13 @@ class LevelPartition implements PartitionStore {
   constructor(
     db: Database,
     path: string,
-    partition: number,
+    keys: PartitionKeys,
     writes: Writes,
     isClosing: () => boolean,
   ) {
     this.#db = db
     this.#path = path
-    this.#keys = new PartitionKeys(partition)
+    this.#keys = keys
     this.#writes = writes
     this.#isClosing = isClosing
   }

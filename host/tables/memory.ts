@@ -2,6 +2,7 @@
 import { HostError } from '../errors.js'
 import type {
   Change,
+  CopiedPartition,
   Entry,
   PartitionMeta,
   PartitionStore,
@@ -27,10 +28,10 @@ export function createMemoryStore(): MemoryStore {
 }
 
 class MemoryTable implements MemoryStore {
-  readonly #kept: Map<number, Kept>
+  readonly #kept: Map<string, Kept>
   #isClosed = false
 
-  constructor(kept: Map<number, Kept>) {
+  constructor(kept: Map<string, Kept>) {
     this.#kept = kept
   }
 
@@ -39,14 +40,34 @@ class MemoryTable implements MemoryStore {
   }
 
   partition(partition: number): PartitionStore {
-    let kept = this.#kept.get(partition)
+    return this.#open(String(partition))
+  }
+
+  copy({ topic, partition }: CopiedPartition): PartitionStore {
+    return this.#open(`${partition} ${topic}`)
+  }
+
+  async copies(): Promise<readonly CopiedPartition[]> {
+    this.#assertOpen()
+    return [...this.#kept]
+      .filter(([name, { meta, values }]) => /\D/.test(name) && (meta ?? values.size) !== 0)
+      .map(([name]) => {
+        const [partition = '', topic = ''] = name.split(' ', 2)
+        return { topic, partition: Number(partition) }
+      })
+  }
+
+  #open(name: string): PartitionStore {
+    let kept = this.#kept.get(name)
     if (kept === undefined) {
       kept = { values: new Map(), meta: undefined }
-      this.#kept.set(partition, kept)
+      this.#kept.set(name, kept)
     }
-    return new MemoryPartition(kept, () => {
-      if (this.#isClosed) throw new HostError('STORE_FAILED', 'the store in memory is closed')
-    })
+    return new MemoryPartition(kept, () => this.#assertOpen())
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new HostError('STORE_FAILED', 'the store in memory is closed')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

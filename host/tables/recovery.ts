@@ -13,6 +13,8 @@ export interface RecoveryOptions {
   readonly store: PartitionStore
   readonly partition: number
   readonly changelog: TopicInfo
+  /** `end`, the default, of who has fenced all others that write it; `stable end` of who only reads it. */
+  readonly upTo?: 'end' | 'stable end'
   /** How long the changelog keeps tombstones: a store that was away for longer may have missed a deletion. */
   readonly tombstoneRetentionMs: number
   readonly wallTime: () => number
@@ -33,7 +35,7 @@ export interface Recovered {
   readonly applied: number
 }
 
-/** Call after the writer is open: only then does nobody else move the changelog's end. */
+/** Up to the end: call it after the writer is open, only then does nobody else move the changelog's end. */
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
   const { store, partition, changelog } = options
   const info = changelog.partitions[partition]
@@ -63,14 +65,18 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
   }
   // Own transactions are decided, since the writer is open. Behind another's there may be what was committed here: without it the
   // table would be older than the positions.
-  if (info.stableEnd < info.end && start.changelog.next < info.end) {
+  const end = options.upTo === 'stable end' ? info.stableEnd : info.end
+  if (info.stableEnd < end && start.changelog.next < end) {
     options.onHeldUp(
       `another producer has a transaction open in ${changelog.name}, at offset ${info.stableEnd} or behind it, and nothing else should write there: the table waits until it is committed, aborted or has timed out`,
     )
   }
   const { next: offset, leaderEpoch } = start.changelog
   const from = { topic: changelog.name, partition, offset }
-  return await replay(options, start, isKept ? { ...from, leaderEpoch } : from, info)
+  return await replay(options, start, isKept ? { ...from, leaderEpoch } : from, {
+    ...info,
+    end,
+  })
 }
 
 async function reasonToWipe(

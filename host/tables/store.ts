@@ -60,6 +60,17 @@ export interface PartitionStore {
   range(options?: RangeOptions): AsyncIterable<Entry[]>
 }
 
+/** A partition of another function's table, or of one that another system writes. */
+export interface CopiedPartition {
+  /** The table's topic. */
+  readonly topic: string
+  readonly partition: number
+}
+
 export interface TableStore extends AsyncDisposable {
   partition(partition: number): PartitionStore
+  /** Kept beside the table, and apart from it. */
+  copy(of: CopiedPartition): PartitionStore
+  /** Those of which there is anything, also the rest of a wipe. */
+  copies(): Promise<readonly CopiedPartition[]>
 }

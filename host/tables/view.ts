@@ -10,7 +10,10 @@ export interface TableView {
   sample(limits: SampleLimits): Promise<Sample[]>
 }
 
-export function createTableView(store: TableStore, partitions: number): TableView {
+export function createTableView(
+  store: Pick<TableStore, 'partition'>,
+  partitions: number,
+): TableView {
   const stores = Array.from({ length: partitions }, (_, partition) => store.partition(partition))
   return {
     get(partition, key) {

@@ -85,10 +85,18 @@ export class HostedFunction implements FunctionStatus {
   }
 
   get lag(): number {
-    return this.#places().reduce((sum, { topic, partition, input }) => {
-      const end = this.#log.stableEnd(topic, partition)
-      return sum + end - Math.min(end, this.#progress.position(partition, input))
-    }, 0)
+    const inputs = this.#places().map(({ topic, partition, input }) => ({
+      topic,
+      partition,
+      offset: this.#progress.position(partition, input),
+    }))
+    return [...inputs, ...(this.#group?.copied ?? [])].reduce(
+      (sum, { topic, partition, offset }) => {
+        const end = this.#log.stableEnd(topic, partition)
+        return sum + end - Math.min(end, offset)
+      },
+      0,
+    )
   }
 
   /** No commit of it is under way. */
@@ -115,7 +123,7 @@ export class HostedFunction implements FunctionStatus {
     const { flush, cacheBytes, maxRecordBytes, tombstoneRetentionMs } = this.#settings
     const group = new Group({
       log: life.log(this.#log),
-      store: edges.table === null ? null : life.store(this.#store),
+      store: life.store(this.#store),
       program: this.#program(),
       progress: this.#progress,
       flush,
@@ -133,6 +141,7 @@ export class HostedFunction implements FunctionStatus {
         fenced: () => {},
         detached: () => {},
         warned: () => {},
+        waiting: () => {},
         resumed: () => {
           this.#error = undefined
         },

@@ -52,6 +52,8 @@ export class Life {
   store(store: TableStore): TableStore {
     return {
       partition: (number) => this.#partition(store.partition(number)),
+      copy: (of) => this.#partition(store.copy(of)),
+      copies: () => store.copies(),
       [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
     }
   }

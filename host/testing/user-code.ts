@@ -35,15 +35,14 @@ export class UserCode {
   }
 
   watch(definition: ProcessorDefinition): RunnableDefinition {
-    const { inputs, outputs, table, loop, on, onLoop, visitors } = definition
+    const { on, onLoop, visitors, table, loop, ...rest } = definition
     const watched = (handlers: Readonly<Record<string, Handler>>) =>
       Object.fromEntries(
         Object.entries(handlers).map(([name, handler]) => [name, this.#watched(handler)]),
       )
     return {
-      inputs,
+      ...rest,
       on: watched(on),
-      ...(outputs === undefined ? {} : { outputs }),
       ...(table === undefined ? {} : { table }),
       ...(loop === undefined ? {} : { loop }),
       ...(onLoop === undefined ? {} : { onLoop: this.#watched(onLoop) }),

@@ -10,6 +10,7 @@ const status = (end: number | null): FunctionStatus => {
     file: '/functions/click-count.ts',
     state: 'running',
     version: 'abc',
+    waitingFor: [],
     partitions: [
       { partition: 0, state: 'running', inputs: [{ stream: 'clicks', position: 7, end, lag }] },
     ],

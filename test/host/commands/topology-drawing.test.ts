@@ -8,6 +8,8 @@ interface Sketch {
   readonly out?: readonly string[]
   readonly table?: boolean
   readonly loop?: boolean
+  readonly joins?: readonly string[]
+  readonly lookups?: readonly string[]
   readonly state?: FunctionState
 }
 
@@ -19,6 +21,8 @@ function topologyOf(sketches: Readonly<Record<string, Sketch>>): Drawn {
     outputs: sketch.out ?? [],
     table: sketch.table ? name : null,
     loop: sketch.loop ?? false,
+    joins: sketch.joins ?? [],
+    lookups: sketch.lookups ?? [],
   }))
   const streams = new Set(functions.flatMap(({ inputs, outputs }) => [...inputs, ...outputs]))
   return {
@@ -80,6 +84,11 @@ const drawings: readonly (readonly [string, Readonly<Record<string, Sketch>>, st
     'a loop, and parts that have nothing to do with each other',
     { bank: { in: ['transfers'], table: true, loop: true }, other: { in: ['x'] } },
     'transfers ──▶ [bank ▤ ↺]\n\nx ──▶ [other]',
+  ],
+  [
+    'tables that are read',
+    { greet: { in: ['visits'], joins: ['profiles'], lookups: ['pages', 'profiles'] } },
+    'visits ──▶ [greet ⋈ profiles, pages]',
   ],
   [
     'a way back, named where it arrives',

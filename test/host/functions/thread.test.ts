@@ -39,6 +39,8 @@ function threadOptions(reply = '') {
       outputs: [],
       table: null,
       loop: null,
+      joins: [],
+      lookups: [],
     },
     options: {
       onError: 'halt',

@@ -687,6 +687,8 @@ function changed(
         ...change(partition),
       }
     },
+    copy: (of) => inner.copy(of),
+    copies: () => inner.copies(),
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
   }
 }

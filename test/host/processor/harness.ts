@@ -31,6 +31,8 @@ export const edges: Edges = {
   outputs: [{ stream: 'sums', topic: 'sums', partitions, hasher: 'murmur2' }],
   table: { topic: 'sum-table' },
   loop: null,
+  joins: [],
+  lookups: [],
 }
 
 export const options: RunOptions = {
@@ -82,6 +84,8 @@ export class Harness {
   readonly halts: HaltReason[] = []
   readonly skips: RecordFailure[] = []
   readonly warnings: string[] = []
+  /** What it has said that it waits for. */
+  readonly waits: string[][] = []
   /** Commits that were refused. */
   refused = 0
   readonly logged: string[] = []
@@ -158,6 +162,7 @@ export class Harness {
         running: (partition) => this.states.push(`running ${partition}`),
         fenced: (partition) => this.states.push(`fenced ${partition}`),
         halted: (reason) => this.halts.push(reason),
+        waiting: (whatFor) => this.waits.push([...whatFor]),
         resumed: () => this.states.push('resumed'),
         skipped: (failure) => this.skips.push(failure),
         detached: (partition) => this.states.push(`detached ${partition}`),

@@ -160,6 +160,8 @@ t.test('a visit can set, delete, emit and loop back, and knows where it is', asy
     outputs: [],
     table: { topic: 'sum-table' },
     loop: { topic: 'sum-loop' },
+    joins: [],
+    lookups: [],
   }
   const h = await filled(1, { definition, edges })
   t.match(await visit(h, { to: 'new' }, { visitor: 'move' }), { visited: 1 })
@@ -262,6 +264,8 @@ t.test('the table is read page by page, as the visit goes on', async (t) => {
         },
       }
     },
+    copy: (of) => memory.copy(of),
+    copies: () => memory.copies(),
     [Symbol.asyncDispose]: () => memory[Symbol.asyncDispose](),
   }
   const h = await harness({ definition: sums(() => gate.wait()) })

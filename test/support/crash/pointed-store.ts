@@ -40,13 +40,16 @@ export async function openPointedStore(
     }
     return of
   }
-  const known = new Map<number, PartitionStore>()
+  const known = new Map<number | string, PartitionStore>()
+  const once = (name: number | string, open: () => PartitionStore) => {
+    const found = known.get(name) ?? partition(open())
+    known.set(name, found)
+    return found
+  }
   return {
-    partition(number) {
-      const found = known.get(number) ?? partition(store.partition(number))
-      known.set(number, found)
-      return found
-    },
+    partition: (number) => once(number, () => store.partition(number)),
+    copy: (of) => once(`${of.partition} ${of.topic}`, () => store.copy(of)),
+    copies: () => store.copies(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   }
 }
