@@ -408,7 +408,7 @@ export class Group implements AsyncDisposable {
 
   /** What is read of a copy while it is made anew would be wrong. */
   async #interrupted(mend: () => Promise<void>): Promise<void> {
-    await this.#holds.hold()
+    await this.#hold('lost')
     try {
       await mend()
     } catch (error) {

@@ -1,6 +1,6 @@
 // The probe: what a file is, or everything that is wrong with it, and never any harm to the host.
 import { spawn } from 'node:child_process'
-import { bytes, defineProcessor, int64, json, string, topic } from 'millrace'
+import { bytes, defineProcessor, int64, json, string, topic, topicTable } from 'millrace'
 import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { describeDefinition } from '#host/functions/describe.js'
@@ -38,6 +38,8 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     table: int64,
     outputs: { pages: string },
     loop: bytes,
+    joins: { profiles: json() },
+    lookups: { prices: topicTable('prices.v2', int64, { hasher: 'fnv1a' }) },
     on: { clicks() {}, 'a.b_c-D'() {}, z() {} },
     onLoop() {},
     onError: 'skip',
@@ -70,6 +72,16 @@ void t.test('a definition is described with its topics, codecs and defaults', as
       codec: 'bytes',
     },
     visitors: ['reset'],
+    joins: [{ stream: 'profiles', topic: 'shop.profiles-table', hasher: 'murmur2', codec: 'json' }],
+    lookups: [
+      {
+        stream: 'prices',
+        topic: 'prices.v2',
+        hasher: 'fnv1a',
+        codec: 'int64',
+        isByTopic: true,
+      },
+    ],
     options: {
       onError: 'skip',
       retry: { attempts: 1, backoffMs: 100 },
@@ -84,6 +96,8 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     table: null,
     loop: null,
     visitors: [],
+    joins: [],
+    lookups: [],
     options: {
       onError: 'halt',
       retry: { attempts: 3, backoffMs: 100 },
@@ -172,6 +186,33 @@ void t.test('a definition is frozen and keeps what it was given', async (t) => {
 
 const wrong: [what: string, fields: Record<string, unknown>, at: string, message: RegExp][] = [
   ['no inputs', { on: {} }, 'inputs', /at least one stream/],
+  ['joins that are no object', { inputs, on, joins: [] }, 'joins', /codecs by table.*an array/],
+  ['a join without a codec', { inputs, on, joins: { a: {} } }, 'joins.a', /a codec is needed/],
+  ['a join that no function can be', { inputs, on, joins: { A: int64 } }, 'joins.A', /topicTable/],
+  [
+    'a lookup of its own table',
+    { inputs, on, table: int64, lookups: { 'click-count': int64 } },
+    'lookups.click-count',
+    /own table: use ctx.get/,
+  ],
+  [
+    'a stream for a table',
+    { inputs, on, lookups: { a: topic('x', int64) } },
+    'lookups.a',
+    /topicTable/,
+  ],
+  [
+    'a table in a topic that cannot be',
+    { inputs, on, lookups: { a: topicTable('x y', int64) } },
+    'lookups.a',
+    /1 to 249 letters/,
+  ],
+  [
+    'a join whose keys are placed otherwise',
+    { inputs, on, joins: { a: topicTable('x', int64, { hasher: 'fnv1a' }) } },
+    'joins.a',
+    /fnv1a.*murmur2.*as a lookup/,
+  ],
   [
     'migrate without a table',
     { inputs, on, migrate: { from: string, to: noop } },

@@ -191,6 +191,8 @@ t.test('a token does what its scopes and names allow, and no more', async (t) =>
         outputs: [],
         table: 'counts',
         loop: false,
+        joins: [],
+        lookups: [],
       },
     ],
     streams: [],

@@ -160,6 +160,37 @@ export function storeConformance(t: Test, name: string, place: (t: Test) => Plac
     }
   })
 
+  test('copies of other tables lie beside the table, each apart', async (t, store, place) => {
+    const places = [
+      { topic: 'a', partition: 0 },
+      { topic: 'a', partition: 1 },
+      { topic: 'a-b', partition: 0 },
+      { topic: 'b'.repeat(249), partition: 65_536 },
+    ]
+    t.same(await store.copies(), [])
+    await store.partition(0).write([put('k', 'own')], metaAt(9))
+    for (const [n, of] of places.entries()) {
+      await store.copy(of).write([put('k', String(n)), put('', 'empty')], metaAt(n))
+    }
+    const sorted = (found: readonly { topic: string; partition: number }[]) =>
+      found.map(({ topic, partition }) => `${topic} ${partition}`).sort()
+    t.same(sorted(await store.copies()), sorted(places))
+    for (const [n, of] of places.entries()) {
+      t.same(shown(await all(store.copy(of).range())), ['=empty', `k=${n}`])
+      t.same(store.copy(of).meta(), metaAt(n))
+    }
+    t.same(shown(await all(store.partition(0).range())), ['k=own'], 'and so is the table')
+    t.equal(store.partition(1).meta(), undefined)
+    const [gone = { topic: '', partition: 0 }, ...left] = places
+    await store.copy(gone).wipe()
+    t.equal(store.copy(gone).get(Buffer.from('k')), undefined)
+    t.same(sorted(await store.copies()), sorted(left))
+    await using again = await place.open()
+    t.same(sorted(await again.copies()), sorted(left), 'also when it is opened anew')
+    t.same(again.copy({ topic: 'a-b', partition: 0 }).get(Buffer.from('k')), Buffer.from('2'))
+    t.same(again.partition(0).get(Buffer.from('k')), Buffer.from('own'))
+  })
+
   test('a wiped partition can be written again', async (t, store) => {
     const partition = store.partition(7)
     await partition.write([put('a', '1'), put('b', '1')], metaAt(1))
