@@ -1,6 +1,6 @@
 // defineProcessor: a definition is data, from whose codecs the types of every handler follow.
 import type { AnyCodec, InOf, OutOf } from './codec.js'
-import type { AnyContext, Codecs, Context } from './context.js'
+import type { AnyContext, BaseContext, Codecs, Context } from './context.js'
 import type { Hasher } from './topic.js'
 import type { Tables } from './topic-table.js'
 
@@ -44,6 +44,31 @@ export type Handler<Ctx, Value> = (ctx: Ctx, value: Value) => void | Promise<voi
  * }
  */
 export type Visitor<Ctx> = { visit(ctx: Ctx, argument: unknown): void | Promise<void> }['visit']
+
+/**
+ * A handler, or a visitor, as middleware has it: `value` is the record's, or the visit's argument.
+ *
+ * @example
+ * const ignored: Next = (ctx) => ctx.log.debug('ignored')
+ */
+export type Next<Ctx = BaseContext> = (ctx: Ctx, value: unknown) => void | Promise<void>
+
+/**
+ * Goes around every handler and visitor of a function. Called once for each of them when the function is loaded; what it returns
+ * is called in their place, for each attempt. `Base` is what `ctx` has to have: without one it suits every function. Return what `next` returns, so that a handler that is not async is not awaited.
+ *
+ * @example
+ * const timed: Middleware = (next) => (ctx, value) => {
+ *   const start = performance.now()
+ *   const log = () => ctx.log.info('handled', { ms: performance.now() - start })
+ *   const returned = next(ctx, value)
+ *   return returned instanceof Promise ? returned.then(log) : log()
+ * }
+ */
+export type Middleware<Base = BaseContext> = <Ctx extends Base>(next: Next<Ctx>) => Next<Ctx>
+
+/** Middleware of one function, which need not suit others. */
+type Around<Ctx> = (next: Next<Ctx>) => Next<Ctx>
 
 type ValueOf<C, T extends Tombstones> = T extends 'process' ? OutOf<C> | null : OutOf<C>
 
@@ -127,6 +152,14 @@ export type Definition<
       ValueOf<NoInfer<Inputs>[Stream], NoInfer<T>>
     >
   }
+  /** What goes around every handler and visitor; of several, the first is the outermost. What it throws, a handler has thrown. */
+  readonly wrap?:
+    | Around<
+        Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>, NoInfer<Joins>, NoInfer<Lookups>>
+      >
+    | readonly Around<
+        Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>, NoInfer<Joins>, NoInfer<Lookups>>
+      >[]
   /** When a record has failed for good: `halt` (the default) stops the function at it, `skip` goes on behind it. */
   readonly onError?: 'halt' | 'skip'
   readonly retry?: Retry
@@ -162,13 +195,26 @@ export type Definition<
          * its key's turn, as handlers are, and may do what they may; `ctx.stream` is `visit:NAME`, `ctx.offset` −1.
          */
         readonly visitors?: Readonly<
-          Record<string, Visitor<Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>>>>
+          Record<
+            string,
+            Visitor<
+              Context<
+                NoInfer<Table>,
+                NoInfer<Outputs>,
+                NoInfer<Loop>,
+                NoInfer<Joins>,
+                NoInfer<Lookups>
+              >
+            >
+          >
         >
       }
     : { readonly visitors?: never })
 
 /** A method's parameters are bivariant: handlers of any function are handlers to the host. */
 type AnyHandler = { handle(ctx: AnyContext, value: unknown): void | Promise<void> }['handle']
+
+type AnyMiddleware = { wrap(next: never): AnyHandler }['wrap']
 
 type AnyMigration = {
   readonly from: AnyCodec
@@ -202,6 +248,7 @@ export interface ProcessorDefinition<
   readonly on: Readonly<Record<string, AnyHandler>>
   readonly onLoop?: AnyHandler
   readonly visitors?: Readonly<Record<string, AnyHandler>>
+  readonly wrap?: AnyMiddleware | readonly AnyMiddleware[]
   readonly onError?: 'halt' | 'skip'
   readonly retry?: Retry
   readonly onDataLoss?: 'halt' | 'continue'

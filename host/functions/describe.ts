@@ -1,7 +1,7 @@
 // The full check of a definition, every problem at once, and its description as plain data.
 import type { AnyCodec, CodecKind } from '../../sdk/codec.js'
 import type { ProcessorDefinition } from '../../sdk/define.js'
-import { HostError } from '../errors.js'
+import { HostError, toPlainError } from '../errors.js'
 import type { RunOptions } from '../processor/program.js'
 import type { EdgeDescription, FunctionDescription } from './description.js'
 import { hint, inWords, listed, oneOf, type Report, unknownFields } from './in-words.js'
@@ -32,6 +32,7 @@ const fields = [
   'on',
   'onLoop',
   'visitors',
+  'wrap',
   'onError',
   'retry',
   'onDataLoss',
@@ -111,6 +112,7 @@ function describe(
   }
   if (areInputsKnown) handlers(given, inputs, loop !== null, report)
 
+  middleware(given.wrap, report)
   const visitors = visitorsOf(given.visitors, table !== null, report)
 
   return {
@@ -306,6 +308,25 @@ function visitorsOf(given: unknown, hasTable: boolean, report: Report): readonly
     callable(at, visitor, report)
   }
   return Object.keys(given)
+}
+
+function middleware(given: unknown, report: Report): void {
+  if (given === undefined) return
+  const all: readonly unknown[] = Array.isArray(given) ? given : [given]
+  for (const [index, each] of all.entries()) {
+    const at = Array.isArray(given) ? `wrap[${index}]` : 'wrap'
+    if (typeof each !== 'function') {
+      callable(at, each, report)
+      continue
+    }
+    try {
+      const made: unknown = each(() => {})
+      if (typeof made !== 'function')
+        report(at, `it is to return (ctx, value) => next(ctx, value), not ${inWords(made)}`)
+    } catch (error) {
+      report(at, `it threw when it was given a handler: ${toPlainError(error).message}`)
+    }
+  }
 }
 
 function callable(where: string, handler: unknown, report: Report): void {

@@ -4,6 +4,7 @@ import type { Hasher } from '../../sdk/topic.js'
 import { HostError } from '../errors.js'
 import type { Attempt } from './context.js'
 import type { CopiedTable } from './copies.js'
+import { type Middleware, wrapped } from './middleware.js'
 import { type TableDefinition, tableCodec } from './migration.js'
 import type { RecordFailure } from './runner.js'
 import { type ValueCodec, valueCodec } from './value.js'
@@ -20,6 +21,7 @@ export interface RunnableDefinition {
   readonly on: Readonly<Record<string, Handler>>
   readonly onLoop?: Handler
   readonly visitors?: Readonly<Record<string, Handler>>
+  readonly wrap?: Middleware | readonly Middleware[]
 }
 
 /** What `topicTable` makes. */
@@ -120,6 +122,8 @@ export function createProgram(
     })
   }
   const values = (codec: MarkedCodec | undefined, what: string) => valueCodec(need(codec, what))
+  const handler = (given: Handler | undefined, what: string) =>
+    wrapped(need(given, what), definition.wrap)
 
   const sources = edges.inputs.map(({ stream, topic }): Source => {
     const isLoop = topic === edges.loop?.topic
@@ -128,13 +132,13 @@ export function createProgram(
           stream,
           topic,
           codec: values(definition.loop, 'loop'),
-          handler: need(definition.onLoop, 'onLoop'),
+          handler: handler(definition.onLoop, 'onLoop'),
         }
       : {
           stream,
           topic,
           codec: values(definition.inputs[stream], `inputs.${stream}`),
-          handler: need(definition.on[stream], `on.${stream}`),
+          handler: handler(definition.on[stream], `on.${stream}`),
         }
   })
   const targets = edges.outputs.map(({ stream, ...of }): [string, Target] => [
@@ -170,7 +174,12 @@ export function createProgram(
             hasher: edges.hasher,
             codec: values(definition.loop, 'loop'),
           },
-    visitors: new Map(Object.entries(definition.visitors ?? {})),
+    visitors: new Map(
+      Object.entries(definition.visitors ?? {}).map(([name, visitor]) => [
+        name,
+        handler(visitor, `visitors.${name}`),
+      ]),
+    ),
     joins: copied('join', edges.joins, definition.joins),
     lookups: copied('lookup', edges.lookups, definition.lookups),
     ...(retrying === undefined ? {} : { retrying }),

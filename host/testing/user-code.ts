@@ -1,6 +1,7 @@
 // The handlers of one function, watched: is one still at it, and what exactly did it throw?
 import type { ProcessorDefinition } from '../../sdk/define.js'
 import type { Attempt } from '../processor/context.js'
+import { wrapped } from '../processor/middleware.js'
 import type { Handler, RunnableDefinition } from '../processor/program.js'
 
 interface Place {
@@ -35,17 +36,17 @@ export class UserCode {
   }
 
   watch(definition: ProcessorDefinition): RunnableDefinition {
-    const { on, onLoop, visitors, table, loop, ...rest } = definition
+    const { on, onLoop, visitors, wrap, table, loop, ...rest } = definition
+    // Around all of it: what middleware throws and awaits is user code's, too.
+    const watch = (handler: Handler) => this.#watched(wrapped(handler, wrap))
     const watched = (handlers: Readonly<Record<string, Handler>>) =>
-      Object.fromEntries(
-        Object.entries(handlers).map(([name, handler]) => [name, this.#watched(handler)]),
-      )
+      Object.fromEntries(Object.entries(handlers).map(([name, handler]) => [name, watch(handler)]))
     return {
       ...rest,
       on: watched(on),
       ...(table === undefined ? {} : { table }),
       ...(loop === undefined ? {} : { loop }),
-      ...(onLoop === undefined ? {} : { onLoop: this.#watched(onLoop) }),
+      ...(onLoop === undefined ? {} : { onLoop: watch(onLoop) }),
       ...(visitors === undefined ? {} : { visitors: watched(visitors) }),
     }
   }

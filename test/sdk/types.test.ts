@@ -8,9 +8,12 @@ import {
   defineProcessor,
   int64,
   json,
+  type Middleware,
+  type Next,
   type OutOf,
   type ProcessorDefinition,
   string,
+  type TableContext,
   topic,
 } from 'millrace'
 import t from 'tap'
@@ -29,6 +32,16 @@ const parsed = z.object({
   at: z.string().transform((text) => new Date(text)),
   n: z.number().default(0),
 })
+
+const anywhere: Middleware = (next) => async (ctx, value) => {
+  ctx.log.info(ctx.stream)
+  await next(ctx, value)
+}
+const inAnyTable =
+  <Ctx extends TableContext<unknown, never>>(next: Next<Ctx>): Next<Ctx> =>
+  (ctx, value) => {
+    if (ctx.get() !== undefined) return next(ctx, value)
+  }
 
 /** Never called: that it compiles is the point. */
 function rightUses(): ProcessorDefinition[] {
@@ -83,6 +96,15 @@ function rightUses(): ProcessorDefinition[] {
         if ((ctx.get()?.count ?? 0) < below) ctx.delete()
       },
     },
+    wrap: [
+      (next) => (ctx, value) => {
+        holds<Same<typeof value, unknown>>()
+        ctx.emit('sums', ctx.key, 1)
+        return next(ctx, value)
+      },
+      anywhere,
+      inAnyTable,
+    ],
     onError: 'skip',
     retry: { attempts: 5, backoffMs: 10 },
     concurrency: 8,

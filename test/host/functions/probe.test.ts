@@ -464,6 +464,31 @@ const wrong: [what: string, fields: Record<string, unknown>, at: string, message
     'outputs.click-count-loop',
     /own loop/,
   ],
+  ['middleware that is none', { inputs, on, wrap: { time: noop } }, 'wrap', /a function is needed/],
+  [
+    'middleware that is none, among others',
+    { inputs, on, wrap: [(next: unknown) => next, 1] },
+    'wrap[1]',
+    /a function is needed, not 1/,
+  ],
+  [
+    'middleware that gives nothing back',
+    { inputs, on, wrap: noop },
+    'wrap',
+    /return \(ctx, value\) => next\(ctx, value\), not undefined/,
+  ],
+  [
+    'middleware that throws',
+    {
+      inputs,
+      on,
+      wrap: () => {
+        throw new Error('no luck')
+      },
+    },
+    'wrap',
+    /threw when it was given a handler: no luck/,
+  ],
   [
     'visitors without a table',
     { inputs, on, visitors: { clear: noop } },
