@@ -30,7 +30,7 @@ export interface ContextLog {
  * ctx.emit('visits', ctx.key, visit, { headers: { source: 'web' }, timestamp: Date.now() })
  */
 export interface EmitOptions {
-  /** Written as UTF-8. */
+  /** Written as UTF-8, with those of the definition's `headers` that have no name among these. */
   readonly headers?: Readonly<Record<string, string>>
   /** Milliseconds since 1970. Absent: the timestamp of the record that is being handled. */
   readonly timestamp?: number

@@ -136,6 +136,8 @@ export type Definition<
   readonly hasher?: Hasher
   /** The streams that may be emitted to, by name. */
   readonly outputs?: Outputs
+  /** Put on every record that the function emits or loops back; what an emit itself gives under the same name wins. */
+  readonly headers?: Readonly<Record<string, string>>
   /** Lets the function send messages to itself under other keys. */
   readonly loop?: Loop
   /**
@@ -245,6 +247,7 @@ export interface ProcessorDefinition<
   readonly loop?: Loop
   readonly joins?: Tables
   readonly lookups?: Tables
+  readonly headers?: Readonly<Record<string, string>>
   readonly on: Readonly<Record<string, AnyHandler>>
   readonly onLoop?: AnyHandler
   readonly visitors?: Readonly<Record<string, AnyHandler>>

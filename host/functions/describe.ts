@@ -2,6 +2,7 @@
 import type { AnyCodec, CodecKind } from '../../sdk/codec.js'
 import type { ProcessorDefinition } from '../../sdk/define.js'
 import { HostError, toPlainError } from '../errors.js'
+import { headerProblem } from '../log/limits.js'
 import type { RunOptions } from '../processor/program.js'
 import type { EdgeDescription, FunctionDescription } from './description.js'
 import { hint, inWords, listed, oneOf, type Report, unknownFields } from './in-words.js'
@@ -26,6 +27,7 @@ const fields = [
   'loopTopic',
   'hasher',
   'outputs',
+  'headers',
   'loop',
   'joins',
   'lookups',
@@ -113,6 +115,7 @@ function describe(
   if (areInputsKnown) handlers(given, inputs, loop !== null, report)
 
   middleware(given.wrap, report)
+  defaultHeaders(given.headers, report)
   const visitors = visitorsOf(given.visitors, table !== null, report)
 
   return {
@@ -308,6 +311,20 @@ function visitorsOf(given: unknown, hasTable: boolean, report: Report): readonly
     callable(at, visitor, report)
   }
   return Object.keys(given)
+}
+
+function defaultHeaders(given: unknown, report: Report): void {
+  if (given === undefined) return
+  if (!isPlain(given)) {
+    report('headers', `an object like { source: 'web' } is needed, not ${inWords(given)}`)
+    return
+  }
+  const wrong = Object.entries(given).filter(([, value]) => typeof value !== 'string')
+  for (const [name, value] of wrong)
+    report(`headers.${name}`, `a text is needed, not ${inWords(value)}`)
+  const names = Object.keys(given).map((name): [string, string] => [name, ''])
+  const problem = headerProblem(Object.fromEntries(names))
+  if (problem !== undefined) report('headers', problem)
 }
 
 function middleware(given: unknown, report: Report): void {

@@ -1,9 +1,10 @@
 // The `ctx` of one attempt at one record: everything that it does is staged here until the attempt succeeds.
 import { HostError, toPlainError } from '../errors.js'
-import { headerProblem, recordBytes } from '../log/limits.js'
-import type { Header, LogRecord, RecordToAppend } from '../log/log.js'
+import { recordBytes } from '../log/limits.js'
+import type { LogRecord, RecordToAppend } from '../log/log.js'
 import { partitionOf } from '../log/partitioner.js'
 import { Deferral } from './deferral.js'
+import { headersOf } from './headers.js'
 import type { Held } from './overlay.js'
 import type { Copied, Program, Target } from './program.js'
 import { type Snapshot, snapshotBytes, type ValueCodec } from './value.js'
@@ -237,7 +238,7 @@ export class Attempt {
     if (!Number.isSafeInteger(timestamp) || timestamp < 0) {
       throw new RangeError(`ctx.${call}: timestamp ${timestamp} is no time in ms since 1970`)
     }
-    const headers = options?.headers === undefined ? [] : toHeaders(call, options.headers)
+    const headers = headersOf(call, this.#host.program.headers, options?.headers)
     const bytes = value === null ? null : snapshotBytes(encode(target.codec, call, key, value))
     const headerBytes = headers.reduce(
       (sum, [name, content]) => sum + name.length * 3 + content.length,
@@ -330,12 +331,6 @@ function encode(codec: ValueCodec, call: string, key: string, value: unknown): S
     const message = `ctx.${call}, key "${key}": the value is not taken: ${toPlainError(cause).message}`
     throw new HostError('UNENCODABLE', message, { cause })
   }
-}
-
-function toHeaders(call: string, headers: Readonly<Record<string, string>>): Header[] {
-  const problem = headerProblem(headers)
-  if (problem !== undefined) throw new RangeError(`ctx.${call}: ${problem}`)
-  return Object.entries(headers).map(([name, value]) => [name, Buffer.from(String(value))])
 }
 
 /** Exact only where it matters: counting the bytes of a text costs as much as making them. */

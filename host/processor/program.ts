@@ -4,6 +4,7 @@ import type { Hasher } from '../../sdk/topic.js'
 import { HostError } from '../errors.js'
 import type { Attempt } from './context.js'
 import type { CopiedTable } from './copies.js'
+import { type DefaultHeaders, defaultHeaders, type GivenHeaders } from './headers.js'
 import { type Middleware, wrapped } from './middleware.js'
 import { type TableDefinition, tableCodec } from './migration.js'
 import type { RecordFailure } from './runner.js'
@@ -22,6 +23,7 @@ export interface RunnableDefinition {
   readonly onLoop?: Handler
   readonly visitors?: Readonly<Record<string, Handler>>
   readonly wrap?: Middleware | readonly Middleware[]
+  readonly headers?: GivenHeaders
 }
 
 /** What `topicTable` makes. */
@@ -99,6 +101,8 @@ export interface Program {
   readonly table: ValueCodec | null
   readonly loop: Target | null
   readonly visitors: ReadonlyMap<string, Handler>
+  /** Of what is emitted and looped back. */
+  readonly headers: DefaultHeaders
   readonly joins: ReadonlyMap<string, Copied>
   readonly lookups: ReadonlyMap<string, Copied>
   /** Told of a record's first failed attempt, unless it was its last. */
@@ -174,6 +178,7 @@ export function createProgram(
             hasher: edges.hasher,
             codec: values(definition.loop, 'loop'),
           },
+    headers: defaultHeaders(definition.headers),
     visitors: new Map(
       Object.entries(definition.visitors ?? {}).map(([name, visitor]) => [
         name,

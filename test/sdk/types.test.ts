@@ -105,6 +105,7 @@ function rightUses(): ProcessorDefinition[] {
       anywhere,
       inAnyTable,
     ],
+    headers: { source: 'web' },
     onError: 'skip',
     retry: { attempts: 5, backoffMs: 10 },
     concurrency: 8,

@@ -464,6 +464,19 @@ const wrong: [what: string, fields: Record<string, unknown>, at: string, message
     'outputs.click-count-loop',
     /own loop/,
   ],
+  ['headers that are a text', { inputs, on, headers: 'web' }, 'headers', /source: 'web'/],
+  [
+    'a header that is no text',
+    { inputs, on, headers: { source: 'web', retries: 3 } },
+    'headers.retries',
+    /a text is needed, not 3/,
+  ],
+  [
+    'a header whose name is too long',
+    { inputs, on, headers: { ['n'.repeat(1_025)]: '' } },
+    'headers',
+    /allowed are 1024/,
+  ],
   ['middleware that is none', { inputs, on, wrap: { time: noop } }, 'wrap', /a function is needed/],
   [
     'middleware that is none, among others',
