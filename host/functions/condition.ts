@@ -43,7 +43,8 @@ export class Condition {
     // A person's word is shown before its own failure; what is not open yet is neither.
     if (this.isPaused && !this.isRecovering) return 'paused'
     if (this.#isHalted) return 'halted'
-    return this.isRecovering || this.isSuspended ? 'recovering' : 'running'
+    const isWaiting = this.isRecovering || this.isSuspended || this.waitingFor.length > 0
+    return isWaiting ? 'recovering' : 'running'
   }
 
   get error(): ShownError | null {

@@ -134,8 +134,10 @@ export class Hearing {
   #cannotStart(error: PlainError): void {
     const { condition, versions, thread, logger } = this.#options
     const failure = fromPlainError(error, 'LOAD_FAILED')
-    if (failure.code === 'STORE_DAMAGED') thread.reopen(failure)
-    else if (failure.retryable) thread.retry('cannot start', failure)
+    if (failure.code === 'STORE_DAMAGED' || failure.code === 'STORE_FAILED') {
+      // It takes nothing until every handle on it is closed.
+      thread.reopen(failure)
+    } else if (failure.retryable) thread.retry('cannot start', failure)
     else {
       // The bundle's own fault: the same again would end the same.
       void thread.end()

@@ -26,6 +26,8 @@ export interface CopiesOptions {
   readonly function: string
   readonly partitions: number
   readonly tombstoneRetentionMs: number
+  /** Whether it is noted now and then that quiet ones are at their ends. */
+  readonly isRefreshed: boolean
   readonly clock: Clock
   /** Ends early when the signal is aborted. */
   rest(ms: number): Promise<void>
@@ -33,26 +35,37 @@ export interface CopiesOptions {
   /** Which copies are not ready, in words; empty: none. */
   waiting(whatFor: readonly string[]): void
   warned(message: string, fields: Record<string, unknown>): void
-  /** A copy that was read is not what it should be any more: nobody may read while `mend` is under way. */
-  interrupted(mend: () => Promise<void>): void
+  /** A copy that was read is not what it should be any more: nobody may read until `mend` has settled. */
+  interrupted(): void
   /** The store takes nothing any more. */
   detached(cause: unknown): void
-  /** What does not pass by itself. */
-  failed(error: HostError, partition: number): void
+  /** What does not pass by itself. The copy is broken until `mend`. */
+  failed(error: HostError): void
 }
 
-/** Read and not written yet: more makes the reader wait. */
-const maxWaitingBytes = 8 * 1024 * 1024
+/** Read and not written yet, of all of them: more makes the reader wait. */
+const maxWaitingBytes = 16 * 1024 * 1024
+/** Each is read by a reader of its own while it is brought up. */
+const maxOpenings = 8
+/** For what is good to know, and not worth waiting for. */
+const soonMs = 1_000
+const longestRefreshMs = 60 * 60 * 1000
 
 export class Copies implements AsyncDisposable {
   readonly #options: CopiesOptions
   readonly #feed: Feed
   readonly #copies = new Map<string, Copy>()
   readonly #opening = new Map<string, Promise<void>>()
-  /** Of looked-up tables. */
+  /** Partitions of looked-up tables, all of which are there. */
   readonly #counts = new Map<string, number>()
   readonly #waiting = new Map<string, string>()
+  readonly #paused = new Set<Copy>()
+  readonly #uncompacted = new Set<string>()
+  #waitingBytes = 0
   #isStopped = false
+  #isDetached = false
+  #refreshMs = Number.POSITIVE_INFINITY
+  #callOffRefresh: () => void = () => {}
 
   constructor(options: CopiesOptions) {
     this.#options = options
@@ -66,6 +79,11 @@ export class Copies implements AsyncDisposable {
   /** All that is known to be in their topics is stored. */
   get isIdle(): boolean {
     return this.#opening.size === 0 && [...this.#copies.values()].every((copy) => copy.isIdle)
+  }
+
+  /** Some of them were lost, and nobody is at mending them. */
+  get isBroken(): boolean {
+    return [...this.#copies.values()].some(({ isFollowing }) => !isFollowing)
   }
 
   /** How far each has come: the offset behind what is stored. */
@@ -88,35 +106,62 @@ export class Copies implements AsyncDisposable {
 
   /** Resolves when all that a task of the partition reads is as it was in the log at the call, or later. */
   async ready(partition: number): Promise<void> {
-    const waits: Promise<void>[] = []
     for (const one of this.#options.tables) {
-      const { partitions } = await this.#described(one)
-      if (one.kind === 'join') this.#copartitioned(one, partitions.length)
-      else this.#counts.set(one.topic, partitions.length)
-      const numbers = one.kind === 'join' ? [partition] : partitions.map((info) => info.partition)
-      for (const number of numbers) waits.push(this.#opened(one, number))
+      const topic = await this.#described(one)
+      if (one.kind === 'join') {
+        this.#copartitioned(one, topic)
+        await this.#opened(one, partition, topic)
+      } else await this.#lookedUp(one, topic)
     }
-    await Promise.all(waits)
   }
 
-  /** The value's bytes. Throws STORE_FAILED, STORE_DAMAGED. */
-  get({ kind, topic, hasher }: CopiedTable, partition: number, key: Buffer): Buffer | undefined {
+  /** Brings up what was lost. Rejects with what does not pass by itself: it stays broken then. */
+  async mend(): Promise<void> {
+    for (const one of this.#options.tables) {
+      const lost = [...this.#copies.values()].filter(
+        ({ topic, isFollowing }) => topic === one.topic && !isFollowing,
+      )
+      if (lost.length === 0) continue
+      await Promise.all(lost.map((copy) => copy.settled()))
+      const topic = await this.#described(one)
+      if (one.kind === 'lookup') await this.#lookedUp(one, topic)
+      else {
+        this.#copartitioned(one, topic)
+        for (const copy of lost) await this.#opened(one, copy.partition, topic)
+      }
+    }
+  }
+
+  /** The value's bytes. Throws STORE_FAILED, STORE_DAMAGED; RECOVERING of one that is not what its topic says. */
+  get(
+    { kind, table, topic, hasher }: CopiedTable,
+    partition: number,
+    key: Buffer,
+  ): Buffer | undefined {
     const count = this.#counts.get(topic) ?? 1
     const number = kind === 'join' ? partition : partitionOf(key, count, hasher)
-    return this.#copies.get(keyOf({ topic, partition: number }))?.store.get(key)
+    const copy = this.#copies.get(keyOf({ topic, partition: number }))
+    if (copy?.isFollowing !== true) {
+      throw new HostError('RECOVERING', `the copy of ${table}, partition ${number} is made anew`)
+    }
+    return copy.store.get(key)
   }
 
-  /** Notes in the store which of them are at their end, should that have been noted longer ago. */
+  /** Notes in the store which of them are at their end, should that have been noted longer ago, and notices topics that are others. */
   async refresh(olderThanMs: number): Promise<void> {
-    const { log, clock } = this.#options
-    const quiet = [...this.#copies.values()].filter(
-      ({ meta, isIdle }) =>
-        meta !== undefined && isIdle && clock.wallTime() - meta.appliedAt >= olderThanMs,
+    const { log, clock, rest } = this.#options
+    const due = [...this.#copies.values()].filter(
+      ({ meta, isFollowing }) =>
+        meta !== undefined && isFollowing && clock.wallTime() - meta.appliedAt >= olderThanMs,
     )
-    if (quiet.length === 0) return
+    if (due.length === 0) return
     try {
-      const topics = await log.describe([...new Set(quiet.map(({ topic }) => topic))])
-      await Promise.all(quiet.map((copy) => copy.refresh(topics.get(copy.topic))))
+      const names = [...new Set(due.map(({ topic }) => topic))]
+      // Whoever drains does not wait for a log that is away.
+      const topics = await Promise.race([log.describe(names), rest(soonMs)])
+      if (topics === undefined) return
+      this.#lose(due.filter((copy) => this.#isAnother(copy, topics.get(copy.topic))))
+      await Promise.all(due.map((copy) => copy.refresh(topics.get(copy.topic))))
     } catch {
       // The next time, then: it may not be asked, or written, for the moment.
     }
@@ -125,6 +170,7 @@ export class Copies implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isStopped) return
     this.#isStopped = true
+    this.#callOffRefresh()
     await this.#feed[Symbol.asyncDispose]()
     await Promise.allSettled([...this.#opening.values()])
     await Promise.all([...this.#copies.values()].map((copy) => copy.settled()))
@@ -132,22 +178,50 @@ export class Copies implements AsyncDisposable {
 
   /** Waits for a topic that nobody has made yet. */
   async #described(one: CopiedTable): Promise<TopicInfo> {
-    const { log, rest, signal } = this.#options
+    const { log, rest, signal, warned } = this.#options
+    const key = `${one.kind} ${one.topic}`
     const what = `the ${one.kind} ${one.table}: the topic ${one.topic} does not exist yet, whoever writes the table makes it`
     for (let attempt = 0; ; attempt += 1) {
       signal.throwIfAborted()
-      const found = (await log.describe([one.topic])).get(one.topic)
-      if (found !== undefined) {
-        this.#waited(`${one.kind} ${one.topic}`)
-        return found
+      try {
+        const found = (await log.describe([one.topic])).get(one.topic)
+        // One that is being made has none.
+        if (found !== undefined && found.partitions.length > 0) {
+          this.#waited(key)
+          this.#compacted(one, found)
+          return found
+        }
+        this.#waitsFor(key, what)
+      } catch (thrown) {
+        const error = asHostError(thrown, 'LOG_FAILED')
+        if (signal.aborted || !error.retryable) throw error
+        if (attempt === 0) warned(`${one.topic} cannot be looked at yet: ${error.message}`, {})
       }
-      this.#waitsFor(`${one.kind} ${one.topic}`, what)
       await rest(backoffMs(attempt, 50, 1_000))
     }
   }
 
-  #copartitioned({ table, topic }: CopiedTable, count: number): void {
+  /** Each partition is there before the first key is looked for among so many. */
+  async #lookedUp(one: CopiedTable, topic: TopicInfo): Promise<void> {
+    const count = topic.partitions.length
+    for (let first = 0; first < count; first += maxOpenings) {
+      const some = topic.partitions.slice(first, first + maxOpenings)
+      await Promise.all(some.map(({ partition }) => this.#opened(one, partition, topic)))
+    }
+    // Of one that had more.
+    for (const copy of this.#copies.values()) {
+      if (copy.topic !== one.topic || copy.partition < count) continue
+      this.#copies.delete(keyOf(copy))
+      this.#feed.forget(copy)
+      await copy.settled()
+      await copy.store.wipe()
+    }
+    this.#counts.set(one.topic, count)
+  }
+
+  #copartitioned({ table, topic }: CopiedTable, found: TopicInfo): void {
     const { partitions, function: name } = this.#options
+    const count = found.partitions.length
     if (count === partitions) return
     throw new HostError(
       'TOPIC_MISMATCH',
@@ -156,7 +230,16 @@ export class Copies implements AsyncDisposable {
     )
   }
 
-  #opened({ kind, table, topic }: CopiedTable, partition: number): Promise<void> {
+  #compacted({ table, topic }: CopiedTable, { kind }: TopicInfo): void {
+    if (kind === 'table' || this.#uncompacted.has(topic)) return
+    this.#uncompacted.add(topic)
+    this.#options.warned(
+      `${topic} is read as the table ${table}, and is not compacted: what expires there stays in copies that have it, and is missing in new ones; set its cleanup.policy to compact`,
+      {},
+    )
+  }
+
+  #opened({ kind, table, topic }: CopiedTable, partition: number, info: TopicInfo): Promise<void> {
     const at = { topic, partition }
     const key = keyOf(at)
     const known = this.#copies.get(key)
@@ -166,28 +249,37 @@ export class Copies implements AsyncDisposable {
     const copy = known ?? new Copy(at, this.#options.store.copy(at), this.#options)
     this.#copies.set(key, copy)
     const what = `the ${kind} ${table}, partition ${partition}`
-    const opening = this.#open(copy, key, what).finally(() => this.#opening.delete(key))
+    const opening = this.#open(copy, key, what, info).finally(() => this.#opening.delete(key))
     this.#opening.set(key, opening)
+    // Whoever waits for it is told; one who waits for another first must not end the thread.
+    opening.catch(() => {})
     return opening
   }
 
-  async #open(copy: Copy, key: string, what: string): Promise<void> {
+  async #open(copy: Copy, key: string, what: string, described: TopicInfo): Promise<void> {
     const { log, rest, signal, warned } = this.#options
+    let topic: TopicInfo | undefined = described
     this.#waitsFor(key, what)
     for (let attempt = 0; ; attempt += 1) {
       signal.throwIfAborted()
       try {
-        const topic = (await log.describe([copy.topic])).get(copy.topic)
+        topic ??= (await log.describe([copy.topic])).get(copy.topic)
         if (topic === undefined) {
-          throw new HostError('BROKER_UNAVAILABLE', `the topic ${copy.topic} is not there`)
+          throw new HostError('UNKNOWN_TOPIC', `the topic ${copy.topic} is not there`)
         }
         this.#feed.seek(await copy.recover(topic))
+        this.#refreshWithin(copy.retentionMs / 20)
         break
       } catch (thrown) {
         const error = asHostError(thrown, 'LOG_FAILED')
-        if (signal.aborted || !error.retryable) throw error
+        // It is deleted, or made anew, just now.
+        const isInFlux = error.code === 'UNKNOWN_TOPIC'
+        // A store that has refused once takes nothing more.
+        const isOver = error.code === 'STORE_FAILED' || !(error.retryable || isInFlux)
+        if (signal.aborted || isOver) throw error
         if (attempt === 0) warned(`${what} cannot be copied yet: ${error.message}`, {})
         await rest(backoffMs(attempt, 50, 5_000))
+        topic = undefined
       }
     }
     this.#waited(key)
@@ -195,37 +287,45 @@ export class Copies implements AsyncDisposable {
 
   #deliver(batch: Batch): boolean {
     const copy = this.#copies.get(keyOf(batch))
-    if (copy === undefined) return true
-    void copy.apply(batch).then(
-      () => {
-        if (copy.waitingBytes <= maxWaitingBytes / 2) this.#feed.resume(copy)
-      },
-      (cause: unknown) => {
-        if (!this.#isStopped) this.#options.detached(cause)
-      },
-    )
-    return copy.waitingBytes <= maxWaitingBytes
+    if (copy === undefined || !copy.isFollowing) return true
+    if (copy.mayHaveMissedDeletions) {
+      this.#lose([copy])
+      return true
+    }
+    const bytes = bytesOf(batch)
+    this.#waitingBytes += bytes
+    copy
+      .apply(batch)
+      .catch((cause: unknown) => this.#refused(cause))
+      .finally(() => {
+        this.#waitingBytes -= bytes
+        if (this.#waitingBytes > maxWaitingBytes / 2) return
+        for (const paused of this.#paused) this.#feed.resume(paused)
+        this.#paused.clear()
+      })
+    if (this.#waitingBytes <= maxWaitingBytes) return true
+    this.#paused.add(copy)
+    return false
+  }
+
+  #refused(cause: unknown): void {
+    if (this.#isStopped || this.#isDetached) return
+    this.#isDetached = true
+    this.#options.detached(cause)
   }
 
   async #readFailed(error: HostError, failures: number): Promise<void> {
     const { stream: topic, partition } = error
-    const isGone = error.code === 'UNKNOWN_TOPIC' || error.code === 'OFFSET_OUT_OF_RANGE'
-    if (isGone) {
-      const lost = [...this.#copies.values()].filter(
-        (copy) =>
-          copy.topic === topic &&
-          // A topic that is another one is so in each of its partitions.
-          (error.code === 'UNKNOWN_TOPIC' || copy.partition === (partition ?? copy.partition)),
-      )
-      for (const copy of lost) {
-        copy.isFollowing = false
-        this.#feed.forget(copy)
-      }
-      this.#options.interrupted(() => this.#mend(lost))
+    const of = [...this.#copies.values()].filter((copy) => copy.topic === (topic ?? copy.topic))
+    if (error.code === 'UNKNOWN_TOPIC' || error.code === 'OFFSET_OUT_OF_RANGE') {
+      // A topic that is another one is so in each of its partitions.
+      const isAll = error.code === 'UNKNOWN_TOPIC' || partition === undefined
+      this.#lose(of.filter((copy) => isAll || copy.partition === partition))
       return
     }
     if (!error.retryable) {
-      this.#options.failed(error, partition ?? 0)
+      this.#forget(of.filter((copy) => copy.partition === (partition ?? copy.partition)))
+      this.#options.failed(error)
       return
     }
     if (failures === 1) {
@@ -236,22 +336,48 @@ export class Copies implements AsyncDisposable {
     await this.#options.rest(backoffMs(failures, 20, 1_000))
   }
 
-  async #mend(lost: readonly Copy[]): Promise<void> {
-    await Promise.all(
-      lost.map(async (copy) => {
-        await copy.settled()
-        const one = this.#options.tables.find(({ topic }) => topic === copy.topic)
-        if (one === undefined) return
-        const { partitions } = await this.#described(one)
-        if (one.kind === 'join') {
-          this.#copartitioned(one, partitions.length)
-          await this.#opened(one, copy.partition)
-        } else {
-          // Made anew it may have more of them, or fewer.
-          this.#counts.set(one.topic, partitions.length)
-          await Promise.all(partitions.map((info) => this.#opened(one, info.partition)))
-        }
-      }),
+  /** Often enough that none of them is taken for one that was away. */
+  #refreshWithin(ms: number): void {
+    const isOftenEnough = Math.min(ms, longestRefreshMs) >= this.#refreshMs
+    if (isOftenEnough || !this.#options.isRefreshed || this.#isStopped) return
+    this.#refreshMs = Math.min(ms, longestRefreshMs)
+    this.#refreshLater()
+  }
+
+  #refreshLater(): void {
+    this.#callOffRefresh()
+    this.#callOffRefresh = this.#options.clock.after(this.#refreshMs, () => {
+      void this.refresh(this.#refreshMs)
+      this.#refreshLater()
+    })
+  }
+
+  /** They are not what their topics say, and are brought up anew. */
+  #lose(lost: readonly Copy[]): void {
+    if (lost.length === 0 || this.#isStopped) return
+    this.#forget(lost)
+    const topics = [...new Set(lost.map(({ topic }) => topic))].join(', ')
+    this.#options.warned(
+      `${topics} is gone, is another topic than before, or has no more what follows: it is copied anew, and no record is handled until then`,
+      {},
+    )
+    this.#options.interrupted()
+  }
+
+  #forget(lost: readonly Copy[]): void {
+    for (const copy of lost) {
+      copy.isFollowing = false
+      this.#feed.forget(copy)
+    }
+  }
+
+  #isAnother(copy: Copy, found: TopicInfo | undefined): boolean {
+    if (found === undefined) return false
+    const count = this.#counts.get(copy.topic)
+    return (
+      found.id !== copy.meta?.changelog.topicId ||
+      // More partitions than are looked in.
+      (count !== undefined && count !== found.partitions.length)
     )
   }
 
@@ -265,3 +391,6 @@ export class Copies implements AsyncDisposable {
     if (this.#waiting.delete(key)) this.#options.waiting([...this.#waiting.values()])
   }
 }
+
+const bytesOf = ({ records }: Batch): number =>
+  records.reduce((sum, { valueBytes, key }) => sum + valueBytes + (key?.length ?? 0) + 64, 64)

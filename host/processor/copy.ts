@@ -20,8 +20,11 @@ export class Copy {
   /** It was brought up to its end, and what comes is applied. */
   isFollowing = false
   meta: PartitionMeta | undefined
-  /** Of batches that are not stored yet. */
-  waitingBytes = 0
+  /** How long the topic keeps deletions. */
+  retentionMs = Number.POSITIVE_INFINITY
+  #waiting = 0
+  /** Of the log as it was described: for batches that do not tell theirs. */
+  #leaderEpoch = 0
   #written: Promise<void> = Promise.resolve()
 
   constructor({ topic, partition }: TopicPartition, store: PartitionStore, options: CopyOptions) {
@@ -32,13 +35,22 @@ export class Copy {
   }
 
   get isIdle(): boolean {
-    return this.isFollowing && this.waitingBytes === 0
+    return this.isFollowing && this.#waiting === 0
+  }
+
+  /** It was not known to be at the end for nearly as long as its topic keeps deletions. */
+  get mayHaveMissedDeletions(): boolean {
+    const { meta } = this
+    if (meta === undefined || !this.isIdle) return false
+    return this.#options.clock.wallTime() - meta.appliedAt > this.retentionMs * 0.9
   }
 
   /** Brings it up to the end, and says where to go on. Rejects as `recover` does. */
   async recover(changelog: TopicInfo): Promise<Position> {
     const { log, tombstoneRetentionMs, clock, signal, warned } = this.#options
     const { topic, partition } = this
+    this.retentionMs = changelog.tombstoneRetentionMs ?? tombstoneRetentionMs
+    this.#leaderEpoch = changelog.partitions[partition]?.leaderEpoch ?? 0
     const { meta } = await recover({
       log,
       store: this.store,
@@ -46,7 +58,7 @@ export class Copy {
       changelog,
       // Somebody else writes it: what is not decided yet comes later.
       upTo: 'stable end',
-      tombstoneRetentionMs: changelog.tombstoneRetentionMs ?? tombstoneRetentionMs,
+      tombstoneRetentionMs: this.retentionMs,
       wallTime: () => clock.wallTime(),
       onHeldUp: () => {},
       onWiped: (reason) => warned(`the copy of ${topic} is made anew: ${reason}`, { partition }),
@@ -61,14 +73,16 @@ export class Copy {
 
   /** Resolves when it is stored. One after another. */
   async apply(batch: Batch): Promise<void> {
-    const bytes = batch.records.reduce((sum, { valueBytes }) => sum + valueBytes + 64, 64)
-    this.waitingBytes += bytes
+    this.#waiting += 1
     const written = this.#written.then(() => this.#apply(batch))
-    this.#written = written.catch(() => {})
+    this.#written = written.catch(() => {
+      // What comes behind a batch that is missing must not be stored.
+      this.isFollowing = false
+    })
     try {
       await written
     } finally {
-      this.waitingBytes -= bytes
+      this.#waiting -= 1
     }
   }
 
@@ -87,11 +101,11 @@ export class Copy {
     await this.#written
   }
 
-  async #apply({ records, next, stableEnd, leaderEpoch }: Batch): Promise<void> {
+  async #apply(batch: Batch): Promise<void> {
+    const { records, next, stableEnd, leaderEpoch = this.#leaderEpoch } = batch
     const { meta } = this
     if (meta === undefined || !this.isFollowing) return
-    const changelog = { ...meta.changelog, next }
-    if (leaderEpoch !== undefined) changelog.leaderEpoch = leaderEpoch
+    const changelog = { ...meta.changelog, next, leaderEpoch }
     await this.#write(records, { ...meta, changelog }, next >= stableEnd)
   }
 

@@ -254,7 +254,8 @@ export class Group implements AsyncDisposable {
   async #refresh(olderThanMs: number): Promise<void> {
     await Promise.all([
       ...[...this.#tasks.values()].map(({ task }) => task.refresh(olderThanMs)),
-      this.#copies?.refresh(olderThanMs),
+      // They note it by themselves, but at the end.
+      olderThanMs === 0 ? this.#copies?.refresh(0) : undefined,
     ])
   }
 
@@ -273,6 +274,8 @@ export class Group implements AsyncDisposable {
     if (this.#halted === undefined) return
     this.#halted = undefined
     this.#options.events.resumed()
+    // Held before the halt lets go: what was lost and could not be mended is tried again first.
+    if (this.#copies?.isBroken === true) void this.#mendCopies()
     this.#holds.release()
     for (const partition of this.#unopened) void this.#openSoon(partition)
     this.#unopened.clear()
@@ -395,30 +398,36 @@ export class Group implements AsyncDisposable {
       function: edges.function,
       partitions: edges.partitions,
       tombstoneRetentionMs,
+      isRefreshed: this.#options.refreshMs !== null,
       clock,
       rest: (ms) => this.#rest(ms),
       signal: this.#abort.signal,
       waiting: (whatFor) => events.waiting(whatFor),
       warned: (message, fields) => events.warned(message, fields),
-      interrupted: (mend) => void this.#interrupted(mend),
+      interrupted: () => void this.#mendCopies(),
       detached: (cause) => events.detached(allPartitions, cause),
-      failed: (error, partition) => this.#copyFailed(error, partition),
+      failed: (error) => this.#copyFailed(error),
     })
   }
 
   /** What is read of a copy while it is made anew would be wrong. */
-  async #interrupted(mend: () => Promise<void>): Promise<void> {
+  async #mendCopies(): Promise<void> {
     await this.#hold('lost')
     try {
-      await mend()
+      await this.#copies?.mend()
     } catch (error) {
-      this.#copyFailed(asHostError(error, 'LOG_FAILED'), 0)
+      this.#copyFailed(asHostError(error, 'LOG_FAILED'))
     }
     this.#holds.release()
   }
 
-  #copyFailed(error: HostError, partition: number): void {
+  #copyFailed(error: HostError): void {
     if (this.#isStopped) return
+    if (error.code === 'STORE_FAILED') {
+      this.#options.events.detached(allPartitions, error)
+      return
+    }
+    const [partition = 0] = this.#tasks.keys()
     this.#halt({ error: toPlainError(error), partition, version: this.#program.version })
   }
 

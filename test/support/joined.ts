@@ -126,4 +126,6 @@ export async function readEachOther(
     message: /greeter reads the table of labels in .*labels-table.*labels\.2-table.*topicTable/,
   })
   await reads('u1', 'home', 'Una sees Label')
+  const rebuilt = host.lines.filter((line) => line.includes('made anew:'))
+  t.same(rebuilt, [], 'no copy was taken for cut off')
 }

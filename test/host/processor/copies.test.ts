@@ -2,8 +2,10 @@
 
 import { int64, string } from 'millrace'
 import t from 'tap'
+import { HostError } from '#host/errors.js'
 import { partitionOf } from '#host/log/partitioner.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
+import type { PartitionStore } from '#host/tables/store.js'
 import { until } from '../../support/until.js'
 import { edges, fastClock, Harness, partitions } from './harness.js'
 
@@ -50,9 +52,9 @@ class CopyHarness extends Harness {
     ])
   }
 
-  async rate(key: string, value: number): Promise<void> {
+  async rate(key: string, value: number, count = lookupPartitions): Promise<void> {
     const at = Buffer.from(key)
-    const partition = partitionOf(at, lookupPartitions, 'fnv1a')
+    const partition = partitionOf(at, count, 'fnv1a')
     await this.log.append([
       { topic: looked.topic, partition, key: at, value: Buffer.from(String(value)), timestamp: 1 },
     ])
@@ -79,6 +81,14 @@ class CopyHarness extends Harness {
     )
   }
 }
+
+const bound = (copy: PartitionStore): PartitionStore => ({
+  get: (key) => copy.get(key),
+  meta: () => copy.meta(),
+  wipe: () => copy.wipe(),
+  range: (options) => copy.range(options),
+  write: (changes, meta) => copy.write(changes, meta),
+})
 
 async function harness(of: Partial<ConstructorParameters<typeof Harness>[0]> = {}) {
   const h = new CopyHarness({ definition, edges: copying, clock: fastClock, ...of })
@@ -160,6 +170,108 @@ t.test('a table that is made anew is copied anew, and read only then', async (t)
     t.same(h.halts, [])
     await h.end()
   }
+})
+
+t.test('one that could not be mended is mended when the function is resumed', async (t) => {
+  const h = await harness()
+  await h.others()
+  await h.name('a', 'old')
+  await h.start()
+  t.equal(await h.reads('a'), 'old -')
+  await h.log.remove([joined.topic])
+  await h.log.ensure([{ name: joined.topic, kind: 'table', partitions: partitions + 1 }])
+  await until('it halts', () => h.halts.length > 0)
+  t.match(h.halts[0]?.error, { code: 'TOPIC_MISMATCH' })
+  await h.log.remove([joined.topic])
+  await h.others()
+  await h.name('a', 'new')
+  h.group.resume()
+  t.equal(await h.reads('a'), 'new -')
+  await h.end()
+})
+
+t.test('a looked-up table with other partitions than before is read in all of them', async (t) => {
+  for (const count of [lookupPartitions - 3, lookupPartitions + 4]) {
+    const h = await harness()
+    await h.others()
+    await h.rate('old', 1)
+    await h.start()
+    t.equal(await h.reads('a', 'old'), '- 1')
+    await h.log.remove([looked.topic])
+    await h.log.ensure([{ name: looked.topic, kind: 'table', partitions: count }])
+    for (let n = 0; n < 30; n += 1) await h.rate(`c${n}`, n, count)
+    for (let n = 0; n < 30; n += 1) t.equal(await h.reads('a', `c${n}`), `- ${n}`)
+    t.equal(await h.reads('a', 'old'), '- -')
+    t.equal(h.group.isIdle, true)
+    t.equal((await h.store.copies()).filter(({ topic }) => topic === looked.topic).length, count)
+    await h.end()
+  }
+})
+
+t.test('a damaged copy beside a table that is waited for halts, and ends no thread', async (t) => {
+  const h = await harness()
+  await h.log.ensure([{ name: joined.topic, kind: 'table', partitions }])
+  const inner = h.store
+  h.store = {
+    partition: (number) => inner.partition(number),
+    copy: (of) => {
+      const copy = inner.copy(of)
+      const meta = () => {
+        throw new HostError('STORE_DAMAGED', 'a value does not have its checksum')
+      }
+      return of.topic === joined.topic ? { ...bound(copy), meta } : copy
+    },
+    copies: () => inner.copies(),
+    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+  }
+  const starting = h.start()
+  await until('it halts', () => h.halts.length > 0)
+  t.match(h.halts[0]?.error, { code: 'STORE_DAMAGED' })
+  await h.end()
+  await starting
+})
+
+t.test('a store that takes nothing more is told of, and not tried for ever', async () => {
+  const h = await harness()
+  await h.others()
+  await h.name('a', 'Ann')
+  const inner = h.store
+  h.store = {
+    partition: (number) => inner.partition(number),
+    copy: (of) => ({
+      ...bound(inner.copy(of)),
+      write: () => Promise.reject(new HostError('STORE_FAILED', 'no room')),
+    }),
+    copies: () => inner.copies(),
+    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+  }
+  await h.start()
+  await until('it is told', () => h.states.some((state) => state.startsWith('detached')))
+  await h.end()
+})
+
+t.test('a topic that is deleted while it is copied is waited for', async (t) => {
+  const h = await harness()
+  await h.others()
+  await h.name('a', 'old')
+  const describe = h.log.describe.bind(h.log)
+  let isRemoved = false
+  h.log.describe = async (names) => {
+    const found = await describe(names)
+    if (names.includes(joined.topic) && !isRemoved) {
+      isRemoved = true
+      await h.log.remove([joined.topic])
+    }
+    return found
+  }
+  const starting = h.start()
+  await until('it is gone', () => isRemoved)
+  await h.others()
+  await h.name('a', 'new')
+  await starting
+  t.equal(await h.reads('a'), 'new -')
+  t.same(h.halts, [])
+  await h.end()
 })
 
 t.test('what of a copy is not read any more is cleared away', async (t) => {
