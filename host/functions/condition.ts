@@ -99,6 +99,7 @@ export class Condition {
 
   lostAll(): void {
     this.#partitions.clear()
+    this.waitingFor = []
   }
 
   halted(failure: ShownError, partition?: number): void {

@@ -49,7 +49,7 @@ const maxWaitingBytes = 16 * 1024 * 1024
 const maxOpenings = 8
 /** For what is good to know, and not worth waiting for. */
 const soonMs = 1_000
-const longestRefreshMs = 60 * 60 * 1000
+const [shortestRefreshMs, longestRefreshMs] = [1_000, 60 * 60 * 1000]
 
 export class Copies implements AsyncDisposable {
   readonly #options: CopiesOptions
@@ -268,7 +268,7 @@ export class Copies implements AsyncDisposable {
           throw new HostError('UNKNOWN_TOPIC', `the topic ${copy.topic} is not there`)
         }
         this.#feed.seek(await copy.recover(topic))
-        this.#refreshWithin(copy.retentionMs / 20)
+        this.#refreshWithin(Math.max(copy.retentionMs / 20, shortestRefreshMs))
         break
       } catch (thrown) {
         const error = asHostError(thrown, 'LOG_FAILED')

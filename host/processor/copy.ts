@@ -12,6 +12,9 @@ export interface CopyOptions {
   warned(message: string, fields: Record<string, unknown>): void
 }
 
+/** Twenty times what lies, at least, between two looks at whether a quiet one is at its end. */
+const shortestRetentionMs = 20_000
+
 export class Copy {
   readonly topic: string
   readonly partition: number
@@ -38,10 +41,11 @@ export class Copy {
     return this.isFollowing && this.#waiting === 0
   }
 
-  /** It was not known to be at the end for nearly as long as its topic keeps deletions. */
+  /** It was not known to be at the end for nearly as long as its topic keeps deletions: this process stood still, or was cut off. */
   get mayHaveMissedDeletions(): boolean {
     const { meta } = this
-    if (meta === undefined || !this.isIdle) return false
+    // Of a topic that keeps them for less, one that is quiet could not be told from one that was away.
+    if (meta === undefined || !this.isIdle || this.retentionMs < shortestRetentionMs) return false
     return this.#options.clock.wallTime() - meta.appliedAt > this.retentionMs * 0.9
   }
 
