@@ -321,6 +321,30 @@ t.test('a copy that was away for longer than deletions are kept is made anew', a
   await h.end()
 })
 
+t.test('one that stood still for as long while it was followed is made anew, too', async (t) => {
+  let passed = 0
+  const h = await harness({ clock: { ...fastClock, wallTime: () => Date.now() + passed } })
+  await h.others()
+  await h.name('a', 'Ann')
+  await h.start()
+  t.equal(await h.reads('a'), 'Ann -')
+  const of = {
+    topic: joined.topic,
+    partition: partitionOf(Buffer.from('a'), partitions, 'murmur2'),
+  }
+  const copy = h.store.copy(of)
+  const meta = copy.meta()
+  if (meta === undefined) throw new Error('it has no copy')
+  await copy.write([[Buffer.from('ghost'), Buffer.from('deleted since')]], meta)
+  passed = 3_600_000
+  await h.name('a', 'Anna')
+  await until('it is made anew', () => h.warnings.some((what) => what.includes('made anew')))
+  t.equal(await h.reads('a'), 'Anna -')
+  t.equal(h.store.copy(of).get(Buffer.from('ghost')), undefined)
+  t.same(h.halts, [])
+  await h.end()
+})
+
 t.test('a table that is not declared is no table', async (t) => {
   const on: RunnableDefinition['on'] = {
     numbers: (ctx) => void ctx.lookup('names', 'a'),
