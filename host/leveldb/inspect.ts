@@ -36,8 +36,10 @@ export async function inspectDatabase(
     return { file: 'CURRENT', problem: `it names ${JSON.stringify(current)}, which is not there` }
   }
   const edits = readJournal(await readFile(join(path, current)))
-  if (edits.damagedAt !== undefined) {
-    return { file: current, problem: `its bytes from ${edits.damagedAt} on are damaged` }
+  // One that was closed has no end that was not written.
+  const damagedAt = edits.damagedAt ?? (isClosed ? edits.tornAt : undefined)
+  if (damagedAt !== undefined) {
+    return { file: current, problem: `its bytes from ${damagedAt} on are damaged` }
   }
   let manifest: Manifest
   try {
