@@ -205,7 +205,7 @@ export class Group implements AsyncDisposable {
   /** Flushes what was done, then ends. */
   async drain(): Promise<void> {
     await this.#hold('drained')
-    await this.#refresh(0)
+    await Promise.all([this.#refresh(0), this.#copies?.refresh(0)])
     await this[Symbol.asyncDispose]()
   }
 
@@ -252,11 +252,7 @@ export class Group implements AsyncDisposable {
   }
 
   async #refresh(olderThanMs: number): Promise<void> {
-    await Promise.all([
-      ...[...this.#tasks.values()].map(({ task }) => task.refresh(olderThanMs)),
-      // They note it by themselves, but at the end.
-      olderThanMs === 0 ? this.#copies?.refresh(0) : undefined,
-    ])
+    await Promise.all([...this.#tasks.values()].map(({ task }) => task.refresh(olderThanMs)))
   }
 
   /** Holds every task before it returns: the record must not be taken up again. */

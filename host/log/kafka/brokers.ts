@@ -127,21 +127,26 @@ export class Brokers implements AsyncDisposable {
   }
 
   /** As `askAnyOnce`, of these topics, or of all. Connections that are opened later begin with the brokers that there are. */
-  async metadata(names: readonly string[] | null): Promise<Metadata> {
+  async metadataOnce(names: readonly string[] | null): Promise<Metadata> {
     const found = await this.askAnyOnce(metadata(names))
     this.#seeds?.heard(found.brokers)
     return found
   }
 
+  /** As `metadataOnce`, asked again for a while. */
+  async metadata(names: readonly string[] | null): Promise<Metadata> {
+    return await this.patiently(() => this.metadataOnce(names))
+  }
+
   /** It changes topics for the whole cluster. */
   async askController<R extends Response>(request: KafkaRequest<R>): Promise<R> {
-    const { controller } = await this.patiently(() => this.metadata([]))
+    const { controller } = await this.metadata([])
     return await this.ask(controller, request)
   }
 
   /** Each of the cluster. */
   async askAll<R extends Response>(request: KafkaRequest<R>): Promise<R[]> {
-    const { brokers } = await this.patiently(() => this.metadata([]))
+    const { brokers } = await this.metadata([])
     return await Promise.all(brokers.map(({ id }) => this.ask(id, request)))
   }
 
@@ -154,7 +159,7 @@ export class Brokers implements AsyncDisposable {
   async topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>> {
     const found = new Map<string, TopicMetadata>()
     if (names.length === 0) return found
-    const { topics } = await this.patiently(() => this.metadata([...new Set(names)]))
+    const { topics } = await this.metadata([...new Set(names)])
     for (const topic of topics) {
       if (topic.error === kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION) this.#topics.delete(topic.name)
       else if (topic.error !== kafkaErrors.NONE && !isMoved(topic.error)) {
@@ -174,7 +179,7 @@ export class Brokers implements AsyncDisposable {
     if (names !== undefined) {
       return new Map([...(await this.topics(names))].map(([name, { id }]) => [name, id]))
     }
-    const { topics } = await this.patiently(() => this.metadata(null))
+    const { topics } = await this.metadata(null)
     return new Map(topics.map(({ name, id }) => [name, id]))
   }
 

@@ -47,7 +47,7 @@ export async function committedPositions(
   brokers: Brokers,
   group: string,
 ): Promise<readonly Position[]> {
-  const { topics } = await brokers.patiently(() => brokers.metadata(null))
+  const { topics } = await brokers.metadata(null)
   // By name: among all that a group has those are not named of which the very first is being decided.
   const all = topics.flatMap(({ name, partitions }) =>
     partitions.map(({ partition }) => ({ topic: name, partition })),

@@ -53,7 +53,7 @@ export class Reach implements AsyncDisposable {
       // Anew after a failure: kafkajs keeps a connection on which nothing is answered.
       brokers ??= new Brokers(connectionTo(this.#settings, seeds), this.#settings, seeds)
       try {
-        await new Deadline(withinMs, signal).bound(brokers.metadata([]))
+        await new Deadline(withinMs, signal).bound(brokers.metadataOnce([]))
         this.#heard()
         withinMs = patienceMs
       } catch (thrown) {

@@ -4,11 +4,11 @@ import t from 'tap'
 import type { LogRecord } from '#host/log/log.js'
 import { Random } from '#host/log/memory/random.js'
 import type { Attempt } from '#host/processor/context.js'
-import type { RunnableDefinition, RunOptions } from '#host/processor/program.js'
+import type { RunnableDefinition } from '#host/processor/program.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import { roughLog } from '#host/testing/options.js'
 import { until } from '../../support/until.js'
-import { Harness, type HarnessOptions, jsonOf, options } from './harness.js'
+import { at, harness, jsonOf } from './harness.js'
 
 type Handle = (ctx: Attempt, value: unknown) => unknown
 
@@ -31,19 +31,6 @@ const list = (before: Handle = () => {}): RunnableDefinition => ({
     },
   },
 })
-
-const at = (concurrency: number, more: Partial<RunOptions> = {}): RunOptions => ({
-  ...options,
-  concurrency,
-  ...more,
-})
-
-async function harness(given: HarnessOptions): Promise<Harness> {
-  const made = new Harness(given)
-  t.teardown(() => made.end())
-  await made.prepare()
-  return made
-}
 
 /** Handlers wait here until they are let go. */
 class Gate {

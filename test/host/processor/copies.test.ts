@@ -5,8 +5,8 @@ import t from 'tap'
 import { HostError } from '#host/errors.js'
 import { partitionOf } from '#host/log/partitioner.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
-import type { PartitionStore } from '#host/tables/store.js'
 import { until } from '../../support/until.js'
+import { changed } from './changed-store.js'
 import { edges, fastClock, Harness, partitions } from './harness.js'
 
 const lookupPartitions = 5
@@ -81,14 +81,6 @@ class CopyHarness extends Harness {
     )
   }
 }
-
-const bound = (copy: PartitionStore): PartitionStore => ({
-  get: (key) => copy.get(key),
-  meta: () => copy.meta(),
-  wipe: () => copy.wipe(),
-  range: (options) => copy.range(options),
-  write: (changes, meta) => copy.write(changes, meta),
-})
 
 async function harness(of: Partial<ConstructorParameters<typeof Harness>[0]> = {}) {
   const h = new CopyHarness({ definition, edges: copying, clock: fastClock, ...of })
@@ -211,19 +203,10 @@ t.test('a looked-up table with other partitions than before is read in all of th
 t.test('a damaged copy beside a table that is waited for halts, and ends no thread', async (t) => {
   const h = await harness()
   await h.log.ensure([{ name: joined.topic, kind: 'table', partitions }])
-  const inner = h.store
-  h.store = {
-    partition: (number) => inner.partition(number),
-    copy: (of) => {
-      const copy = inner.copy(of)
-      const meta = () => {
-        throw new HostError('STORE_DAMAGED', 'a value does not have its checksum')
-      }
-      return of.topic === joined.topic ? { ...bound(copy), meta } : copy
-    },
-    copies: () => inner.copies(),
-    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+  const meta = () => {
+    throw new HostError('STORE_DAMAGED', 'a value does not have its checksum')
   }
+  h.store = changed(h.store, { copy: (_, { topic }) => (topic === joined.topic ? { meta } : {}) })
   const starting = h.start()
   await until('it halts', () => h.halts.length > 0)
   t.match(h.halts[0]?.error, { code: 'STORE_DAMAGED' })
@@ -235,16 +218,8 @@ t.test('a store that takes nothing more is told of, and not tried for ever', asy
   const h = await harness()
   await h.others()
   await h.name('a', 'Ann')
-  const inner = h.store
-  h.store = {
-    partition: (number) => inner.partition(number),
-    copy: (of) => ({
-      ...bound(inner.copy(of)),
-      write: () => Promise.reject(new HostError('STORE_FAILED', 'no room')),
-    }),
-    copies: () => inner.copies(),
-    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
-  }
+  const write = () => Promise.reject(new HostError('STORE_FAILED', 'no room'))
+  h.store = changed(h.store, { copy: () => ({ write }) })
   await h.start()
   await until('it is told', () => h.states.some((state) => state.startsWith('detached')))
   await h.end()

@@ -3,16 +3,9 @@ import { json } from 'millrace'
 import t from 'tap'
 import type { RunnableDefinition, RunOptions } from '#host/processor/program.js'
 import { until } from '../../support/until.js'
-import { edges, fastClock, Harness, type HarnessOptions, jsonOf, options } from './harness.js'
+import { edges, fastClock, type Harness, harness, jsonOf, options } from './harness.js'
 
 const atLeastOnce: RunOptions = { ...options, delivery: 'at-least-once' }
-
-async function harness(given: HarnessOptions): Promise<Harness> {
-  const made = new Harness(given)
-  t.teardown(() => made.end())
-  await made.prepare()
-  return made
-}
 
 /** Counts by key, and emits each count. */
 const counting: RunnableDefinition = {

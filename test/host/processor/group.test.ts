@@ -8,19 +8,10 @@ import { Random } from '#host/log/memory/random.js'
 import { partitionOf } from '#host/log/partitioner.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
 import { createMemoryStore } from '#host/tables/memory.js'
-import type { PartitionStore, TableStore } from '#host/tables/store.js'
 import { roughLog } from '#host/testing/options.js'
 import { until } from '../../support/until.js'
-import {
-  edges,
-  fastClock,
-  Harness,
-  type HarnessOptions,
-  jsonOf,
-  jumpingClock,
-  options,
-  partitions,
-} from './harness.js'
+import { changed } from './changed-store.js'
+import { edges, fastClock, harness, jsonOf, jumpingClock, options, partitions } from './harness.js'
 
 interface Sum {
   count: number
@@ -43,13 +34,6 @@ const sum = (wait?: () => Promise<void> | undefined): RunnableDefinition => ({
     },
   },
 })
-
-async function harness(given: HarnessOptions): Promise<Harness> {
-  const made = new Harness(given)
-  t.teardown(() => made.end())
-  await made.prepare()
-  return made
-}
 
 for (const kind of ['sync', 'async'] as const) {
   t.test(`a ${kind} handler counts each record once, whatever log and thread do`, async (t) => {
@@ -159,15 +143,17 @@ t.test('another owner fences the task: it stops and writes nothing more', async 
 t.test('a store that refuses a batch publishes nothing until it is stored', async (t) => {
   const h = await harness({ definition: sum() })
   let refuse = 0
-  h.store = changed(h.store, (partition) => ({
-    async write(changes, meta) {
-      if (refuse > 0) {
-        refuse -= 1
-        throw new Error('the disk is slow today')
-      }
-      await partition.write(changes, meta)
-    },
-  }))
+  h.store = changed(h.store, {
+    partition: (partition) => ({
+      async write(changes, meta) {
+        if (refuse > 0) {
+          refuse -= 1
+          throw new Error('the disk is slow today')
+        }
+        await partition.write(changes, meta)
+      },
+    }),
+  })
   await h.start()
   await h.emit('numbers', 'a', 1)
   await h.settled()
@@ -189,13 +175,15 @@ t.test('a store that has failed is given up at once, and not tried again as it i
     const h = await harness({ definition: sum() })
     let isFull = step === 'at the opening'
     let writes = 0
-    h.store = changed(h.store, (partition) => ({
-      async write(changes, meta) {
-        if (!isFull) return await partition.write(changes, meta)
-        writes += 1
-        throw new HostError(code, 'No space left on device')
-      },
-    }))
+    h.store = changed(h.store, {
+      partition: (partition) => ({
+        async write(changes, meta) {
+          if (!isFull) return await partition.write(changes, meta)
+          writes += 1
+          throw new HostError(code, 'No space left on device')
+        },
+      }),
+    })
     await h.start()
     isFull = true
     await h.emit('numbers', 'a', 1)
@@ -670,29 +658,6 @@ t.test(
   },
 )
 
-/** The store as it is, but for what is given. */
-function changed(
-  inner: TableStore,
-  change: (partition: PartitionStore) => Partial<PartitionStore>,
-): TableStore {
-  return {
-    partition(number) {
-      const partition = inner.partition(number)
-      return {
-        get: (key) => partition.get(key),
-        meta: () => partition.meta(),
-        wipe: () => partition.wipe(),
-        range: (bounds) => partition.range(bounds),
-        write: (changes, meta) => partition.write(changes, meta),
-        ...change(partition),
-      }
-    },
-    copy: (of) => inner.copy(of),
-    copies: () => inner.copies(),
-    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
-  }
-}
-
 t.test(
   'a table that cannot be read is no failure of the handler, whatever it makes of it',
   async (t) => {
@@ -720,15 +685,17 @@ t.test(
       await h.settled()
       await h.drain()
       let refusals = 9
-      h.store = changed(h.store, (partition) => ({
-        get(key) {
-          if (refusals > 0) {
-            refusals -= 1
-            throw new Error('too many open files')
-          }
-          return partition.get(key)
-        },
-      }))
+      h.store = changed(h.store, {
+        partition: (partition) => ({
+          get(key) {
+            if (refusals > 0) {
+              refusals -= 1
+              throw new Error('too many open files')
+            }
+            return partition.get(key)
+          },
+        }),
+      })
       await h.start()
       await h.emit('numbers', 'a', 2)
       await h.settled()
@@ -873,12 +840,14 @@ t.test('flush.maxBytes bounds what waits, for handlers that await too', async (t
       },
     })
     let isOpen = true
-    h.store = changed(h.store, (partition) => ({
-      async write(changes, meta) {
-        if (!isOpen) await gate
-        await partition.write(changes, meta)
-      },
-    }))
+    h.store = changed(h.store, {
+      partition: (partition) => ({
+        async write(changes, meta) {
+          if (!isOpen) await gate
+          await partition.write(changes, meta)
+        },
+      }),
+    })
     await h.start()
     isOpen = false
     for (let i = 0; i < 2_000; i += 1) await h.emit('numbers', `key-${i}`, i)

@@ -1,4 +1,5 @@
 // A function's tasks on the memory log and store, in this thread: what they did can be compared with what was emitted.
+import t from 'tap'
 import type { LogRecord, RecordToAppend } from '#host/log/log.js'
 import { createMemoryLog, type MemoryFaults, type MemoryLog } from '#host/log/memory/log.js'
 import { partitionOf } from '#host/log/partitioner.js'
@@ -255,3 +256,18 @@ export class Harness {
 }
 
 export const jsonOf = (record: LogRecord): unknown => JSON.parse(String(record.value))
+
+/** Its topics are there, and it ends with the tests of the file. */
+export async function harness(given: HarnessOptions): Promise<Harness> {
+  const made = new Harness(given)
+  t.teardown(() => made.end())
+  await made.prepare()
+  return made
+}
+
+/** The usual options, with so many keys at once. */
+export const at = (concurrency: number, more: Partial<RunOptions> = {}): RunOptions => ({
+  ...options,
+  concurrency,
+  ...more,
+})

@@ -7,7 +7,7 @@ import type { RunnableDefinition } from '#host/processor/program.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import { roughLog } from '#host/testing/options.js'
 import { until } from '../../support/until.js'
-import { Harness, type HarnessOptions, jsonOf, options } from './harness.js'
+import { harness, jsonOf, options } from './harness.js'
 
 type Acknowledge = (error?: unknown) => void
 
@@ -17,13 +17,6 @@ const handling = (numbers: (ctx: Attempt, value: unknown) => unknown): RunnableD
   table: json(),
   on: { numbers },
 })
-
-async function harness(given: HarnessOptions): Promise<Harness> {
-  const made = new Harness(given)
-  t.teardown(() => made.end())
-  await made.prepare()
-  return made
-}
 
 /** Those that go on behind all before them. The others have to be what was there before, again from somewhere and on from there. */
 function withoutRepetitions(sums: readonly { length: number; value: number }[]) {

@@ -1,16 +1,18 @@
 // Visits: each key that the table held has its turn once, in turns with the inputs, and what is told of it is what is in the log.
+
 import { json } from 'millrace'
 import t from 'tap'
 import { HostError } from '#host/errors.js'
 import { Random } from '#host/log/memory/random.js'
 import type { Attempt } from '#host/processor/context.js'
-import type { Handler, RunnableDefinition, RunOptions } from '#host/processor/program.js'
+import type { Handler, RunnableDefinition } from '#host/processor/program.js'
 import type { VisitProgress, VisitReport } from '#host/processor/visiting.js'
 import { createMemoryStore } from '#host/tables/memory.js'
-import type { Entry, TableStore } from '#host/tables/store.js'
+import type { Entry } from '#host/tables/store.js'
 import { roughLog } from '#host/testing/options.js'
 import { until } from '../../support/until.js'
-import { Harness, type HarnessOptions, jsonOf, options, partitions } from './harness.js'
+import { changed } from './changed-store.js'
+import { at, type Harness, type HarnessOptions, harness, jsonOf, partitions } from './harness.js'
 
 interface Told {
   readonly key: string
@@ -44,19 +46,6 @@ const sums = (before: Handler = () => {}, more: Record<string, Handler> = {}) =>
       ...more,
     },
   }) satisfies RunnableDefinition
-
-const at = (concurrency: number, more: Partial<RunOptions> = {}): RunOptions => ({
-  ...options,
-  concurrency,
-  ...more,
-})
-
-async function harness(given: HarnessOptions): Promise<Harness> {
-  const made = new Harness(given)
-  t.teardown(() => made.end())
-  await made.prepare()
-  return made
-}
 
 async function filled(keys: number, given: HarnessOptions): Promise<Harness> {
   const h = await harness(given)
@@ -246,28 +235,18 @@ t.test('the table is read page by page, as the visit goes on', async (t) => {
   const memory = createMemoryStore()
   let read = 0
   const gate = new Gate()
-  const store: TableStore = {
-    partition(number) {
-      const partition = memory.partition(number)
-      return {
-        get: (key) => partition.get(key),
-        meta: () => partition.meta(),
-        wipe: () => partition.wipe(),
-        write: (changes, meta) => partition.write(changes, meta),
-        async *range(bounds) {
-          const entries: Entry[] = []
-          for await (const page of partition.range(bounds)) entries.push(...page)
-          for (let n = 0; n < entries.length; n += 10) {
-            read += 1
-            yield entries.slice(n, n + 10)
-          }
-        },
-      }
-    },
-    copy: (of) => memory.copy(of),
-    copies: () => memory.copies(),
-    [Symbol.asyncDispose]: () => memory[Symbol.asyncDispose](),
-  }
+  const store = changed(memory, {
+    partition: (partition) => ({
+      async *range(bounds) {
+        const entries: Entry[] = []
+        for await (const page of partition.range(bounds)) entries.push(...page)
+        for (let n = 0; n < entries.length; n += 10) {
+          read += 1
+          yield entries.slice(n, n + 10)
+        }
+      },
+    }),
+  })
   const h = await harness({ definition: sums(() => gate.wait()) })
   h.store = store
   await h.start()
