@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import type { SASLOptions } from 'kafkajs'
 import t from 'tap'
 import { testFolder } from '../test/support/folder.js'
-import { quietKafka } from '../test/support/kafka/client.js'
+import { makeTopics, quietKafka } from '../test/support/kafka/client.js'
 import { isFree } from '../test/support/kafka/ports.js'
 import { brokerAddress, ownBroker, ownName } from '../test/support/kafka/shared.js'
 import { runTool } from '../test/support/kafka/tool.js'
@@ -13,11 +13,12 @@ import { until } from '../test/support/until.js'
 const serve = 'dist/test/support/kafka/serve.js'
 
 t.test('answers a client, and does not create what nobody asked for', async (t) => {
-  const admin = quietKafka(await brokerAddress(t)).admin()
+  const address = await brokerAddress(t)
+  const admin = quietKafka(address).admin()
   await admin.connect()
   t.teardown(() => admin.disconnect())
   const topic = ownName('clicks')
-  await admin.createTopics({ topics: [{ topic, numPartitions: 3 }], waitForLeaders: true })
+  await makeTopics(t, address, { [topic]: 3 })
   const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
   t.match(topics, [{ name: topic, partitions: [{}, {}, {}] }])
   await t.rejects(

@@ -35,16 +35,10 @@ const namesOf = (): GokaNames => ({
 /** No headers, no transactions; its member stays until it is stopped. */
 async function layOut(t: Test, names: GokaNames) {
   const { topics, records, positions } = layoutOf(names)
-  await admin.createTopics({
-    topics: topics.map(({ name, kind, partitions }) => ({
-      topic: name,
-      numPartitions: partitions,
-      configEntries: [{ name: 'cleanup.policy', value: kind === 'table' ? 'compact' : 'delete' }],
-    })),
-    waitForLeaders: false,
-  })
-  // They are there; until their leaders answer, what is sent may be sent again.
-  await makeTopics(t, address, Object.fromEntries(topics.map(({ name }) => [name, partitions])))
+  for (const { name, kind, partitions } of topics) {
+    const policy = { 'cleanup.policy': kind === 'table' ? 'compact' : 'delete' }
+    await makeTopics(t, address, { [name]: partitions }, policy)
+  }
   const producer = kafka.producer()
   t.teardown(() => producer.disconnect())
   await producer.connect()

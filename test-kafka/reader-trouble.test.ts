@@ -5,7 +5,7 @@ import t from 'tap'
 import { encodeBatches } from '#host/log/kafka/encoding.js'
 import { testFolder } from '../test/support/folder.js'
 import { batchOf } from '../test/support/kafka/batch.js'
-import { linkTo, quietKafka } from '../test/support/kafka/client.js'
+import { linkTo, makeTopics } from '../test/support/kafka/client.js'
 import { proxyTo } from '../test/support/kafka/proxy.js'
 import { beginning, openReader, Seen, send, write } from '../test/support/kafka/reader.js'
 import { ownBroker, ownName } from '../test/support/kafka/shared.js'
@@ -18,11 +18,7 @@ const { link } = await linkTo(t, address)
 
 async function topicOf(configs: Readonly<Record<string, string>> = {}): Promise<string> {
   const topic = ownName('clicks')
-  const admin = quietKafka(address).admin()
-  await admin.connect()
-  const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }))
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }] })
-  await admin.disconnect()
+  await makeTopics(t, address, { [topic]: 1 }, configs)
   return topic
 }
 

@@ -31,20 +31,28 @@ export async function linkTo(
   return { cluster, broker, link: new Link(broker) }
 }
 
-/** Makes topics with the partitions that are given for each. */
+/**
+ * Makes topics with the partitions that are given for each, and waits until they take what is sent. kafkajs' own
+ * wait gives up when the broker that it asks has not heard of a topic yet.
+ */
 export async function makeTopics(
   t: Test,
   address: string,
   topics: Readonly<Record<string, number>>,
+  configs: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const admin = quietKafka(address).admin()
   t.teardown(() => admin.disconnect())
   await admin.connect()
-  const specs = Object.entries(topics).map(([topic, numPartitions]) => ({ topic, numPartitions }))
+  const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }))
+  const specs = Object.entries(topics).map(([topic, numPartitions]) => ({
+    topic,
+    numPartitions,
+    configEntries,
+  }))
   await admin.createTopics({ topics: specs, waitForLeaders: false })
   const names = Object.keys(topics)
   const wanted = specs.reduce((sum, { numPartitions }) => sum + numPartitions, 0)
-  // Not by kafkajs, which gives up when the broker has not heard of one yet.
   await until('they have leaders', async () => {
     const found = await admin.fetchTopicMetadata({ topics: names }).catch(() => ({ topics: [] }))
     const partitions = found.topics.flatMap((topic) => topic.partitions)
