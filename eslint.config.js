@@ -86,7 +86,7 @@ export default tseslint.config(
   { files: ['test/support/folder.ts'], rules: { 'no-restricted-syntax': 'off' } },
   // So does node:test.
   {
-    files: ['templates/**'],
+    files: ['templates/**', 'examples/*/test/**'],
     rules: {
       '@typescript-eslint/no-floating-promises': [
         'error',

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
-import { startHostProcess } from '#bench/host-process.js'
+import { type HostProcess, startHostProcess } from '#bench/host-process.js'
 import { Command } from './command.js'
 import { testFolder } from './folder.js'
 import { until } from './until.js'
@@ -16,21 +16,38 @@ const fromCheckout = 'npm run -s millrace --'
 const built = 'node dist/host/main.js'
 const run = promisify(execFile)
 
-/**
- * Runs a real host on the example's folder. The first block of code has to be what `millrace topology` prints; in blocks that begin
- * with ```console each line after `$ ` is run, and has to print, soon, what stands below it; `…` there stands for anything in one line.
- * A command without anything below it has to succeed.
- */
+/** Its first block of code has to be what `millrace topology` prints, its session as below. */
 export async function checkReadme(t: Test, root: string): Promise<void> {
-  const readme = await readFile(join(root, 'README.md'), 'utf8')
-  await using host = await startHostProcess({ root, data: testFolder(t) })
-  await host.ready()
-
+  await using host = await startExample(t, root)
   const topology = new Command(t, ['topology', '--url', host.url])
   await topology.ended
-  const [, drawing] = /^```\w*\n([\s\S]*?)^```$/m.exec(readme) ?? []
+  const [, drawing] = /^```\w*\n([\s\S]*?)^```$/m.exec(await readmeOf(root)) ?? []
   t.equal(drawing, topology.out, 'the drawing is what the command prints')
+  await checkSession(t, root, host)
+}
 
+/** A real host on the example's folder, as its README says. */
+export async function startExample(
+  t: Test,
+  root: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<HostProcess> {
+  t.match(await readmeOf(root), new RegExp(`^npm run .* --root ${root}$`, 'm'), 'how to run it')
+  const host = await startHostProcess({ command: 'dev', root, data: testFolder(t), env })
+  await host.ready()
+  return host
+}
+
+/**
+ * In blocks that begin with ```console each line after `$ ` is run, and has to print, soon, what stands below it; `…` there stands for
+ * anything in one line. A command without anything below it has to succeed. `host`: what they speak to.
+ */
+export async function checkSession(
+  t: Test,
+  root: string,
+  { url }: { readonly url: string } = { url: shownUrl },
+): Promise<void> {
+  const readme = await readmeOf(root)
   const sessions = [...readme.matchAll(/^```console\n([\s\S]*?)^```$/gm)].map(
     ([, text = '']) => text,
   )
@@ -40,14 +57,16 @@ export async function checkReadme(t: Test, root: string): Promise<void> {
     const [command = '', ...lines] = step.split('\n')
     const shown = lines.join('\n').trim()
     const ask = async () => {
-      const line = command.replaceAll(shownUrl, host.url).replaceAll(fromCheckout, built)
-      const env = { ...process.env, MILLRACE_URL: host.url }
+      const line = command.replaceAll(shownUrl, url).replaceAll(fromCheckout, built)
+      const env = { ...process.env, MILLRACE_URL: url }
       return (await run('sh', ['-c', line], { env })).stdout.trim()
     }
     if (shown === '') await t.resolves(ask(), command)
     else t.pass(`${command}: ${await untilShown(ask, command, shown)}`)
   }
 }
+
+const readmeOf = (root: string) => readFile(join(root, 'README.md'), 'utf8')
 
 async function untilShown(
   ask: () => Promise<string>,
@@ -60,7 +79,7 @@ async function untilShown(
   return await until(
     `${command} prints ${shown}`,
     async () => {
-      printed = await ask()
+      printed = await ask().catch(String)
       return pattern.test(printed) && printed
     },
     () => printed,
