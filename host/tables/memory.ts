@@ -1,5 +1,6 @@
-// The store port in memory, for tests and the test kit: the same order of keys, and copies wherever a disk would make them.
+// The store port in memory: the same order of keys, and copies wherever a disk would make them.
 import { HostError } from '../errors.js'
+import { Sorted, type SortedEntry } from './sorted.js'
 import type {
   Change,
   CopiedPartition,
@@ -10,11 +11,11 @@ import type {
   TableStore,
 } from './store.js'
 
-const page = 1000
+const pageSize = 1000
 
 /** What a disk would keep while nobody has the store open. Values by their key's bytes as Latin-1 text, which sorts alike. */
 interface Kept {
-  readonly values: Map<string, Buffer>
+  readonly values: Sorted<Buffer>
   meta: PartitionMeta | undefined
 }
 
@@ -50,7 +51,7 @@ class MemoryTable implements MemoryStore {
   async copies(): Promise<readonly CopiedPartition[]> {
     this.#assertOpen()
     return [...this.#kept]
-      .filter(([name, { meta, values }]) => /\D/.test(name) && (meta ?? values.size) !== 0)
+      .filter(([name, { meta, values }]) => /\D/.test(name) && (meta !== undefined || !values.isEmpty))
       .map(([name]) => {
         const [partition = '', topic = ''] = name.split(' ', 2)
         return { topic, partition: Number(partition) }
@@ -60,7 +61,7 @@ class MemoryTable implements MemoryStore {
   #open(name: string): PartitionStore {
     let kept = this.#kept.get(name)
     if (kept === undefined) {
-      kept = { values: new Map(), meta: undefined }
+      kept = { values: new Sorted(), meta: undefined }
       this.#kept.set(name, kept)
     }
     return new MemoryPartition(kept, () => this.#assertOpen())
@@ -113,24 +114,38 @@ class MemoryPartition implements PartitionStore {
 
   range({ from, to, isReverse = false }: RangeOptions = {}): AsyncIterable<Entry[]> {
     this.#assertOpen()
-    const first = from?.toString('latin1')
-    const end = to?.toString('latin1')
-    const found = [...this.#kept.values].filter(
-      ([key]) => (first === undefined || key >= first) && (end === undefined || key < end),
-    )
-    found.sort(([a], [b]) => (a < b === isReverse ? 1 : -1))
-    return pages(found, this.#assertOpen)
+    const [first, end] = [from?.toString('latin1'), to?.toString('latin1')]
+    return new Pages(this.#kept.values.range({ from: first, to: end, isReverse }), this.#assertOpen)
   }
 }
 
-async function* pages(
-  found: readonly (readonly [string, Buffer])[],
-  assertOpen: () => void,
-): AsyncGenerator<Entry[]> {
-  for (let start = 0; start < found.length; start += page) {
-    assertOpen()
-    yield found
-      .slice(start, start + page)
-      .map(([key, value]) => ({ key: Buffer.from(key, 'latin1'), value: Buffer.from(value) }))
+class Pages implements AsyncIterableIterator<Entry[]> {
+  readonly #found: IterableIterator<SortedEntry<Buffer>>
+  readonly #assertOpen: () => void
+
+  constructor(found: IterableIterator<SortedEntry<Buffer>>, assertOpen: () => void) {
+    this.#found = found
+    this.#assertOpen = assertOpen
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async next(): Promise<IteratorResult<Entry[], undefined>> {
+    this.#assertOpen()
+    const page: Entry[] = []
+    while (page.length < pageSize) {
+      const next = this.#found.next()
+      if (next.done === true) break
+      const [key, value] = next.value
+      page.push({ key: Buffer.from(key, 'latin1'), value: Buffer.from(value) })
+    }
+    return page.length === 0 ? await this.return() : { done: false, value: page }
+  }
+
+  async return(): Promise<IteratorResult<Entry[], undefined>> {
+    this.#found.return?.()
+    return { done: true, value: undefined }
   }
 }
