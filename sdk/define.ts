@@ -1,6 +1,7 @@
 // defineProcessor: a definition is data, from whose codecs the types of every handler follow.
 import type { AnyCodec, InOf, OutOf } from './codec.js'
 import type { AnyContext, BaseContext, Codecs, Context } from './context.js'
+import type { Store } from './store.js'
 import type { Hasher } from './topic.js'
 import type { Tables } from './topic-table.js'
 
@@ -112,6 +113,11 @@ export type Definition<
   readonly inputs: Inputs
   /** Keeps a value for each key, in a table with the function's name. */
   readonly table?: Table
+  /**
+   * Where the table is kept, and copies of others' tables: `level` (the default), on disk; `memory`, rebuilt from the log at each start of the
+   * function's thread; or a store of your own.
+   */
+  readonly store?: 'level' | 'memory' | Store
   /** For a table whose codec no longer takes what is stored. */
   readonly migrate?: Migration<Stored, Table>
   /**
@@ -237,6 +243,7 @@ export interface ProcessorDefinition<
 > {
   readonly inputs: Inputs
   readonly table?: Table
+  readonly store?: 'level' | 'memory' | Store
   readonly migrate?: AnyMigration
   readonly revision?: number | string
   readonly group?: string

@@ -27,6 +27,7 @@ export {
 } from './define.js'
 export { type Issue, json, ValidationError } from './json.js'
 export { bytes, int64, string } from './scalar.js'
+export type { OpenStore, Store, StoreChange, StoreEntry, StorePlace, StoreRange } from './store.js'
 export { JsonSyntaxError } from './syntax.js'
 export { type Hasher, type TopicCodec, type TopicOptions, topic } from './topic.js'
 export { type TableOut, type Tables, type TopicTable, topicTable } from './topic-table.js'

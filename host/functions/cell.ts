@@ -12,11 +12,11 @@ import { Condition } from './condition.js'
 import type { Bundle, FunctionDescription } from './description.js'
 import { showError } from './failure.js'
 import { Hearing } from './hearing.js'
+import { type HeldTable, holdTable } from './held-table.js'
 import { Joining } from './joining.js'
 import { KeptThread } from './kept-thread.js'
-import { LocalTable } from './local-table.js'
 import type { WorkerSettings } from './messages.js'
-import { notesPathOf } from './names.js'
+import { notesPathOf, ownStorePathOf } from './names.js'
 import type { VisitOrder } from './operation.js'
 import type { FunctionPorts } from './ports.js'
 import type { ThreadOptions } from './thread.js'
@@ -51,7 +51,7 @@ export class Cell implements AsyncDisposable {
   readonly #options: CellOptions
   readonly #versions: Versions
   readonly #condition: Condition
-  readonly #table: LocalTable | undefined
+  readonly #table: HeldTable | undefined
   readonly #thread: KeptThread
   readonly #joining: Joining
   readonly #visits: Visits
@@ -69,9 +69,11 @@ export class Cell implements AsyncDisposable {
     this.#condition = new Condition({ isPaused, quarantined, changed })
     this.#swaps = options.counted?.swaps ?? 0
     if (keepsStore(edges)) {
-      this.#table = new LocalTable({
+      this.#table = holdTable(description.store, {
         name: this.name,
         path: options.storePath,
+        ownPath: ownStorePathOf(options.storePath),
+        withinMs: drainMs,
         partitions: edges.partitions,
         logger,
         openStore: options.ports.openStore,
@@ -204,8 +206,7 @@ export class Cell implements AsyncDisposable {
     const { drainMs, logger } = this.#options
     const next = { bundle, description, edges }
     this.#versions.remember(bundle)
-    const outcome = await this.#thread.swap(toVersion(next))
-    this.#versions.running = next
+    const outcome = await this.#replace(next)
     this.#condition.quarantined = undefined
     this.#swaps += 1
     if (outcome === 'late') {
@@ -218,6 +219,16 @@ export class Cell implements AsyncDisposable {
     // The new version may have halted in its turn before this answer came.
     if (!this.#condition.isHalted) this.#condition.failure = null
     this.progress.notify()
+  }
+
+  /** A store of the user's own is the version's own code: it is closed with that, and opened by the next, in a new thread. */
+  async #replace(next: Deployed): Promise<'done' | 'late' | 'died' | 'absent'> {
+    const isOwn = next.description.store === 'own'
+    // Before: whatever starts a thread meanwhile starts this version.
+    if (isOwn) this.#versions.running = next
+    const outcome = isOwn ? await this.#thread.end() : await this.#thread.swap(toVersion(next))
+    this.#versions.running = next
+    return outcome ?? 'absent'
   }
 
   /** The same code with another source map. */
@@ -317,7 +328,7 @@ export class Cell implements AsyncDisposable {
       entry: ports.threadEntry,
       start: {
         ...toVersion(this.#versions.running),
-        storePath: keepsStore(this.edges) ? storePath : null,
+        ...(this.#table?.start() ?? { store: null }),
         notesPath: notesPathOf(storePath),
         progress: this.progress.shared,
         partitions: this.#joining.assigned,

@@ -8,6 +8,7 @@ import type { EdgeDescription, FunctionDescription } from './description.js'
 import { hint, inWords, listed, oneOf, type Report, unknownFields } from './in-words.js'
 import { oneTopicEach, type Placement, placementOf, refuseTopic, streamPlace } from './placement.js'
 import { readTables } from './read-tables.js'
+import type { StoreKind } from './store-kind.js'
 
 /** `at` is a path into the definition, like `inputs.clicks`; empty for the definition itself. */
 export interface DefinitionProblem {
@@ -20,6 +21,7 @@ type Fields = Readonly<Record<string, unknown>>
 const fields = [
   'inputs',
   'table',
+  'store',
   'migrate',
   'revision',
   'group',
@@ -117,6 +119,9 @@ function describe(
   middleware(given.wrap, report)
   defaultHeaders(given.headers, report)
   const visitors = visitorsOf(given.visitors, table !== null, report)
+  const [joins, lookups] = [others('joins'), others('lookups')]
+  const keepsSomething = table !== null || joins.length + lookups.length > 0
+  const store = storeOf(given.store, keepsSomething, report)
 
   return {
     name,
@@ -126,9 +131,10 @@ function describe(
     outputs,
     table,
     loop,
+    store,
     visitors,
-    joins: others('joins'),
-    lookups: others('lookups'),
+    joins,
+    lookups,
     options: {
       onError: oneOf('onError', given.onError, onErrors, report),
       retry: retryOf(given.retry, report),
@@ -295,6 +301,18 @@ function handlers(
     report('onLoop', 'a loop needs its handler, a function of (ctx, value)')
   if (!hasLoop && given.onLoop !== undefined)
     report('onLoop', 'there is no loop that it could handle: add loop: json()')
+}
+
+function storeOf(given: unknown, keepsSomething: boolean, report: Report): StoreKind {
+  if (given === undefined) return 'level'
+  if (!keepsSomething) report('store', 'there is nothing that it could keep: add table')
+  if (isPlain(given)) {
+    callable('store.open', given.open, report)
+    return 'own'
+  }
+  if (typeof given === 'string') return oneOf('store', given, ['level', 'memory'], report)
+  report('store', `'level', 'memory' or an object with open is needed, not ${inWords(given)}`)
+  return 'level'
 }
 
 function visitorsOf(given: unknown, hasTable: boolean, report: Report): readonly string[] {

@@ -2,6 +2,7 @@
 import type { CodecKind } from '../../sdk/codec.js'
 import type { Hasher } from '../../sdk/topic.js'
 import type { RunOptions } from '../processor/program.js'
+import type { StoreKind } from './store-kind.js'
 
 export interface EdgeDescription {
   /** The stream's name in the function file; without the namespace. */
@@ -25,6 +26,8 @@ export interface FunctionDescription {
   /** `stream` is the table's name, which is the function's. With `migrate` the codec is `custom`: only user code reads all values. */
   readonly table: EdgeDescription | null
   readonly loop: EdgeDescription | null
+  /** In which it keeps its table, and its copies of others'. */
+  readonly store: StoreKind
   readonly visitors: readonly string[]
   /** `stream` is the name of the table, whose topic others write. */
   readonly joins: readonly EdgeDescription[]

@@ -1,5 +1,6 @@
 // What a function's thread does: loads the user's bundle and runs the function's tasks over it, on orders of the main thread.
 import type { MessagePort } from 'node:worker_threads'
+import type { Store } from '../../sdk/store.js'
 import { asHostError, toPlainError } from '../errors.js'
 import type { Log, LogDescription } from '../log/log.js'
 import { systemClock } from '../processor/clock.js'
@@ -10,7 +11,10 @@ import { Progress } from '../processor/progress.js'
 import type { RecordFailure } from '../processor/runner.js'
 import { userLog } from '../processor/user-log.js'
 import { visitArgument } from '../processor/visit.js'
+import { createMemoryStore } from '../tables/memory.js'
+import { openOwnStore } from '../tables/own.js'
 import type { TableStore } from '../tables/store.js'
+import { createTableView } from '../tables/view.js'
 import { type LoadedBundle, loadBundle } from './load.js'
 import type {
   FromWorker,
@@ -21,6 +25,8 @@ import type {
   WorkerStart,
 } from './messages.js'
 import { NotedInputs } from './noted-inputs.js'
+import { serveView } from './remote-view.js'
+import type { StoreStart } from './store-kind.js'
 
 /** What the thread's entry composes it with. */
 export interface FunctionThreadPorts {
@@ -69,11 +75,11 @@ class FunctionThread {
   }
 
   async run(): Promise<void> {
-    const { log, storePath, notesPath, settings, progress, edges, partitions } = this.#start
+    const { log, store, notesPath, settings, progress, edges, partitions } = this.#start
     this.#loaded = this.#load(this.#start)
     const attached = await this.#ports.attachLog(log)
     this.#log = attached
-    if (storePath !== null) this.#store = await this.#ports.openStore(storePath)
+    if (store !== null) await this.#openStore(store)
     this.#group = new Group({
       log: attached,
       store: this.#store,
@@ -107,6 +113,28 @@ class FunctionThread {
     this.#port.on('message', (message: ToWorker) => void this.#obey(message))
     if (this.#start.isPaused) await this.#group.pause()
     await this.#group.start(partitions)
+  }
+
+  async #openStore(start: StoreStart): Promise<void> {
+    const store = await this.#storeOf(start)
+    this.#store = store
+    const { view, edges } = this.#start
+    if (view !== undefined) serveView(view, createTableView(store, edges.partitions))
+  }
+
+  async #storeOf(start: StoreStart): Promise<TableStore> {
+    switch (start.kind) {
+      case 'level':
+        return await this.#ports.openStore(start.path)
+      case 'memory':
+        return createMemoryStore()
+      case 'own': {
+        const { function: name, folder } = start
+        // The probe has checked that it is one.
+        const definition = this.#loaded?.bundle.definition as { readonly store: Store }
+        return await openOwnStore(definition.store, { function: name, folder })
+      }
+    }
   }
 
   async #obey(message: ToWorker): Promise<void> {
@@ -165,8 +193,13 @@ class FunctionThread {
   /** Ends everything that was opened, in the reverse order. */
   async close(): Promise<void> {
     await this.#group?.drain()
-    this.#loaded?.bundle.dispose()
-    await this.#store?.[Symbol.asyncDispose]()
+    this.#start.view?.close()
+    try {
+      // Before the bundle's timers end: it may be code of that.
+      await this.#store?.[Symbol.asyncDispose]()
+    } finally {
+      this.#loaded?.bundle.dispose()
+    }
     await this.#log?.[Symbol.asyncDispose]()
   }
 

@@ -3,12 +3,12 @@ import { asHostError, HostError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import { backoffMs } from '../processor/clock.js'
 import type { VisitEnd, VisitReport } from '../processor/visiting.js'
-import type { LocalTable } from './local-table.js'
+import type { HeldTable } from './held-table.js'
 import type { Version } from './messages.js'
 import { FunctionWorker, type ThreadOptions, type ThreadRequest } from './thread.js'
 
 export interface KeptThreadOptions {
-  readonly table: LocalTable | undefined
+  readonly table: HeldTable | undefined
   readonly drainMs: number
   readonly logger: Logger
   /** False: its table is opened for who reads it, and no thread is started. */

@@ -1,23 +1,13 @@
-// The main thread's hold on a function's table: opened before any thread opens it, closed after, and known while it is closed.
-import { rename } from 'node:fs/promises'
+// The main thread's hold on a function's table in LevelDB: opened before any thread opens it, closed after, and known while it is closed.
 import { asHostError, HostError } from '../errors.js'
 import { inspectDatabase } from '../leveldb/inspect.js'
-import type { Logger } from '../logger.js'
 import { storeDamaged } from '../tables/damage.js'
 import type { Entry, TableStore } from '../tables/store.js'
 import { createTableView, type TableView } from '../tables/view.js'
-
-export interface LocalTableOptions {
-  /** Of the function. */
-  readonly name: string
-  /** The folder of its store, absolute. */
-  readonly path: string
-  readonly partitions: number
-  readonly logger: Logger
-  openStore(path: string): Promise<TableStore>
-  /** A read has found it damaged, which a thread that does not read that key may never find. */
-  damaged(error: HostError): void
-}
+import { closedTable } from './closed-table.js'
+import type { HeldTable, HeldTableOptions } from './held-table.js'
+import type { WorkerStart } from './messages.js'
+import { setAside } from './set-aside.js'
 
 interface Opened {
   readonly store: TableStore
@@ -26,17 +16,17 @@ interface Opened {
   isDamaged: boolean
 }
 
-export class LocalTable implements AsyncDisposable {
+export class LocalTable implements HeldTable {
   /** Reads reject with RECOVERING while the table is closed. */
   readonly view: TableView
-  readonly #options: LocalTableOptions
+  readonly #options: HeldTableOptions
   #opened: Opened | undefined
   /** Why what lies in the folder cannot be used. */
   #damage: unknown
   /** Opening and closing take turns. */
   #turn: Promise<void> = Promise.resolve()
 
-  constructor(options: LocalTableOptions) {
+  constructor(options: HeldTableOptions) {
     this.#options = options
     this.view = {
       get: (partition, key) => {
@@ -107,12 +97,12 @@ export class LocalTable implements AsyncDisposable {
 
   #reading(): Opened {
     if (this.#opened !== undefined) return this.#opened
-    const { name } = this.#options
-    throw new HostError(
-      'RECOVERING',
-      `the table "${name}" is closed for a moment, while its function is started: try again`,
-      { function: name },
-    )
+    throw closedTable(this.#options.name)
+  }
+
+  /** What its thread opens again, by the same path. */
+  start(): Pick<WorkerStart, 'store'> {
+    return { store: { kind: 'level', path: this.#options.path } }
   }
 
   async #openSound(): Promise<TableStore> {
@@ -127,34 +117,9 @@ export class LocalTable implements AsyncDisposable {
         this.#damage = error
       }
     }
-    await this.#setAside()
-    return await openStore(path)
-  }
-
-  /** Never deleted: somebody may want to know what happened to it. */
-  async #setAside(): Promise<void> {
-    const { path, logger } = this.#options
-    const aside = `${path}.damaged-${new Date().toISOString().replaceAll(':', '-')}`
-    try {
-      await rename(path, aside)
-    } catch (cause) {
-      if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') {
-        logger.warn(`the store ${path} is gone: the table is rebuilt from the log`)
-        this.#damage = undefined
-        return
-      }
-      throw new HostError(
-        'STORE_FAILED',
-        `the store ${path} is damaged, and could not be set aside as ${aside}: ${asHostError(cause).message}; move the folder away, or let the host write to the folder that it is in`,
-        { cause },
-      )
-    }
-    const damage = asHostError(this.#damage)
+    await setAside(path, this.#damage, this.#options.logger)
     this.#damage = undefined
-    logger.warn(
-      `the store ${path} was damaged: it was set aside as ${aside}, and the table is rebuilt from the log; delete that folder when nobody needs it`,
-      { from: path, to: aside, cause: asHostError(damage.cause ?? damage).message },
-    )
+    return await openStore(path)
   }
 
   async #inTurn(work: () => Promise<void>): Promise<void> {

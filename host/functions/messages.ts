@@ -1,10 +1,12 @@
 // What the main thread and a function's worker say to each other; packed batches never pass here.
+import type { MessagePort } from 'node:worker_threads'
 import type { PlainError } from '../errors.js'
 import type { LogDescription } from '../log/log.js'
 import type { Edges, RunOptions } from '../processor/program.js'
 import type { FlushLimits } from '../processor/task.js'
 import type { VisitEnd, VisitProgress, VisitReport } from '../processor/visiting.js'
 import type { Bundle } from './description.js'
+import type { StoreStart } from './store-kind.js'
 
 /** All that a thread needs to load one version. */
 export interface Version {
@@ -24,8 +26,10 @@ export interface WorkerSettings {
 /** The worker's `workerData`. */
 export interface WorkerStart extends Version {
   readonly log: LogDescription
-  /** Absolute, spelled exactly as the main thread opened it; null for a function that keeps nothing. */
-  readonly storePath: string | null
+  /** Null for a function that keeps nothing. */
+  readonly store: StoreStart | null
+  /** Over which reads of its table are asked for; absent: the main thread reads it by itself. */
+  readonly view?: MessagePort
   /** The file in which a stateless function notes which topics it has read, absolute. */
   readonly notesPath: string
   readonly progress: SharedArrayBuffer

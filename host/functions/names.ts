@@ -26,5 +26,8 @@ export function ownNames(name: string, namespace: string, given: GivenNames = {}
 /** Beside the store that a function has, or would have. */
 export const notesPathOf = (storePath: string): string => `${storePath}.inputs.json`
 
+/** The folder of a store of the user's own, beside. `~` is in no group's name: no other function has it. */
+export const ownStorePathOf = (storePath: string): string => `${storePath}.own~`
+
 /** The folder of a function's store, within that of all stores. Each revision has a group, and so a table, of its own. */
 export const storePathOf = (tables: string, group: string): string => join(tables, group)

@@ -1,7 +1,7 @@
 // Forgets all that a function has made of its inputs, so that it begins anew from their oldest records. The host must not run.
 import { rename, rm, stat } from 'node:fs/promises'
 import type { Log } from '../log/log.js'
-import { notesPathOf, type OwnNames, storePathOf } from './names.js'
+import { notesPathOf, type OwnNames, ownStorePathOf, storePathOf } from './names.js'
 
 export interface ResetOptions {
   readonly log: Log
@@ -34,7 +34,7 @@ export async function remainsOf({ log, tables, names }: ResetOptions): Promise<R
       records: topic.partitions.reduce((sum, { oldest, stableEnd }) => sum + stableEnd - oldest, 0),
     })),
     positions: (await log.committed(group)).length,
-    hasStore: (await exists(storePathOf(tables, group))) || (await exists(asideOf(tables, group))),
+    hasStore: (await Promise.all(storesOf(tables, group).map(isThere))).includes(true),
     hasNotes: await exists(notesPathOf(storePathOf(tables, group))),
   }
 }
@@ -46,17 +46,16 @@ export async function remainsOf({ log, tables, names }: ResetOptions): Promise<R
 export function resetSteps(options: ResetOptions, remains: Remains): (() => Promise<void>)[] {
   const { log, tables, names } = options
   const { group } = names
-  const store = storePathOf(tables, group)
-  const aside = asideOf(tables, group)
+  const stores = storesOf(tables, group)
   const drop = async () => {
-    await rm(aside, { recursive: true, force: true })
-    await rm(notesPathOf(store), { force: true })
+    for (const store of stores) await rm(asideOf(store), { recursive: true, force: true })
+    await rm(notesPathOf(storePathOf(tables, group)), { force: true })
   }
   return [
     drop,
     // Aside by one rename: a store that was deleted in part would be taken for a damaged one.
     async () => {
-      if (await exists(store)) await rename(store, aside)
+      for (const store of stores) if (await exists(store)) await rename(store, asideOf(store))
     },
     () =>
       log.remove(
@@ -67,8 +66,17 @@ export function resetSteps(options: ResetOptions, remains: Remains): (() => Prom
   ]
 }
 
+/** The host's own, and one of the user's. */
+function storesOf(tables: string, group: string): string[] {
+  const store = storePathOf(tables, group)
+  return [store, ownStorePathOf(store)]
+}
+
 /** `~` is in no group's name. */
-const asideOf = (tables: string, group: string): string => storePathOf(tables, `${group}.reset~`)
+const asideOf = (store: string): string => `${store}.reset~`
+
+const isThere = async (store: string): Promise<boolean> =>
+  (await exists(store)) || (await exists(asideOf(store)))
 
 const exists = (path: string): Promise<boolean> =>
   stat(path).then(

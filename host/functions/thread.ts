@@ -46,7 +46,7 @@ export class FunctionWorker implements AsyncDisposable {
     const workerData: WorkerStart = { ...start, log: log.description }
     this.#worker = new Worker(entry, {
       workerData,
-      transferList: log.transfer,
+      transferList: [...log.transfer, ...(start.view === undefined ? [] : [start.view])],
       name: this.#name,
     })
     let cause: unknown

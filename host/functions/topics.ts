@@ -71,9 +71,10 @@ function agreedPartitions(
 
 /** True: one version can take the place of the other at a record boundary, without recovering anything. */
 export function hasSameEdges(one: FunctionDescription, other: FunctionDescription): boolean {
-  const sources = ({ inputs, table, loop, group, joins, lookups }: FunctionDescription) =>
+  const sources = ({ store, inputs, table, loop, group, joins, lookups }: FunctionDescription) =>
     JSON.stringify([
       group,
+      store,
       inputs.map(({ stream, topic }) => [stream, topic]),
       table?.topic,
       loop?.topic,

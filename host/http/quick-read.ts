@@ -1,6 +1,7 @@
 // Reads of one key past Hono: they are most of what a view is asked for, and its routing would be most of what each of them costs.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { partitionOf } from '../log/partitioner.js'
+import type { FoundValue } from '../tables/view.js'
 import { failureAnswer, jsonType, shortBytes } from './answer.js'
 import type { HttpDeps } from './deps.js'
 import { isShownAsStored } from './shown.js'
@@ -28,11 +29,12 @@ export function createQuickRead({
     const text = url.slice(slash + 1)
     if (slash < 0 || text.length > maxKeyBytes || !plainKey.test(text)) return false
     const table = catalog.table(url.slice(prefix.length, slash))
-    if (table === undefined || !isShownAsStored(table.codec.codec)) return false
+    if (table === undefined || !isShownAsStored(table.codec.codec) || table.view.isRemote)
+      return false
     const key = Buffer.from(text, 'latin1')
     const partition = partitionOf(key, table.partitions, table.hasher)
     if (!table.isServing(partition)) return false
-    let value: Buffer | undefined
+    let value: FoundValue
     try {
       value = table.view.get(partition, key)
     } catch (error) {
@@ -40,7 +42,7 @@ export function createQuickRead({
       void send(response, failureAnswer(error, logger))
       return true
     }
-    if (value === undefined || value.length > shortBytes) return false
+    if (!(value instanceof Buffer) || value.length > shortBytes) return false
     // Spelled out: a copy of `jsonType` would cost as much as the rest of it.
     const headers = { 'content-type': jsonType['content-type'], 'content-length': value.length }
     response.writeHead(200, headers)

@@ -104,7 +104,7 @@ export function viewRoutes(
     return listAnswer(c, deps, table, query, {
       kind: isLines ? 'lines' : 'page',
       limit,
-      check: isStaleOk(query) ? () => {} : () => refuseLostTable(table),
+      check: isStaleOk(query) ? () => {} : () => refuseMovedTable(table),
     })
   })
 
@@ -117,11 +117,12 @@ export function viewRoutes(
       bytes: checkKey(Buffer.from(name), limits.maxKeyBytes),
     }))
     const table = await waitFor(c, asked, query)
-    const values = keys.map(({ bytes }) => {
+    const found = keys.map(({ bytes }) => {
       const partition = partitionOf(bytes, table.partitions, table.hasher)
       if (!isStaleOk(query)) refuseStale(table, partition)
       return table.view.get(partition, bytes)
     })
+    const values = await Promise.all(found)
     const texts = await toJsonTexts(
       table,
       values.filter((value) => value !== undefined),
@@ -129,7 +130,7 @@ export function viewRoutes(
     )
     if (!isStaleOk(query)) {
       for (const { bytes } of keys)
-        refuseLost(table, partitionOf(bytes, table.partitions, table.hasher))
+        refuseMoved(table, partitionOf(bytes, table.partitions, table.hasher))
     }
     let nth = 0
     // As text: values stay as they are stored, and a key like __proto__ is one like any other.
@@ -148,12 +149,22 @@ interface Asked {
   readonly isStaleOk: boolean
 }
 
-function valueAnswer(
+function valueAnswer(deps: HttpDeps, c: HttpContext, asked: Asked): Response | Promise<Response> {
+  const { table, key, partition, isStaleOk } = asked
+  const found = table.view.get(partition, key)
+  if (!(found instanceof Promise)) return foundAnswer(deps, c, asked, found)
+  return found.then((value) => {
+    if (!isStaleOk) refuseMoved(table, partition)
+    return foundAnswer(deps, c, asked, value)
+  })
+}
+
+function foundAnswer(
   { gate }: HttpDeps,
   c: HttpContext,
   { table, key, partition, isStaleOk }: Asked,
+  value: Buffer | undefined,
 ): Response | Promise<Response> {
-  const value = table.view.get(partition, key)
   if (value === undefined) {
     // Not thrown: a stack for each miss would make misses slow.
     return errorAnswer(keyNotFound(table.name, key))
@@ -214,8 +225,14 @@ function refuseLost(table: TableEntry, partition: number): void {
   )
 }
 
-function refuseLostTable(table: TableEntry): void {
-  for (let partition = 0; partition < table.partitions; partition++) refuseLost(table, partition)
+/** After a read. One by the function's thread was made after it was asked for: the partition may have been on its way to be rebuilt by then. */
+function refuseMoved(table: TableEntry, partition: number): void {
+  if (table.view.isRemote) refuseStale(table, partition)
+  else refuseLost(table, partition)
+}
+
+function refuseMovedTable(table: TableEntry): void {
+  for (let partition = 0; partition < table.partitions; partition++) refuseMoved(table, partition)
 }
 
 function readKeys(body: unknown, max: number): string[] {

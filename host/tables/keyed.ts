@@ -40,7 +40,7 @@ export interface Bytes {
   range(bounds: Bounds, isReverse: boolean): AsyncIterableIterator<readonly Pair[]>
   close(): Promise<void>
   /** Ours stay as they are. */
-  failure(thrown: unknown, done: 'opened' | 'read' | 'written'): HostError
+  failure(thrown: unknown, done: 'opened' | 'read' | 'written' | 'closed'): HostError
   /** What is there is not what was written. */
   damaged(cause: unknown): HostError
   closed(): HostError

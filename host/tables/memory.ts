@@ -51,7 +51,9 @@ class MemoryTable implements MemoryStore {
   async copies(): Promise<readonly CopiedPartition[]> {
     this.#assertOpen()
     return [...this.#kept]
-      .filter(([name, { meta, values }]) => /\D/.test(name) && (meta !== undefined || !values.isEmpty))
+      .filter(
+        ([name, { meta, values }]) => /\D/.test(name) && (meta !== undefined || !values.isEmpty),
+      )
       .map(([name]) => {
         const [partition = '', topic = ''] = name.split(' ', 2)
         return { topic, partition: Number(partition) }

@@ -1,11 +1,18 @@
-// The main thread's read side of a function's table: single keys synchronously, ranges merged over the partitions.
+// The read side of a function's table: single keys synchronously where the store is open, ranges merged over the partitions.
 import { type Sample, type SampleLimits, samplePartition } from './sample.js'
 import type { Entry, RangeOptions, TableStore } from './store.js'
 
+export type ViewRange = Omit<RangeOptions, 'isReverse'>
+
+/** What a key has, or a promise of it where the function's thread has to be asked. */
+export type FoundValue = Buffer | undefined | Promise<Buffer | undefined>
+
 export interface TableView {
-  get(partition: number, key: Buffer): Buffer | undefined
+  get(partition: number, key: Buffer): FoundValue
+  /** Every `get` asks the function's thread. */
+  readonly isRemote?: boolean
   /** All partitions in key order. */
-  range(options?: Omit<RangeOptions, 'isReverse'>): AsyncIterable<Entry[]>
+  range(options?: ViewRange): AsyncIterable<Entry[]>
   /** Values from all over the table, from each partition a like share of as many as are allowed. */
   sample(limits: SampleLimits): Promise<Sample[]>
 }

@@ -1,6 +1,6 @@
 // One function under test: the tasks that the host would run in its thread, run here, on a store in memory.
 import type { ProcessorDefinition } from '../../sdk/define.js'
-import { fromPlainError, HostError } from '../errors.js'
+import { asHostError, fromPlainError, HostError } from '../errors.js'
 import type { FunctionDescription } from '../functions/description.js'
 import { hasSameEdges, prepareTopics } from '../functions/topics.js'
 import type { MemoryLog } from '../log/memory/log.js'
@@ -11,7 +11,8 @@ import { Progress } from '../processor/progress.js'
 import type { RecordFailure } from '../processor/runner.js'
 import { userLog } from '../processor/user-log.js'
 import { type VisitCounts, visitArgument, visitStream } from '../processor/visit.js'
-import { createMemoryStore, type MemoryStore } from '../tables/memory.js'
+import type { TableStore } from '../tables/store.js'
+import { KeptStore } from './kept-store.js'
 import { Life } from './life.js'
 import { known } from './names.js'
 import type { Settings } from './options.js'
@@ -30,7 +31,7 @@ export class HostedFunction implements FunctionStatus {
   #definition: ProcessorDefinition
   #description: FunctionDescription
   #edges: Edges
-  #store: MemoryStore = createMemoryStore()
+  readonly #store: KeptStore
   #progress: Progress
   #life = new Life()
   #group: Group | undefined
@@ -46,6 +47,7 @@ export class HostedFunction implements FunctionStatus {
     this.#definition = options.definition
     this.#description = options.description
     this.#edges = edges
+    this.#store = new KeptStore(this.name, options.definition.store)
     this.#progress = progressOf(edges)
   }
 
@@ -63,8 +65,8 @@ export class HostedFunction implements FunctionStatus {
     return this.#description
   }
 
-  get store(): MemoryStore {
-    return this.#store
+  get store(): TableStore {
+    return this.#store.opened
   }
 
   get state(): FunctionStatus['state'] {
@@ -123,7 +125,7 @@ export class HostedFunction implements FunctionStatus {
     const { flush, cacheBytes, maxRecordBytes, tombstoneRetentionMs } = this.#settings
     const group = new Group({
       log: life.log(this.#log),
-      store: life.store(this.#store),
+      store: life.store(await this.#store.open()),
       program: this.#program(),
       progress: this.#progress,
       flush,
@@ -139,7 +141,9 @@ export class HostedFunction implements FunctionStatus {
         recovering: () => {},
         running: () => {},
         fenced: () => {},
-        detached: () => {},
+        detached: (_partition, cause) => {
+          if (!life.isOver) this.#error = asHostError(cause, 'STORE_FAILED')
+        },
         warned: () => {},
         waiting: () => {},
         resumed: () => {
@@ -188,8 +192,8 @@ export class HostedFunction implements FunctionStatus {
   }
 
   /** As a host that has lost its disk, or never had one. */
-  loseStore(): void {
-    this.#store = createMemoryStore()
+  async loseStore(): Promise<void> {
+    await this.#store.lose()
   }
 
   async pause(): Promise<void> {
@@ -238,8 +242,11 @@ export class HostedFunction implements FunctionStatus {
   async swap(definition: ProcessorDefinition, description: FunctionDescription): Promise<void> {
     const { partitions } = this.#settings
     const edges = await prepareTopics(this.#log, description, partitions)
-    const group = hasSameEdges(this.#description, description) ? this.#group : undefined
+    const isKept =
+      hasSameEdges(this.#description, description) && this.#store.keepsFor(definition.store)
+    const group = isKept ? this.#group : undefined
     if (group === undefined) await this.drain()
+    if (!isKept) await this.#store.use(definition.store)
     this.#definition = definition
     this.#description = description
     this.#versions += 1
@@ -253,6 +260,7 @@ export class HostedFunction implements FunctionStatus {
   async end(): Promise<void> {
     this.#life.end()
     await this.#stop()
+    await this.#store[Symbol.asyncDispose]()
   }
 
   /** False: a handler does not end, which is then given up, as the host gives it up. */

@@ -97,7 +97,12 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
       })
       host.#functions.set(made.name, made)
     }
-    await host.#startAll()
+    try {
+      await host.#startAll()
+    } catch (error) {
+      await host[Symbol.asyncDispose]()
+      throw error
+    }
     return host
   }
 
@@ -177,7 +182,7 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
     for (let turns = this.#random.upTo(4); turns > 1; turns -= 1) await turn()
     const all = [...this.#functions.values()]
     await Promise.all(all.map((each) => each.crash()))
-    if (store === 'lost') for (const each of all) each.loseStore()
+    if (store === 'lost') await Promise.all(all.map((each) => each.loseStore()))
     await this.#startAll()
   }
 

@@ -53,6 +53,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     name: 'click-count',
     group: 'shop.click-count',
     hasher: 'murmur2',
+    store: 'level',
     inputs: [
       { stream: 'clicks', topic: 'shop.clicks', hasher: 'murmur2', codec: 'json' },
       { stream: 'a.b_c-D', topic: 'shop.a.b_c-D', hasher: 'murmur2', codec: 'custom' },
@@ -95,6 +96,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     outputs: [],
     table: null,
     loop: null,
+    store: 'level',
     visitors: [],
     joins: [],
     lookups: [],

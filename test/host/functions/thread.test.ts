@@ -50,7 +50,7 @@ function threadOptions(reply = '') {
       concurrency: 1,
       delivery: 'exactly-once',
     },
-    storePath: null,
+    store: null,
     notesPath: '/counter.inputs.json',
     progress: shared,
     partitions: [0],

@@ -87,6 +87,7 @@ export class FakeCatalog implements Catalog {
       outputs: outputs.map(edge),
       table: edge(name),
       loop: null,
+      store: 'level',
       visitors: [],
       joins: [],
       lookups: [],
