@@ -2,15 +2,19 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { names } from './functions.js'
-import { Project } from './project.js'
+import { Project, type ProjectOptions } from './project.js'
 import type { ProjectLog } from './project-log.js'
 
 export async function dieAtInstants(
   t: Test,
   log: ProjectLog,
-  { kills, maxLifeMs }: { readonly kills: number; readonly maxLifeMs: number },
+  {
+    kills,
+    maxLifeMs,
+    stores = {},
+  }: Pick<ProjectOptions, 'stores'> & { readonly kills: number; readonly maxLifeMs: number },
 ): Promise<void> {
-  const project = new Project(t, log)
+  const project = new Project(t, log, { stores })
   const { account, random } = project
   for (let kill = 1; kill <= kills; kill += 1) {
     const host = await project.start()

@@ -27,6 +27,7 @@ import { until } from '../../support/until.js'
 import { Account, type Tables } from './account.js'
 import { type FunctionName, names, outputs, repeated, sources, tables } from './functions.js'
 import { Load } from './load.js'
+import { keptIn, type OtherStore } from './other-stores.js'
 import { type ProjectLog, readOutputs, streamBytes } from './project-log.js'
 
 const main = fileURLToPath(new URL('../../../dist/test/support/crash/host.js', import.meta.url))
@@ -48,24 +49,29 @@ class Choice extends Random {
   }
 }
 
+export interface ProjectOptions {
+  /** What is not fenced may come late. */
+  readonly hasZombies?: boolean
+  /** Where functions keep their tables, if not as they do by themselves. */
+  readonly stores?: Readonly<Partial<Record<FunctionName, OtherStore>>>
+}
+
 export class Project {
   readonly account = new Account()
   readonly random: Choice
   readonly #root: string
   readonly #log: ProjectLog
   readonly #hasNoZombies: boolean
+  readonly #stores: NonNullable<ProjectOptions['stores']>
   #loads = 0
   #editions = 0
   readonly #hosts = new Set<HostProcess>()
 
-  /** The seed is printed, and may be given by MILLRACE_TEST_SEED. `hasZombies`: what is not fenced may come late. */
-  constructor(
-    t: Test,
-    log: ProjectLog,
-    { hasZombies = false }: { readonly hasZombies?: boolean } = {},
-  ) {
+  /** The seed is printed, and may be given by MILLRACE_TEST_SEED. */
+  constructor(t: Test, log: ProjectLog, { hasZombies = false, stores = {} }: ProjectOptions = {}) {
     this.#log = log
     this.#hasNoZombies = !hasZombies
+    this.#stores = stores
     const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now() % 1_000_000)
     t.comment(`MILLRACE_TEST_SEED=${seed}`)
     this.random = new Choice(seed)
@@ -76,7 +82,7 @@ export class Project {
 
   /** Another version, that does the same. */
   save(name: FunctionName): void {
-    this.#write(name, sources[name](this.#edition()))
+    this.#write(name, keptIn(this.#stores[name], sources[name](this.#edition())))
   }
 
   /** Another version of `slow`, that reads a stream that none has read before. */
