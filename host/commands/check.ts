@@ -6,6 +6,7 @@ import { type Config, loadConfig } from '../config.js'
 import { asHostError, HostError, toPlainError } from '../errors.js'
 import type { ShownError } from '../functions/catalog.js'
 import type { Bundle, FunctionDescription } from '../functions/description.js'
+import type { StoreKind } from '../functions/store-kind.js'
 import { errorLines } from './error-text.js'
 import { exitCodes } from './exit.js'
 import { jsonOption, rootOption } from './option.js'
@@ -125,6 +126,7 @@ function documentOf(functions: readonly Checked[]) {
       inputs: description?.inputs.map(({ stream }) => stream) ?? [],
       outputs: description?.outputs.map(({ stream }) => stream) ?? [],
       table: description?.table ? name : null,
+      store: description?.table ? description.store : null,
       loop: Boolean(description?.loop),
       group: description?.group ?? null,
       hasher: description?.hasher ?? null,
@@ -156,12 +158,18 @@ function shown(functions: readonly Checked[], root: string): string {
   return [...lines, '', sum].join('\n')
 }
 
+const inStore: Readonly<Record<StoreKind, string>> = {
+  level: '',
+  memory: ' in memory',
+  own: ' in a store of its own',
+}
+
 function edgesOf(description: FunctionDescription | null): string {
   const { inputs = [], outputs = [], joins = [], lookups = [], table, loop } = description ?? {}
   const names = (edges: readonly { readonly stream: string }[]) =>
     edges.map(({ stream }) => stream).join(', ')
   const out = [
-    ...(table ? ['its table'] : []),
+    ...(table ? [`its table${inStore[description?.store ?? 'level']}`] : []),
     ...(outputs.length > 0 ? [names(outputs)] : []),
     ...(loop ? ['itself'] : []),
   ]

@@ -122,7 +122,7 @@ export function viewRoutes(
       if (!isStaleOk(query)) refuseStale(table, partition)
       return table.view.get(partition, bytes)
     })
-    const values = await Promise.all(found)
+    const values = await Promise.all(found.map(async (value) => await value))
     const texts = await toJsonTexts(
       table,
       values.filter((value) => value !== undefined),

@@ -5,7 +5,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { transform } from 'esbuild'
+import { storeChecks } from 'millrace/testing'
 import t from 'tap'
+import { journal } from '../../examples/stores/journal.js'
 import { testFolder } from '../support/folder.js'
 
 const repository = resolve(import.meta.dirname, '../..')
@@ -72,7 +74,7 @@ t.test('the examples do what they say', async (t) => {
   t.equal(code, 0, output)
   // Not of the files: of the tests in them.
   const shown = page.match(/^ *test\(/gm)?.length ?? 0
-  const repeated = 9
+  const repeated = 9 + storeChecks(journal).length
   t.match(output, new RegExp(`^# pass ${shown + repeated}$`, 'm'), 'all of them were run')
 })
 

@@ -113,6 +113,8 @@ t.test(
         (status) => status.version !== version && status.state === 'running',
       )
       t.equal(await host.view('counter', 'a'), sum, `as ${store} has it`)
+      const isThere = readdirSync(join(host.root, '.millrace/tables')).includes('counter.own~')
+      t.equal(isThere, index > 0, 'the journal is begun when it is asked for')
     }
   },
 )

@@ -10,6 +10,7 @@ import {
   json,
   type Middleware,
   type Next,
+  type OpenStore,
   type OutOf,
   type ProcessorDefinition,
   string,
@@ -42,6 +43,13 @@ const inAnyTable =
   (ctx, value) => {
     if (ctx.get() !== undefined) return next(ctx, value)
   }
+
+const emptyStore: OpenStore = {
+  get: () => undefined,
+  write() {},
+  *range() {},
+  async close() {},
+}
 
 /** Never called: that it compiles is the point. */
 function rightUses(): ProcessorDefinition[] {
@@ -198,7 +206,22 @@ function rightUses(): ProcessorDefinition[] {
     },
     onLoop: (ctx, n) => ctx.set((ctx.get() ?? 0n) + n),
   })
-  return [full, reading, removing, inlineCodec, shared, migrating, inlineMigration, takenOver]
+  const kept: ProcessorDefinition[] = (
+    ['level', 'memory', { open: () => emptyStore }] as const
+  ).map(
+    (store) => defineProcessor({ inputs: { clicks: string }, table: string, store, on: { clicks() {} } }), // biome-ignore format: one line
+  )
+  return [
+    ...kept,
+    full,
+    reading,
+    removing,
+    inlineCodec,
+    shared,
+    migrating,
+    inlineMigration,
+    takenOver,
+  ]
 }
 
 /** Each line has one mistake. */
@@ -272,6 +295,10 @@ function wrongUses(): unknown[] {
     defineProcessor({ inputs, table, migrate: { to: () => ({ count: 1 }) }, on: { clicks() {} } }),
     // @ts-expect-error a revision is a number or a name
     defineProcessor({ inputs, revision: true, on: { clicks() {} } }),
+    // @ts-expect-error an unknown store
+    defineProcessor({ inputs, table, store: 'disk', on: { clicks() {} } }),
+    // @ts-expect-error a store that answers later
+    defineProcessor({ inputs, table, store: { open: () => ({ ...emptyStore, get: async () => undefined }) }, on }), // biome-ignore format: one line
     // @ts-expect-error a wrong value for a schema
     json(parsed).encodeText({ at: 7 }),
     // @ts-expect-error no schema

@@ -58,6 +58,22 @@ t.test('is refused while a host runs; then the function begins anew', async (t) 
   t.same(await totals(host), anew)
 })
 
+t.test('a store of the user’s own goes, too', async (t) => {
+  const journal = join(process.cwd(), 'examples/stores/journal.ts')
+  const kept = (step: number) =>
+    `import { journal } from ${JSON.stringify(journal)}${counter(step).replace('inputs:', 'store: journal, inputs:')}`
+  const host = await testHost(t, { functions: { 'sum.ts': kept(1) } })
+  for (const key of ['a', 'b', 'c']) await host.emit('clicks', key, 1)
+  await host.untilStatus('sum', (status) => status.lag === 0 && status.records >= 6)
+  await host.stop()
+  host.save('sum.ts', kept(100))
+  const tables = join(host.root, '.millrace/tables')
+  t.same(readdirSync(tables), ['sum.own~'])
+  t.match(await reset(t, host, 'sum', '--yes'), { code: 0 })
+  t.same(readdirSync(tables), [])
+  t.same(await totals(host), anew)
+})
+
 t.test('works without the file, and says when there is nothing', async (t) => {
   const host = await counted(t)
   host.remove('sum.ts')

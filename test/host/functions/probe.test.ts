@@ -128,6 +128,19 @@ void t.test('a revision has a group, a table and a loop of its own', async (t) =
   t.match(revision('by-month'), { group: 'x.click-count.by-month' })
 })
 
+void t.test('a store is one of the host’s, or anything that can be opened', (t) => {
+  class Opened {
+    open() {}
+  }
+  const kindOf = (store: unknown) => describe(define({ inputs, on, table: string, store })).store
+  t.equal(kindOf(undefined), 'level')
+  t.equal(kindOf('memory'), 'memory')
+  t.equal(kindOf(new Opened()), 'own')
+  const copying = define({ inputs, on, lookups: { names: string }, store: 'memory' })
+  t.equal(describe(copying).store, 'memory', 'copies lie there, too')
+  t.end()
+})
+
 void t.test('names of the log are taken as they are, without the namespace', async (t) => {
   class Celsius {
     readonly #unit = 'C'
@@ -466,6 +479,25 @@ const wrong: [what: string, fields: Record<string, unknown>, at: string, message
     'outputs.click-count-loop',
     /own loop/,
   ],
+  [
+    'an unknown store',
+    { inputs, on, table: string, store: 'memroy' },
+    'store',
+    /level, memory.*did you mean memory/,
+  ],
+  [
+    'a store that cannot be opened',
+    { inputs, on, table: string, store: {} },
+    'store.open',
+    /a function/,
+  ],
+  [
+    'a store that is a function',
+    { inputs, on, table: string, store: noop },
+    'store',
+    /an object with open/,
+  ],
+  ['a store for nothing', { inputs, on, store: 'memory' }, 'store', /add table/],
   ['headers that are a text', { inputs, on, headers: 'web' }, 'headers', /source: 'web'/],
   [
     'a header that is no text',

@@ -92,7 +92,7 @@ const wrongStores: Readonly<Record<string, Parameters<typeof mapStore>[0]>> = {
   }),
   'a write that is not there when it has settled': (right) => ({
     write: (changes: Parameters<OpenStore['write']>[0]) => {
-      setImmediate(() => right.write(changes))
+      setImmediate(() => void right.write(changes))
     },
   }),
   'keys as text': (right) => ({
