@@ -51,6 +51,8 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
   readonly #functions = new Map<string, HostedFunction>()
   readonly #tables = new Map<string, TestTable<unknown>>()
   readonly #streams = new Map<string, StreamOfRecords>()
+  /** Who reads and writes them, by the definitions that run: looked for anew after a swap. */
+  readonly #known = new Map<string, KnownStream>()
   readonly #emitter: Emitter
 
   private constructor(settings: Settings) {
@@ -211,6 +213,7 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
     refuseConflicts([...others, ...checked].map(({ description }) => description))
     for (const { running, definition, description } of checked) {
       if (definition !== undefined) await running.swap(definition, description)
+      this.#known.clear()
     }
   }
 
@@ -282,6 +285,12 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
   }
 
   #stream(name: string): KnownStream {
+    const found = this.#known.get(name) ?? this.#findStream(name)
+    this.#known.set(name, found)
+    return found
+  }
+
+  #findStream(name: string): KnownStream {
     const functions = [...this.#functions.values()]
     const all = functions.map(({ definition }) => definition)
     const edges = functions.flatMap(({ description: { inputs, outputs } }) => [inputs, outputs])
