@@ -215,6 +215,7 @@ t.test('offences follow from the evidence, in whichever order it comes', async (
     until: at + 3 * hourMs + 30 * dayMs,
   })
   const random = randomFrom(6)
+  const wrong: object[] = []
   for (let round = 0; round < 2_000; round += 1) {
     const evidence = points(
       ...Array.from({ length: 1 + Math.floor(20 * random()) }, () => {
@@ -225,9 +226,10 @@ t.test('offences follow from the evidence, in whichever order it comes', async (
     const right = mostOffences(evidence)
     const fewer = verdictOf(evidence.slice(1))?.offences ?? 0
     if (offences !== right.offences || since !== right.since || fewer > offences) {
-      t.strictSame({ offences, since, fewer }, right, JSON.stringify(evidence))
+      wrong.push({ evidence, offences, since, right, fewer })
     }
   }
+  t.strictSame(wrong.slice(0, 1), [], `${wrong.length} of 2,000 wrong, or fewer offences by more`)
 })
 
 t.test('nobody weighs too much, and nothing grows without end', async (t) => {
