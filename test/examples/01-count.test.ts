@@ -21,6 +21,6 @@ t.test('each click counts once, also through crashes', async (t) => {
 })
 
 t.test('the README does what it shows', async (t) => {
-  await using host = await startExample(t, root)
+  const host = await startExample(t, root)
   await checkSession(t, root, host)
 })

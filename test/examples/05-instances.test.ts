@@ -19,6 +19,6 @@ t.test('each click counts once, whoever has its partition', async (t) => {
 })
 
 t.test('the README does what it shows', async (t) => {
-  await using host = await startExample(t, root)
+  const host = await startExample(t, root)
   await checkSession(t, root, host)
 })

@@ -5,6 +5,6 @@ import { checkSession, startExample } from '../support/example-readme.js'
 const root = 'examples/08-monitoring'
 
 t.test('the README does what it shows', async (t) => {
-  await using host = await startExample(t, root)
+  const host = await startExample(t, root)
   await checkSession(t, root, host)
 })

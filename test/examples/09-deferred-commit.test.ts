@@ -120,7 +120,7 @@ t.test('the README does what it shows', async (t) => {
     const { ok } = await fetch(url + request.url, { method: 'POST', body })
     return ok
   })
-  await using host = await startExample(t, root, { OTHER_HOST: itself })
+  const host = await startExample(t, root, { OTHER_HOST: itself })
   url = host.url
   await checkSession(t, root, host)
 })

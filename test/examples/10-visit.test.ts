@@ -27,6 +27,6 @@ t.test('what cannot be set ends the visit, and leaves all as it is', async (t) =
 })
 
 t.test('the README does what it shows', async (t) => {
-  await using host = await startExample(t, root)
+  const host = await startExample(t, root)
   await checkSession(t, root, host)
 })

@@ -18,7 +18,7 @@ const run = promisify(execFile)
 
 /** Its first block of code has to be what `millrace topology` prints, its session as below. */
 export async function checkReadme(t: Test, root: string): Promise<void> {
-  await using host = await startExample(t, root)
+  const host = await startExample(t, root)
   const topology = new Command(t, ['topology', '--url', host.url])
   await topology.ended
   const [, drawing] = /^```\w*\n([\s\S]*?)^```$/m.exec(await readmeOf(root)) ?? []
@@ -26,7 +26,7 @@ export async function checkReadme(t: Test, root: string): Promise<void> {
   await checkSession(t, root, host)
 }
 
-/** A real host on the example's folder, as its README says. */
+/** A real host on the example's folder, as its README says, until the end of the test. */
 export async function startExample(
   t: Test,
   root: string,
@@ -34,7 +34,14 @@ export async function startExample(
 ): Promise<HostProcess> {
   t.match(await readmeOf(root), new RegExp(`^npm run .* --root ${root}$`, 'm'), 'how to run it')
   const host = await startHostProcess({ command: 'dev', root, data: testFolder(t), env })
-  await host.ready()
+  t.teardown(() => host[Symbol.asyncDispose]())
+  let readiness = ''
+  const isReady = async () => {
+    const response = await fetch(`${host.url}/readyz`)
+    readiness = await response.text()
+    return response.ok
+  }
+  await until('each function runs', isReady, () => readiness)
   return host
 }
 
