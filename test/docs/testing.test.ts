@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { transform } from 'esbuild'
 import { storeChecks } from 'millrace/testing'
 import t from 'tap'
-import { journal } from '../../examples/stores/journal.js'
+import { journal } from '../../examples/07-store/journal.js'
 import { testFolder } from '../support/folder.js'
 
 const repository = resolve(import.meta.dirname, '../..')

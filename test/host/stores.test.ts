@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { type HostUnderTest, testHost } from '../support/host.js'
 import { until } from '../support/until.js'
 
-const journal = join(process.cwd(), 'examples/stores/journal.ts')
+const journal = join(process.cwd(), 'examples/07-store/journal.ts')
 
 interface Edition {
   readonly store: string

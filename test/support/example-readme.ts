@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
-import { type HostProcess, startHostProcess } from '#bench/host-process.js'
+import { startHostProcess } from '#bench/host-process.js'
 import { Command } from './command.js'
 import { testFolder } from './folder.js'
 import { until } from './until.js'
@@ -26,14 +26,21 @@ export async function checkReadme(t: Test, root: string): Promise<void> {
   await checkSession(t, root, host)
 }
 
+/** Where a host is, and what it stores. */
+interface Example {
+  readonly url: string
+  readonly data: string
+}
+
 /** A real host on the example's folder, as its README says, until the end of the test. */
 export async function startExample(
   t: Test,
   root: string,
   env: Readonly<Record<string, string>> = {},
-): Promise<HostProcess> {
+): Promise<Example> {
   t.match(await readmeOf(root), new RegExp(`^npm run .* --root ${root}$`, 'm'), 'how to run it')
-  const host = await startHostProcess({ command: 'dev', root, data: testFolder(t), env })
+  const data = testFolder(t)
+  const host = await startHostProcess({ command: 'dev', root, data, env })
   t.teardown(() => host[Symbol.asyncDispose]())
   let readiness = ''
   const isReady = async () => {
@@ -42,7 +49,7 @@ export async function startExample(
     return response.ok
   }
   await until('each function runs', isReady, () => readiness)
-  return host
+  return { url: host.url, data }
 }
 
 /**
@@ -52,7 +59,7 @@ export async function startExample(
 export async function checkSession(
   t: Test,
   root: string,
-  { url }: { readonly url: string } = { url: shownUrl },
+  { url, data }: Example = { url: shownUrl, data: `${root}/.millrace` },
 ): Promise<void> {
   const readme = await readmeOf(root)
   const sessions = [...readme.matchAll(/^```console\n([\s\S]*?)^```$/gm)].map(
@@ -64,7 +71,10 @@ export async function checkSession(
     const [command = '', ...lines] = step.split('\n')
     const shown = lines.join('\n').trim()
     const ask = async () => {
-      const line = command.replaceAll(shownUrl, url).replaceAll(fromCheckout, built)
+      const line = command
+        .replaceAll(shownUrl, url)
+        .replaceAll(`${root}/.millrace`, data)
+        .replaceAll(fromCheckout, built)
       const env = { ...process.env, MILLRACE_URL: url }
       return (await run('sh', ['-c', line], { env })).stdout.trim()
     }

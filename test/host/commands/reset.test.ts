@@ -59,7 +59,7 @@ t.test('is refused while a host runs; then the function begins anew', async (t) 
 })
 
 t.test('a store of the user’s own goes, too', async (t) => {
-  const journal = join(process.cwd(), 'examples/stores/journal.ts')
+  const journal = join(process.cwd(), 'examples/07-store/journal.ts')
   const kept = (step: number) =>
     `import { journal } from ${JSON.stringify(journal)}${counter(step).replace('inputs:', 'store: journal, inputs:')}`
   const host = await testHost(t, { functions: { 'sum.ts': kept(1) } })

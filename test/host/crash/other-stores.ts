@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 
 export type OtherStore = 'memory' | 'journal'
 
-const journal = resolve(import.meta.dirname, '../../../examples/stores/journal.ts')
+const journal = resolve(import.meta.dirname, '../../../examples/07-store/journal.ts')
 
 /** The source of a function, with another store. */
 export function keptIn(store: OtherStore | undefined, source: string): string {

@@ -5,7 +5,7 @@ import type { OpenStore, Store, StoreEntry } from 'millrace'
 import { storeChecks } from 'millrace/testing'
 import t from 'tap'
 import { openOwnStore } from '#host/tables/own.js'
-import { journal } from '../../../examples/stores/journal.js'
+import { journal } from '../../../examples/07-store/journal.js'
 import { testFolder } from '../../support/folder.js'
 import { all, metaAt, put, shown } from './conformance.js'
 

@@ -2,7 +2,7 @@
 import { defineProcessor, json, type Store } from 'millrace'
 import { testHost } from 'millrace/testing'
 import t from 'tap'
-import { journal } from '../../../examples/stores/journal.js'
+import { journal } from '../../../examples/07-store/journal.js'
 
 /** A store that tells how often it was opened, and whether it was empty. */
 function watched(inner: Store = journal) {
