@@ -1,5 +1,6 @@
 // The one argument of every handler: the record's circumstances, and all that a handler may do.
 import type { AnyCodec, InOf, OutOf } from './codec.js'
+import type { KeyIn } from './key.js'
 import type { TableOut, Tables } from './topic-table.js'
 
 /**
@@ -44,9 +45,9 @@ export interface EmitOptions {
  * @example
  * const age = (ctx: BaseContext) => Date.now() - ctx.timestamp
  */
-export interface BaseContext {
-  /** The record's key, decoded as UTF-8; empty for a record without one. */
-  readonly key: string
+export interface BaseContext<Key = string> {
+  /** The record's key: as UTF-8, empty for a record without one; with `keys` in the definition, what that makes of it. */
+  readonly key: Key
   /** The stream that the record came from, by the name in the definition. In `onLoop`: the loop's. In a visit: `visit:` and the visitor's name. */
   readonly stream: string
   readonly partition: number
@@ -106,7 +107,7 @@ export interface OutputContext<Outputs extends Codecs> {
   /** Writes a record to a declared output. A value of `null` is a tombstone. Throws what the codec throws. */
   emit<Stream extends keyof Outputs & string>(
     stream: Stream,
-    key: string,
+    key: KeyIn<Outputs[Stream]>,
     value: InOf<Outputs[Stream]> | null,
     options?: EmitOptions,
   ): void
@@ -118,9 +119,9 @@ export interface OutputContext<Outputs extends Codecs> {
  * @example
  * const again = (ctx: LoopContext<{ step: number }>) => ctx.loopback('other-key', { step: 2 })
  */
-export interface LoopContext<In> {
+export interface LoopContext<In, Key = string> {
   /** Sends a message to this function itself, under any key; `onLoop` handles it in that key's turn. */
-  loopback(key: string, value: In): void
+  loopback(key: Key, value: In): void
 }
 
 /**
@@ -147,7 +148,7 @@ export interface LookupContext<Lookups extends Tables> {
   /** The value that the table has for any key; `undefined` if there is none. As far as the copy has come, as in `join`. */
   lookup<Table extends keyof Lookups & string>(
     table: Table,
-    key: string,
+    key: KeyIn<Lookups[Table]>,
   ): TableOut<Lookups[Table]> | undefined
 }
 
@@ -165,10 +166,11 @@ export type Context<
   Loop extends AnyCodec | undefined = undefined,
   Joins extends Tables = Record<never, never>,
   Lookups extends Tables = Record<never, never>,
-> = BaseContext &
+  Key = string,
+> = BaseContext<Key> &
   ([Table] extends [AnyCodec] ? TableContext<OutOf<Table>, InOf<Table>> : unknown) &
   ([keyof Outputs] extends [never] ? unknown : OutputContext<Outputs>) &
-  ([Loop] extends [AnyCodec] ? LoopContext<InOf<Loop>> : unknown) &
+  ([Loop] extends [AnyCodec] ? LoopContext<InOf<Loop>, Key> : unknown) &
   ([keyof Joins] extends [never] ? unknown : JoinContext<Joins>) &
   ([keyof Lookups] extends [never] ? unknown : LookupContext<Lookups>)
 
@@ -179,7 +181,7 @@ export type Context<
  * const keyOf = (ctx: AnyContext) => ctx.key
  */
 export interface AnyContext
-  extends BaseContext,
+  extends BaseContext<unknown>,
     TableContext<unknown, unknown>,
     OutputContext<Codecs>,
     LoopContext<unknown>,

@@ -1,6 +1,7 @@
 // defineProcessor: a definition is data, from whose codecs the types of every handler follow.
 import type { AnyCodec, InOf, OutOf } from './codec.js'
 import type { AnyContext, BaseContext, Codecs, Context } from './context.js'
+import type { KeyCodec } from './key.js'
 import type { Store } from './store.js'
 import type { Hasher } from './topic.js'
 import type { Tables } from './topic-table.js'
@@ -52,7 +53,7 @@ export type Visitor<Ctx> = { visit(ctx: Ctx, argument: unknown): void | Promise<
  * @example
  * const ignored: Next = (ctx) => ctx.log.debug('ignored')
  */
-export type Next<Ctx = BaseContext> = (ctx: Ctx, value: unknown) => void | Promise<void>
+export type Next<Ctx = BaseContext<unknown>> = (ctx: Ctx, value: unknown) => void | Promise<void>
 
 /**
  * Goes around every handler and visitor of a function. Called once for each of them when the function is loaded; what it returns
@@ -66,7 +67,9 @@ export type Next<Ctx = BaseContext> = (ctx: Ctx, value: unknown) => void | Promi
  *   return returned instanceof Promise ? returned.then(log) : log()
  * }
  */
-export type Middleware<Base = BaseContext> = <Ctx extends Base>(next: Next<Ctx>) => Next<Ctx>
+export type Middleware<Base = BaseContext<unknown>> = <Ctx extends Base>(
+  next: Next<Ctx>,
+) => Next<Ctx>
 
 /** Middleware of one function, which need not suit others. */
 type Around<Ctx> = (next: Next<Ctx>) => Next<Ctx>
@@ -108,9 +111,15 @@ export type Definition<
   Stored extends AnyCodec = AnyCodec,
   Joins extends Tables = Record<never, never>,
   Lookups extends Tables = Record<never, never>,
+  Key = string,
 > = {
   /** The streams that are read, by name, at least one; all have as many partitions. */
   readonly inputs: Inputs
+  /**
+   * What the keys of inputs, table and loop are to handlers: `ctx.key`, `ctx.loopback`. Without it they are text. In the log, in the table and over HTTP they are text
+   * in any case. A record whose key it does not take is one that does not decode. For outputs and lookups: `keyed`.
+   */
+  readonly keys?: KeyCodec<Key>
   /** Keeps a value for each key, in a table with the function's name. */
   readonly table?: Table
   /**
@@ -156,17 +165,38 @@ export type Definition<
   /** A handler for each input. */
   readonly on: {
     readonly [Stream in keyof NoInfer<Inputs>]: Handler<
-      Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>, NoInfer<Joins>, NoInfer<Lookups>>,
+      Context<
+        NoInfer<Table>,
+        NoInfer<Outputs>,
+        NoInfer<Loop>,
+        NoInfer<Joins>,
+        NoInfer<Lookups>,
+        NoInfer<Key>
+      >,
       ValueOf<NoInfer<Inputs>[Stream], NoInfer<T>>
     >
   }
   /** What goes around every handler and visitor; of several, the first is the outermost. What it throws, a handler has thrown. */
   readonly wrap?:
     | Around<
-        Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>, NoInfer<Joins>, NoInfer<Lookups>>
+        Context<
+          NoInfer<Table>,
+          NoInfer<Outputs>,
+          NoInfer<Loop>,
+          NoInfer<Joins>,
+          NoInfer<Lookups>,
+          NoInfer<Key>
+        >
       >
     | readonly Around<
-        Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>, NoInfer<Joins>, NoInfer<Lookups>>
+        Context<
+          NoInfer<Table>,
+          NoInfer<Outputs>,
+          NoInfer<Loop>,
+          NoInfer<Joins>,
+          NoInfer<Lookups>,
+          NoInfer<Key>
+        >
       >[]
   /** When a record has failed for good: `halt` (the default) stops the function at it, `skip` goes on behind it. */
   readonly onError?: 'halt' | 'skip'
@@ -191,7 +221,14 @@ export type Definition<
   ? {
       /** Handles what `ctx.loopback` sent. */
       readonly onLoop: Handler<
-        Context<NoInfer<Table>, NoInfer<Outputs>, NoInfer<Loop>, NoInfer<Joins>, NoInfer<Lookups>>,
+        Context<
+          NoInfer<Table>,
+          NoInfer<Outputs>,
+          NoInfer<Loop>,
+          NoInfer<Joins>,
+          NoInfer<Lookups>,
+          NoInfer<Key>
+        >,
         ValueOf<NoInfer<Loop>, NoInfer<T>>
       >
     }
@@ -211,7 +248,8 @@ export type Definition<
                 NoInfer<Outputs>,
                 NoInfer<Loop>,
                 NoInfer<Joins>,
-                NoInfer<Lookups>
+                NoInfer<Lookups>,
+                NoInfer<Key>
               >
             >
           >
@@ -240,7 +278,9 @@ export interface ProcessorDefinition<
   Table extends AnyCodec | undefined = AnyCodec | undefined,
   Outputs extends Codecs = Codecs,
   Loop extends AnyCodec | undefined = AnyCodec | undefined,
+  Key = unknown,
 > {
+  readonly keys?: KeyCodec<Key>
   readonly inputs: Inputs
   readonly table?: Table
   readonly store?: 'level' | 'memory' | Store
@@ -293,9 +333,10 @@ export function defineProcessor<
   Stored extends AnyCodec = AnyCodec,
   const Joins extends Tables = Record<never, never>,
   const Lookups extends Tables = Record<never, never>,
+  Key = string,
 >(
-  definition: Definition<Inputs, Table, Outputs, Loop, T, Stored, Joins, Lookups>,
-): ProcessorDefinition<Inputs, Table, Outputs, Loop>
+  definition: Definition<Inputs, Table, Outputs, Loop, T, Stored, Joins, Lookups, Key>,
+): ProcessorDefinition<Inputs, Table, Outputs, Loop, Key>
 export function defineProcessor(definition: ProcessorDefinition): ProcessorDefinition {
   if (typeof definition !== 'object' || definition === null) {
     throw new TypeError('defineProcessor takes one object: { inputs, on, … }')

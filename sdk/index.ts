@@ -26,6 +26,8 @@ export {
   type Visitor,
 } from './define.js'
 export { type Issue, json, ValidationError } from './json.js'
+export { type KeyCodec, type KeyedCodec, type KeyIn, keyed } from './key.js'
+export { type KeyOf, type KeyParts, keyOf, type PartsKeyCodec } from './key-of.js'
 export { bytes, int64, string } from './scalar.js'
 export type { OpenStore, Store, StoreChange, StoreEntry, StorePlace, StoreRange } from './store.js'
 export { JsonSyntaxError } from './syntax.js'

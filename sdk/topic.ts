@@ -51,6 +51,11 @@ export function topic<Out, In = Out>(
   if (!isCodec(codec)) {
     throw new TypeError(`topic(${JSON.stringify(name)}, …): the second argument is no codec`)
   }
+  if ('keys' in codec) {
+    throw new TypeError(
+      `topic(${JSON.stringify(name)}, …): keyed goes around it: keyed(keys, topic(…))`,
+    )
+  }
   return Object.freeze(
     // Of the global registry, as that of definitions: another copy of the SDK may have made it.
     Object.defineProperty(

@@ -23,6 +23,8 @@ export interface StreamEntry {
   readonly hasher: Hasher
   /** Those of the functions that read it; if none reads it, of those that write it. A value has to suit one of them. */
   readonly codecs: readonly CodecRef[]
+  /** What the keys of the functions that read it are, as in `FunctionDescription`. */
+  readonly keys: readonly FunctionDescription['keys'][]
 }
 
 export interface TableEntry {

@@ -1,6 +1,8 @@
 // The full check of a definition, every problem at once, and its description as plain data.
 import type { AnyCodec, CodecKind } from '../../sdk/codec.js'
 import type { ProcessorDefinition } from '../../sdk/define.js'
+import { isKeyCodec } from '../../sdk/key.js'
+import type { KeyParts } from '../../sdk/key-of.js'
 import { HostError, toPlainError } from '../errors.js'
 import { headerProblem } from '../log/limits.js'
 import type { RunOptions } from '../processor/program.js'
@@ -20,6 +22,7 @@ type Fields = Readonly<Record<string, unknown>>
 
 const fields = [
   'inputs',
+  'keys',
   'table',
   'store',
   'migrate',
@@ -91,7 +94,9 @@ function describe(
   const { group, hasher } = place
   unknownFields('', given, fields, report)
 
+  const keys = keysOf(given.keys, report)
   const inputs = edges('inputs', given.inputs ?? {}, place, report)
+  ownKeys(given, report)
   const areInputsKnown = isPlain(given.inputs ?? {})
   if (inputs.length === 0 && areInputsKnown) {
     report('inputs', 'at least one stream is needed, such as inputs: { clicks: json() }')
@@ -127,6 +132,7 @@ function describe(
     name,
     group,
     hasher,
+    keys,
     inputs,
     outputs,
     table,
@@ -301,6 +307,33 @@ function handlers(
     report('onLoop', 'a loop needs its handler, a function of (ctx, value)')
   if (!hasLoop && given.onLoop !== undefined)
     report('onLoop', 'there is no loop that it could handle: add loop: json()')
+}
+
+function keysOf(given: unknown, report: Report): FunctionDescription['keys'] {
+  if (given === undefined) return null
+  if (!isKeyCodec(given)) {
+    report(
+      'keys',
+      `a key codec is needed (keyOf({ … }), or an object with encode and decode), not ${inWords(given)}`,
+    )
+    return null
+  }
+  // Noted by `keyOf`, of whichever copy of the SDK.
+  const parts: KeyParts | undefined = Reflect.get(given, Symbol.for('millrace.keyParts'))
+  return parts ?? 'custom'
+}
+
+/** Inputs, table and loop have the keys of the function. */
+function ownKeys({ inputs, table, loop }: Fields, report: Report): void {
+  const streams = isPlain(inputs) ? Object.entries(inputs) : []
+  const own = streams.map(([stream, codec]): [string, unknown] => [`inputs.${stream}`, codec])
+  for (const [at, codec] of [...own, ['table', table], ['loop', loop]] as const) {
+    if (isObject(codec) && 'keys' in codec)
+      report(
+        at,
+        "keyed is for outputs and lookups: give the definition keys, for all of the function's own",
+      )
+  }
 }
 
 function storeOf(given: unknown, keepsSomething: boolean, report: Report): StoreKind {

@@ -1,5 +1,6 @@
 // What a function is, as plain data: read from its definition in the probe, used wherever no user code may run.
 import type { CodecKind } from '../../sdk/codec.js'
+import type { KeyParts } from '../../sdk/key-of.js'
 import type { Hasher } from '../../sdk/topic.js'
 import type { RunOptions } from '../processor/program.js'
 import type { StoreKind } from './store-kind.js'
@@ -21,6 +22,8 @@ export interface FunctionDescription {
   readonly group: string
   /** Of inputs, table and loop. */
   readonly hasher: Hasher
+  /** Of inputs, table and loop: their parts, if they are the SDK's own; null: they are text. */
+  readonly keys: KeyParts | 'custom' | null
   readonly inputs: readonly EdgeDescription[]
   readonly outputs: readonly EdgeDescription[]
   /** `stream` is the table's name, which is the function's. With `migrate` the codec is `custom`: only user code reads all values. */

@@ -4,7 +4,7 @@ import type { Store } from '../../sdk/store.js'
 import { asHostError, toPlainError } from '../errors.js'
 import type { Log, LogDescription } from '../log/log.js'
 import { systemClock } from '../processor/clock.js'
-import type { Attempt, UserLog } from '../processor/context.js'
+import { Attempt, type UserLog } from '../processor/context.js'
 import { Group, type HaltReason } from '../processor/group.js'
 import { createProgram, type Program, type RunnableDefinition } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
@@ -204,7 +204,8 @@ class FunctionThread {
   }
 
   #userLog(attempt: Attempt): UserLog {
-    const { key, stream, partition, offset } = attempt
+    const { stream, partition, offset } = attempt
+    const key = Attempt.key(attempt)
     return userLog((level, message, fields) =>
       this.#write(level, message, { ...fields, key, stream, partition, offset }),
     )

@@ -55,12 +55,14 @@ export class LiveCatalog implements Catalog, Disposable {
   stream(name: string): StreamEntry | undefined {
     const read: CodecRef[] = []
     const written: CodecRef[] = []
+    const keys: FunctionDescription['keys'][] = []
     let found: Omit<PlacedTopic, 'name'> | undefined
     for (const cell of this.#cells()) {
       const input = cell.description.inputs.find(({ stream }) => stream === name)
       if (input !== undefined) {
         found = placed(input, cell.edges.partitions)
         read.push(codecRef(cell, 'input', input))
+        keys.push(cell.description.keys)
       }
       const output = cell.description.outputs.find(({ stream }) => stream === name)
       const edge = cell.edges.outputs.find(({ stream }) => stream === name)
@@ -71,7 +73,7 @@ export class LiveCatalog implements Catalog, Disposable {
     }
     return found === undefined
       ? undefined
-      : { name, ...found, codecs: read.length > 0 ? read : written }
+      : { name, ...found, codecs: read.length > 0 ? read : written, keys }
   }
 
   table(name: string): TableEntry | undefined {

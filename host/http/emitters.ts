@@ -11,7 +11,8 @@ import { bodyChunks, readBody } from './body.js'
 import type { HttpApp, HttpContext, HttpDeps } from './deps.js'
 import { encodeAll, givenBody } from './given.js'
 import { readLines } from './lines.js'
-import { checkKey, decodeBytes, decodeText, segment } from './target.js'
+import { streamKeys } from './stream-key.js'
+import { decodeBytes, decodeText, segment } from './target.js'
 import { readTimestamp } from './timestamp.js'
 import { encodeToken } from './token.js'
 import { unknownStream } from './unknown.js'
@@ -32,7 +33,8 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
     if (stopping.aborted) throw new HostError('STOPPING', 'the host stops: try again in a moment')
     return stream
   }
-  const keyOf = (c: HttpContext) => checkKey(decodeBytes(segment(c.req.path, 3)), maxKeyBytes)
+  const keyOf = (c: HttpContext, stream: StreamEntry) =>
+    streamKeys(stream, maxKeyBytes)(decodeBytes(segment(c.req.path, 3)))
 
   const append = async (stream: StreamEntry, records: readonly RecordToAppend[]) => {
     // First: once it is written, nothing else may fail.
@@ -65,7 +67,7 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
 
   app.post('/emitters/:stream/:key', async (c) => {
     const stream = streamOf(c)
-    const key = keyOf(c)
+    const key = keyOf(c, stream)
     recordHeaders(c)
     const body = await readBody(c, maxBodyBytes)
     const given = givenBody(body, c.req.header('content-type'))
@@ -82,11 +84,14 @@ export function emitterRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeep
     )
   })
 
-  app.delete('/emitters/:stream/:key', (c) => emitOne(c, streamOf(c), keyOf(c), null))
+  app.delete('/emitters/:stream/:key', (c) => {
+    const stream = streamOf(c)
+    return emitOne(c, stream, keyOf(c, stream), null)
+  })
 
   app.post('/emitters/:stream', async (c) => {
     const stream = streamOf(c)
-    const limits = { maxKeyBytes, maxLines, maxRecordBytes }
+    const limits = { keys: streamKeys(stream, maxKeyBytes), maxLines, maxRecordBytes }
     const options = { codecs: stream.codecs, gate, ...limits, now: Date.now() }
     const lines = await readLines(bodyChunks(c, maxBodyBytes), options)
     const { token } = await append(

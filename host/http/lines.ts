@@ -8,7 +8,6 @@ import { toText } from './body.js'
 import type { Gate } from './gate.js'
 import { encodeAll, type Given } from './given.js'
 import { isBlank, LineSplitter } from './line-splitter.js'
-import { checkKey } from './target.js'
 import { readTimestamp } from './timestamp.js'
 
 export interface LineRecord {
@@ -27,7 +26,8 @@ interface Line extends Omit<LineRecord, 'value'> {
 export interface LineOptions {
   readonly codecs: readonly CodecRef[]
   readonly gate: Gate
-  readonly maxKeyBytes: number
+  /** Throws for what is no key. */
+  keys(key: Buffer): Buffer
   readonly maxLines: number
   readonly maxRecordBytes: number
   /** Of lines that have none, in ms since 1970. */
@@ -85,7 +85,7 @@ async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer
   yield* splitter.end()
 }
 
-function parseLine(bytes: Buffer, number: number, { maxKeyBytes, now }: LineOptions): Line {
+function parseLine(bytes: Buffer, number: number, { keys, now }: LineOptions): Line {
   try {
     const text = toText(bytes, 'the line')
     const line = parseObject(text)
@@ -105,7 +105,7 @@ function parseLine(bytes: Buffer, number: number, { maxKeyBytes, now }: LineOpti
     }
     return {
       number,
-      key: checkKey(Buffer.from(line.key), maxKeyBytes),
+      key: keys(Buffer.from(line.key)),
       given: line.value === null ? null : givenLine(text, line.value),
       headers: readHeaders(line.headers),
       timestamp: line.timestamp === undefined ? now : readTimestamp(line.timestamp, '"timestamp"'),

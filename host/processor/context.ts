@@ -1,4 +1,5 @@
 // The `ctx` of one attempt at one record: everything that it does is staged here until the attempt succeeds.
+import type { KeyCodec } from '../../sdk/key.js'
 import { HostError, toPlainError } from '../errors.js'
 import { recordBytes } from '../log/limits.js'
 import type { LogRecord, RecordToAppend } from '../log/log.js'
@@ -46,10 +47,12 @@ export class Failure extends Error {
 }
 
 export class Attempt {
-  readonly key: string
+  readonly key: unknown
   readonly stream: string
   readonly #host: AttemptHost
   readonly #record: LogRecord
+  /** As the log has it. */
+  readonly #key: string
   #staged: Held | undefined
   #emitted: RecordToAppend[] | undefined
   #emittedBytes = 0
@@ -58,11 +61,18 @@ export class Attempt {
   #unreadable: unknown
   #isOver = false
 
-  constructor(host: AttemptHost, stream: string, record: LogRecord, key: string) {
+  /** `decoded`: the key as the handler has it. */
+  constructor(host: AttemptHost, stream: string, record: LogRecord, key: string, decoded: unknown) {
     this.#host = host
     this.stream = stream
     this.#record = record
-    this.key = key
+    this.#key = key
+    this.key = decoded
+  }
+
+  /** The key as the log has it, as text. */
+  static key(attempt: Attempt): string {
+    return attempt.#key
   }
 
   /** Any later use throws. */
@@ -112,7 +122,7 @@ export class Attempt {
   /** Of what it has set and emitted, about. */
   static bytes(attempt: Attempt): number {
     const staged = attempt.#staged
-    const setBytes = staged === undefined ? 0 : attempt.key.length + (staged?.length ?? 0)
+    const setBytes = staged === undefined ? 0 : attempt.#key.length + (staged?.length ?? 0)
     return recordOverheadBytes + setBytes + attempt.#emittedBytes
   }
 
@@ -155,7 +165,7 @@ export class Attempt {
     try {
       return codec.revive(held)
     } catch (cause) {
-      const message = `the stored value of "${this.key}" does not decode: ${toPlainError(cause).message}`
+      const message = `the stored value of "${this.#key}" does not decode: ${toPlainError(cause).message}`
       throw new HostError('UNDECODABLE', message, { cause })
     }
   }
@@ -163,10 +173,10 @@ export class Attempt {
   set(value: unknown): void {
     const codec = this.#table('set')
     if (value === null || value === undefined) {
-      throw new TypeError(`ctx.set(${value}) for key "${this.key}": use ctx.delete() to remove it`)
+      throw new TypeError(`ctx.set(${value}) for key "${this.#key}": use ctx.delete() to remove it`)
     }
-    const snapshot = encode(codec, 'set', this.key, value)
-    this.#fits('set', this.key.length * 3, sizeOf(snapshot, this.#host.maxRecordBytes))
+    const snapshot = encode(codec, 'set', this.#key, value)
+    this.#fits('set', this.#key.length * 3, sizeOf(snapshot, this.#host.maxRecordBytes))
     this.#staged = snapshot
   }
 
@@ -180,20 +190,19 @@ export class Attempt {
     this.#alive('join')
     const found = this.#host.program.joins.get(table)
     if (found === undefined) throw undeclared('join', 'joins', table, this.#host.program.joins)
-    return this.#copied(found, this.key)
+    return this.#copied(found, this.#key)
   }
 
   /** The value that a looked-up table has for any key; undefined: none. */
-  lookup(table: string, key: string): unknown {
+  lookup(table: string, key: unknown): unknown {
     this.#alive('lookup')
     const found = this.#host.program.lookups.get(table)
     if (found === undefined)
       throw undeclared('lookup', 'lookups', table, this.#host.program.lookups)
-    if (typeof key !== 'string') throw new TypeError(`ctx.lookup("${table}"): the key is no string`)
-    return this.#copied(found, key)
+    return this.#copied(found, keyText(found.keys, `lookup("${table}")`, key))
   }
 
-  emit(stream: string, key: string, value: unknown, options?: EmitOptions): void {
+  emit(stream: string, key: unknown, value: unknown, options?: EmitOptions): void {
     this.#alive('emit')
     const target = this.#host.program.targets.get(stream)
     if (target === undefined) {
@@ -205,7 +214,7 @@ export class Attempt {
     this.#stage(target, `emit("${stream}")`, key, value, options)
   }
 
-  loopback(key: string, value: unknown): void {
+  loopback(key: unknown, value: unknown): void {
     this.#alive('loopback')
     const { loop } = this.#host.program
     if (loop === null) throw new TypeError('ctx.loopback: this function declares no loop')
@@ -225,8 +234,14 @@ export class Attempt {
       : new Failure(String(reason))
   }
 
-  #stage(target: Target, call: string, key: string, value: unknown, options?: EmitOptions): void {
-    if (typeof key !== 'string') throw new TypeError(`ctx.${call}: the key is no string`)
+  #stage(
+    target: Target,
+    call: string,
+    given: unknown,
+    value: unknown,
+    options?: EmitOptions,
+  ): void {
+    const key = keyText(target.keys, call, given)
     const keyBytes = Buffer.from(key)
     const partition = options?.partition ?? partitionOf(keyBytes, target.partitions, target.hasher)
     if (!Number.isInteger(partition) || partition < 0 || partition >= target.partitions) {
@@ -277,7 +292,7 @@ export class Attempt {
 
   #read(): Held {
     try {
-      return this.#host.read(this.key)
+      return this.#host.read(this.#key)
     } catch (error) {
       this.#unreadable = error
       throw error
@@ -303,9 +318,25 @@ export class Attempt {
     if (!this.#isOver) return
     throw new HostError(
       'MISUSED_CONTEXT',
-      `ctx.${call} was called after its record was done with (key "${this.key}", offset ${this.#record.offset}): await what you start in the handler`,
+      `ctx.${call} was called after its record was done with (key "${this.#key}", offset ${this.#record.offset}): await what you start in the handler`,
     )
   }
+}
+
+/** Throws UNENCODABLE for a key that its codec does not take. */
+function keyText(keys: KeyCodec<unknown> | undefined, call: string, key: unknown): string {
+  let text: unknown = key
+  if (keys !== undefined) {
+    try {
+      text = keys.encode(key)
+    } catch (cause) {
+      const message = `ctx.${call}: the key is not taken: ${toPlainError(cause).message}`
+      throw new HostError('UNENCODABLE', message, { cause })
+    }
+  }
+  if (typeof text === 'string') return text
+  const what = keys === undefined ? 'the key' : 'what its codec makes of the key'
+  throw new TypeError(`ctx.${call}: ${what} is no string`)
 }
 
 function undeclared(

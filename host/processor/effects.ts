@@ -82,7 +82,7 @@ export class Effects {
   /** It counts: the next flush holds what has not left. */
   count(attempt: Attempt): void {
     const staged = Attempt.staged(attempt)
-    if (staged !== undefined) this.#overlay.set(attempt.key, staged)
+    if (staged !== undefined) this.#overlay.set(Attempt.key(attempt), staged)
     const emitted = Attempt.emitted(attempt)
     if (emitted === undefined) return
     for (const record of emitted) this.#records.push(record)

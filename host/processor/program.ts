@@ -1,5 +1,6 @@
 // One version of a function, ready to run: its handlers and codecs bound to topics and partition counts.
 import type { Codec, CodecKind } from '../../sdk/codec.js'
+import { isKeyCodec, type KeyCodec } from '../../sdk/key.js'
 import type { Hasher } from '../../sdk/topic.js'
 import { HostError } from '../errors.js'
 import type { Attempt } from './context.js'
@@ -12,6 +13,7 @@ import { type ValueCodec, valueCodec } from './value.js'
 
 /** The part of a definition that the task runs; its shape was checked in the probe. */
 export interface RunnableDefinition {
+  readonly keys?: KeyCodec<unknown>
   readonly inputs: Readonly<Record<string, Codec<unknown>>>
   readonly outputs?: Readonly<Record<string, Codec<unknown>>>
   readonly table?: TableDefinition['table']
@@ -84,17 +86,23 @@ export interface Target {
   readonly partitions: number
   readonly hasher: Hasher
   readonly codec: ValueCodec
+  /** Absent: they are text. */
+  readonly keys?: KeyCodec<unknown> | undefined
 }
 
 /** A table of others, as handlers read it. */
 export interface Copied extends CopiedTable {
   readonly codec: ValueCodec
+  /** Absent: they are text. */
+  readonly keys?: KeyCodec<unknown> | undefined
 }
 
 export interface Program {
   readonly version: string
   readonly edges: Edges
   readonly options: RunOptions
+  /** Of inputs, table and loop; absent: they are text. */
+  readonly keys?: KeyCodec<unknown> | undefined
   /** By index as in `edges.inputs`. */
   readonly sources: readonly Source[]
   readonly targets: ReadonlyMap<string, Target>
@@ -147,25 +155,33 @@ export function createProgram(
   })
   const targets = edges.outputs.map(({ stream, ...of }): [string, Target] => [
     stream,
-    { ...of, codec: values(definition.outputs?.[stream], `outputs.${stream}`) },
+    {
+      ...of,
+      codec: values(definition.outputs?.[stream], `outputs.${stream}`),
+      keys: keysOf(definition.outputs?.[stream]),
+    },
   ])
   const copied = (
     kind: Copied['kind'],
     of: readonly TableEdge[],
-    given: RunnableDefinition['joins'],
+    tables: RunnableDefinition['joins'],
   ): ReadonlyMap<string, Copied> =>
     new Map(
       of.map(({ table, topic, hasher }) => {
         const what = `${kind}s.${table}`
-        const found = need(given?.[table], what)
-        const codec = values('codec' in found ? found.codec : found, what)
-        return [table, { kind, table, topic, hasher, codec }]
+        const found = need(tables?.[table], what)
+        const given = 'codec' in found ? found.codec : found
+        return [
+          table,
+          { kind, table, topic, hasher, codec: values(given, what), keys: keysOf(given) },
+        ]
       }),
     )
   return {
     version,
     edges,
     options,
+    keys: definition.keys,
     sources,
     targets: new Map(targets),
     table: edges.table === null ? null : tableOf(definition, need(definition.table, 'table')),
@@ -177,6 +193,7 @@ export function createProgram(
             partitions: edges.partitions,
             hasher: edges.hasher,
             codec: values(definition.loop, 'loop'),
+            keys: definition.keys,
           },
     headers: defaultHeaders(definition.headers),
     visitors: new Map(
@@ -190,6 +207,9 @@ export function createProgram(
     ...(retrying === undefined ? {} : { retrying }),
   }
 }
+
+const keysOf = (codec: Codec<unknown> | undefined): KeyCodec<unknown> | undefined =>
+  codec !== undefined && 'keys' in codec && isKeyCodec(codec.keys) ? codec.keys : undefined
 
 function tableOf({ migrate }: RunnableDefinition, table: TableDefinition['table']): ValueCodec {
   return tableCodec(migrate === undefined ? { table } : { table, migrate })

@@ -1,4 +1,5 @@
 // Runs the handler on one record: decodes, attempts, retries, and in the end says what is to be done with the record.
+import type { KeyCodec } from '../../sdk/key.js'
 import { HostError, type PlainError, toPlainError } from '../errors.js'
 import type { LogRecord } from '../log/log.js'
 import { backoffMs, type Clock } from './clock.js'
@@ -85,7 +86,7 @@ export class Runner implements AttemptHost {
 
   /** A promise only if the handler returned one, or failed. Never throws or rejects. */
   run(source: number, record: LogRecord, key: string, run: Run): RunOutcome | Promise<RunOutcome> {
-    const { options } = this.program
+    const { options, keys } = this.program
     const { codec, handler, stream } = this.#source(source, record)
     if (record instanceof VisitedKey) {
       try {
@@ -95,8 +96,10 @@ export class Runner implements AttemptHost {
       }
     }
     if (record.isTombstone && options.tombstones === 'ignore') return 'ignored'
+    let decodedKey: unknown = key
     let value: unknown
     try {
+      if (keys !== undefined) decodedKey = decodeKey(keys, key)
       // Anew for each attempt: the one before may have changed it.
       value =
         record.isTombstone && options.tombstones === 'process' ? null : reviveRecord(codec, record)
@@ -105,7 +108,7 @@ export class Runner implements AttemptHost {
       const error = new HostError('UNDECODABLE', message, { cause })
       return this.#failure(stream, record, key, error, 1)
     }
-    const attempt = new Attempt(this, stream, record, key)
+    const attempt = new Attempt(this, stream, record, key, decodedKey)
     try {
       const returned = handler(attempt, value)
       if (isThenable(returned)) return this.#await(source, record, attempt, returned, run)
@@ -172,7 +175,7 @@ export class Runner implements AttemptHost {
     if (!isFinal(error) && attempts < retry.attempts) {
       return backoffMs(attempts - 1, retry.backoffMs, maxBackoffMs)
     }
-    return this.#failure(attempt.stream, record, attempt.key, error, attempts)
+    return this.#failure(attempt.stream, record, Attempt.key(attempt), error, attempts)
   }
 
   async #failed(
@@ -188,7 +191,7 @@ export class Runner implements AttemptHost {
     if (this.#isInterrupted) return 'again'
     if (run.attempts === 1 && this.program.retrying !== undefined) {
       const { stream } = attempt
-      this.program.retrying(this.#failure(stream, record, attempt.key, error, 1), pauseMs)
+      this.program.retrying(this.#failure(stream, record, Attempt.key(attempt), error, 1), pauseMs)
     }
     let giveUp: (() => void) | undefined
     const isOver = await this.#pause.wait(pauseMs, (end) => {
@@ -198,7 +201,7 @@ export class Runner implements AttemptHost {
     if (run.giveUp === giveUp) run.giveUp = undefined
     if (!isOver) return 'again'
     run.attempts += 1
-    return await this.run(source, record, attempt.key, run)
+    return await this.run(source, record, Attempt.key(attempt), run)
   }
 
   #succeeded(
@@ -255,6 +258,14 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
     'then' in value &&
     typeof value.then === 'function'
   )
+}
+
+function decodeKey(keys: KeyCodec<unknown>, key: string): unknown {
+  try {
+    return keys.decode(key)
+  } catch (cause) {
+    throw new Error(`the key: ${messageOf(cause)}`, { cause })
+  }
 }
 
 const messageOf = (error: unknown): string => toPlainError(error).message

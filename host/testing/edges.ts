@@ -1,6 +1,7 @@
 // What the types of the definitions under test say of streams and tables.
 import type { AnyCodec, InOf, OutOf } from '../../sdk/codec.js'
 import type { ProcessorDefinition } from '../../sdk/define.js'
+import type { KeyCodec, KeyIn } from '../../sdk/key.js'
 import type { Kebab } from './names.js'
 
 /** By the function's name, in kebab-case or camelCase. */
@@ -24,6 +25,22 @@ export type Received<D extends Definitions, Stream extends string> = OutOf<
   CodecIn<Inputs<D> | Outputs<D>, Stream>
 >
 
+/** A key of what is emitted to a stream: as its readers have it; if nobody reads it, as its writers do. */
+export type EmittedKey<D extends Definitions, Stream extends string> = [
+  CodecIn<Inputs<D>, Stream>,
+] extends [never]
+  ? KeyIn<CodecIn<Outputs<D>, Stream>>
+  : ReaderKey<D, Stream>
+
+/** A key of what is read from a stream. */
+export type ReceivedKey<D extends Definitions, Stream extends string> =
+  | KeyIn<CodecIn<Outputs<D>, Stream>>
+  | ReaderKey<D, Stream>
+
+export type TableKey<D extends Definitions, Name extends string> = {
+  [K in keyof D & string]: Name extends Named<K> ? OwnKey<D[K]> : never
+}[keyof D & string]
+
 /** Tables by either name of their function. */
 export type TableName<D extends Definitions> = Named<
   { [K in keyof D]: [TableCodec<D[K]>] extends [never] ? never : K }[keyof D] & string
@@ -33,6 +50,15 @@ export type TableValue<D extends Definitions, Name extends string> = OutOf<
   { [K in keyof D & string]: Name extends Named<K> ? TableCodec<D[K]> : never }[keyof D & string]
 >
 
+type ReaderKey<D extends Definitions, Stream extends string> = {
+  [K in keyof D]: Stream extends keyof D[K]['inputs'] ? OwnKey<D[K]> : never
+}[keyof D]
+/** Of a definition whose type does not tell, text. */
+type OwnKey<Definition> = Definition extends { readonly keys?: KeyCodec<infer Key> }
+  ? unknown extends Key
+    ? string
+    : Key
+  : string
 type Named<Name extends string> = Name extends string ? Name | Kebab<Name> : never
 type Inputs<D extends Definitions> = { [K in keyof D]: D[K]['inputs'] }[keyof D]
 type Outputs<D extends Definitions> = { [K in keyof D]: NonNullable<D[K]['outputs']> }[keyof D]

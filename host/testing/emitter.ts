@@ -1,6 +1,7 @@
 // Emits as a client does: a value that some codec of the stream takes, appended in the order of the calls.
 import type { AnyCodec } from '../../sdk/codec.js'
 import type { EmitOptions } from '../../sdk/context.js'
+import type { KeyCodec } from '../../sdk/key.js'
 import type { Hasher } from '../../sdk/topic.js'
 import { HostError } from '../errors.js'
 import { headerProblem } from '../log/limits.js'
@@ -8,6 +9,7 @@ import type { Header, Log, RecordToAppend } from '../log/log.js'
 import { partitionOf } from '../log/partitioner.js'
 import { checkRecord } from '../log/problems.js'
 import { turn } from '../turn.js'
+import { keyTextOf } from './keys.js'
 import type { Settings } from './options.js'
 import type { EmittedRecord } from './test-host.js'
 
@@ -18,6 +20,8 @@ export interface KnownStream {
   /** Of the functions that read it, and of those that write it. */
   readonly readers: readonly AnyCodec[]
   readonly writers: readonly AnyCodec[]
+  /** Of the functions that read it; if there are none, of those that write it. Undefined: text. */
+  readonly keys: readonly (KeyCodec<unknown> | undefined)[]
 }
 
 export interface EmitterOptions {
@@ -41,13 +45,13 @@ export class Emitter {
   }
 
   async emit(
-    { name, topic, hasher, readers, writers }: KnownStream,
-    key: string,
+    { name, topic, hasher, readers, writers, keys }: KnownStream,
+    key: unknown,
     value: unknown,
     options: EmitOptions,
   ): Promise<EmittedRecord> {
     const { partitions, maxRecordBytes } = this.#options.settings
-    const keyBytes = Buffer.from(key)
+    const keyBytes = Buffer.from(keyTextOf(name, keys, key))
     const { timestamp = this.#options.now() } = options
     const { partition = partitionOf(keyBytes, partitions, hasher) } = options
     if (!Number.isInteger(partition) || partition < 0 || partition >= partitions) {

@@ -5,6 +5,7 @@ import type { FunctionDescription } from '../functions/description.js'
 import { hasSameEdges, prepareTopics } from '../functions/topics.js'
 import type { MemoryLog } from '../log/memory/log.js'
 import { isObject } from '../object.js'
+import { Attempt } from '../processor/context.js'
 import { Group, type HaltReason } from '../processor/group.js'
 import { createProgram, type Edges, type Program } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
@@ -153,7 +154,8 @@ export class HostedFunction implements FunctionStatus {
           if (!life.isOver) this.#error = this.#halt(reason)
         },
         skipped: (failure) => void this.skipped.push(this.#failedRecord(failure)),
-        log: ({ key }) => {
+        log: (attempt) => {
+          const key = Attempt.key(attempt)
           return userLog((level, message, fields) => {
             this.lines.push({ level, message, fields, key })
           })

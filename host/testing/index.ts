@@ -2,9 +2,12 @@
 export type {
   Definitions,
   Emitted,
+  EmittedKey,
   FunctionName,
   Received,
+  ReceivedKey,
   StreamName,
+  TableKey,
   TableName,
   TableValue,
 } from './edges.js'

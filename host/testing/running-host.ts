@@ -2,6 +2,7 @@
 import type { AnyCodec } from '../../sdk/codec.js'
 import type { EmitOptions } from '../../sdk/context.js'
 import type { ProcessorDefinition } from '../../sdk/define.js'
+import { isKeyCodec, type KeyCodec } from '../../sdk/key.js'
 import { HostError } from '../errors.js'
 import { createMemoryLog, type MemoryLog } from '../log/memory/log.js'
 import { Random } from '../log/memory/random.js'
@@ -10,9 +11,12 @@ import { VirtualClock } from './clock.js'
 import type {
   Definitions,
   Emitted,
+  EmittedKey,
   FunctionName,
   Received,
+  ReceivedKey,
   StreamName,
+  TableKey,
   TableName,
   TableValue,
 } from './edges.js'
@@ -49,7 +53,7 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
   readonly #log: MemoryLog
   readonly #random: Random
   readonly #functions = new Map<string, HostedFunction>()
-  readonly #tables = new Map<string, TestTable<unknown>>()
+  readonly #tables = new Map<string, TestTable<unknown, unknown>>()
   readonly #streams = new Map<string, StreamOfRecords>()
   /** Who reads and writes them, by the definitions that run: looked for anew after a swap. */
   readonly #known = new Map<string, KnownStream>()
@@ -110,15 +114,15 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
 
   async emit<Stream extends StreamName<D>>(
     stream: Stream,
-    key: string,
+    key: EmittedKey<D, Stream>,
     value: Emitted<D, Stream> | null,
     options: EmitOptions = {},
   ): Promise<EmittedRecord> {
     return await this.#emitter.emit(this.#stream(stream), key, value, options)
   }
 
-  table<Name extends TableName<D>>(name: Name): TestTable<TableValue<D, Name>>
-  table(name: string): TestTable<unknown> {
+  table<Name extends TableName<D>>(name: Name): TestTable<TableValue<D, Name>, TableKey<D, Name>>
+  table(name: string): TestTable<unknown, unknown> {
     const all = [...this.#functions.values()].filter(({ definition }) => definition.table)
     const names = all.map((each) => each.name)
     const owner = known(
@@ -133,14 +137,18 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
     const made = createTestTable(() => {
       const { table } = owner.definition
       if (table === undefined) throw new TypeError(`${owner.name} has no table any more`)
-      return { store: owner.store, codec: table, partitions, hasher: owner.description.hasher }
+      const { store, definition, description } = owner
+      const { hasher } = description
+      return { store, codec: table, keys: definition.keys, partitions, hasher }
     })
     this.#tables.set(owner.name, made)
     return made
   }
 
-  stream<Stream extends StreamName<D>>(stream: Stream): TestStream<Received<D, Stream>>
-  stream(name: string): TestStream<unknown> {
+  stream<Stream extends StreamName<D>>(
+    stream: Stream,
+  ): TestStream<Received<D, Stream>, ReceivedKey<D, Stream>>
+  stream(name: string): TestStream<unknown, unknown> {
     const { topic } = this.#stream(name)
     const found = this.#streams.get(name)
     if (found !== undefined) return found
@@ -151,6 +159,7 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
         const { readers, writers } = this.#stream(name)
         return [...writers, ...readers]
       },
+      keys: () => this.#stream(name).keys,
       rest: () => this.#rest(),
       check: () => this.#check(),
     })
@@ -299,9 +308,15 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
     const { topic, hasher } = known(edge, 'stream', name, streams)
     const readers = all.flatMap(({ inputs }) => own(inputs, name))
     const writers = all.flatMap(({ outputs = {} }) => own(outputs, name))
-    return { name, topic, hasher, readers, writers }
+    const reading = all.flatMap(({ inputs, keys }) => (Object.hasOwn(inputs, name) ? [keys] : []))
+    const writing = writers.map(keysOfCodec)
+    const keys = readers.length > 0 ? reading : writing
+    return { name, topic, hasher, readers, writers, keys }
   }
 }
+
+const keysOfCodec = (codec: AnyCodec): KeyCodec<unknown> | undefined =>
+  'keys' in codec && isKeyCodec(codec.keys) ? codec.keys : undefined
 
 const own = (codecs: Readonly<Record<string, AnyCodec>>, name: string): AnyCodec[] => {
   const codec = Object.hasOwn(codecs, name) ? codecs[name] : undefined

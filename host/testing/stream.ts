@@ -2,10 +2,12 @@
 import type { AnyCodec } from '../../sdk/codec.js'
 import { HostError } from '../errors.js'
 import type { Arrival } from '../log/memory/log.js'
+import { type Keys, keyFrom } from './keys.js'
 
 /** One record, decoded. A value of `null` is a tombstone. */
-export interface TestRecord<Value> {
-  readonly key: string
+export interface TestRecord<Value, Key = string> {
+  /** As its readers have it; as text, if it is none of theirs. */
+  readonly key: Key
   readonly value: Value | null
   readonly headers: Readonly<Record<string, string>>
   readonly timestamp: number
@@ -13,14 +15,14 @@ export interface TestRecord<Value> {
   readonly offset: number
 }
 
-export interface TestStream<Value> extends AsyncIterable<TestRecord<Value>> {
+export interface TestStream<Value, Key = string> extends AsyncIterable<TestRecord<Value, Key>> {
   /**
    * Waits until the functions have come to rest, then gives the next record that was not read yet; `undefined`: there is none.
    * Rejects instead of saying so if a function has halted, as `settled` does.
    */
-  next(): Promise<TestRecord<Value> | undefined>
+  next(): Promise<TestRecord<Value, Key> | undefined>
   /** All records that are in the stream now, whatever was read. */
-  records(): TestRecord<Value>[]
+  records(): TestRecord<Value, Key>[]
   /** Where `next` goes on: 0 is the first record, `size` the end. */
   seek(index: number): void
   /** How many records are in the stream now. */
@@ -32,13 +34,14 @@ export interface StreamOptions {
   arrivals(): readonly Arrival[]
   /** The first that takes it decodes a value. */
   codecs(): readonly AnyCodec[]
+  keys(): readonly Keys[]
   /** Resolves when all functions are at rest, halted or not. */
   rest(): Promise<void>
   /** Throws if a function has halted. */
   check(): void
 }
 
-export class StreamOfRecords implements TestStream<unknown> {
+export class StreamOfRecords implements TestStream<unknown, unknown> {
   readonly #options: StreamOptions
   #index = 0
 
@@ -50,7 +53,7 @@ export class StreamOfRecords implements TestStream<unknown> {
     return this.#options.arrivals().length
   }
 
-  records(): TestRecord<unknown>[] {
+  records(): TestRecord<unknown, unknown>[] {
     return this.#options.arrivals().map((arrival) => this.#decoded(arrival))
   }
 
@@ -64,7 +67,7 @@ export class StreamOfRecords implements TestStream<unknown> {
     this.#index = index
   }
 
-  async next(): Promise<TestRecord<unknown> | undefined> {
+  async next(): Promise<TestRecord<unknown, unknown> | undefined> {
     await this.#options.rest()
     const arrival = this.#options.arrivals()[this.#index]
     if (arrival === undefined) {
@@ -75,16 +78,16 @@ export class StreamOfRecords implements TestStream<unknown> {
     return this.#decoded(arrival)
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<TestRecord<unknown>> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<TestRecord<unknown, unknown>> {
     for (let record = await this.next(); record !== undefined; record = await this.next()) {
       yield record
     }
   }
 
-  #decoded({ partition, record }: Arrival): TestRecord<unknown> {
+  #decoded({ partition, record }: Arrival): TestRecord<unknown, unknown> {
     const { key, value, headers, timestamp, offset } = record
     return {
-      key: key?.toString() ?? '',
+      key: keyFrom(this.#options.keys(), key?.toString() ?? ''),
       value: value === null ? null : this.#decode(value, partition, offset),
       headers: Object.fromEntries(headers.map(([name, content]) => [name, content.toString()])),
       timestamp,

@@ -4,9 +4,10 @@ import type { Hasher } from '../../sdk/topic.js'
 import { partitionOf } from '../log/partitioner.js'
 import type { RangeOptions, TableStore } from '../tables/store.js'
 import { createTableView } from '../tables/view.js'
+import { type Keys, keyFrom, keyTextOf } from './keys.js'
 
 export interface TableRange {
-  /** Keys that begin with it. */
+  /** Keys that begin with it, as text: `keyOf` has a `prefix`. */
   readonly prefix?: string
   /** The first key, included. */
   readonly from?: string
@@ -14,38 +15,42 @@ export interface TableRange {
   readonly to?: string
 }
 
-export interface TestTable<Value> {
+export interface TestTable<Value, Key = string> {
   /** What is stored now, as a view has it; undefined: nothing. Let `settled()` come first. */
-  get(key: string): Value | undefined
-  has(key: string): boolean
+  get(key: Key): Value | undefined
+  has(key: Key): boolean
   /** In key order. */
-  entries(range?: TableRange): Promise<[key: string, value: Value][]>
-  keys(range?: TableRange): Promise<string[]>
+  entries(range?: TableRange): Promise<[key: Key, value: Value][]>
+  keys(range?: TableRange): Promise<Key[]>
   size(): Promise<number>
 }
 
 export interface StoredTable {
   readonly store: TableStore
   readonly codec: AnyCodec
+  readonly keys: Keys
   readonly partitions: number
   readonly hasher: Hasher
 }
 
 /** `table` is asked each time: a crash may bring another store, a swap another codec. */
-export function createTestTable(table: () => StoredTable): TestTable<unknown> {
-  const stored = (key: string): Buffer | undefined => {
-    const { store, partitions, hasher } = table()
-    const bytes = Buffer.from(key)
+export function createTestTable(table: () => StoredTable): TestTable<unknown, unknown> {
+  const stored = (key: unknown): Buffer | undefined => {
+    const { store, keys, partitions, hasher } = table()
+    const bytes = Buffer.from(keyTextOf('the table', [keys], key))
     return store.partition(partitionOf(bytes, partitions, hasher)).get(bytes)
   }
-  const entries = async (range: TableRange = {}): Promise<[string, unknown][]> => {
-    const { store, codec, partitions } = table()
-    const found: [string, unknown][] = []
-    for await (const page of createTableView(store, partitions).range(bytesOf(range))) {
-      for (const { key, value } of page) found.push([key.toString(), codec.decode(value)])
-    }
+  const entries = async (range: TableRange = {}): Promise<[unknown, unknown][]> => {
+    const { store, codec, keys, partitions } = table()
     const { prefix = '' } = range
-    return found.filter(([key]) => key.startsWith(prefix))
+    const found: [unknown, unknown][] = []
+    for await (const page of createTableView(store, partitions).range(bytesOf(range))) {
+      for (const { key, value } of page) {
+        const text = key.toString()
+        if (text.startsWith(prefix)) found.push([keyFrom([keys], text), codec.decode(value)])
+      }
+    }
+    return found
   }
   return {
     get(key) {

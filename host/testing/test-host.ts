@@ -4,9 +4,12 @@ import type { ProcessorDefinition } from '../../sdk/define.js'
 import type {
   Definitions,
   Emitted,
+  EmittedKey,
   FunctionName,
   Received,
+  ReceivedKey,
   StreamName,
+  TableKey,
   TableName,
   TableValue,
 } from './edges.js'
@@ -45,13 +48,15 @@ export interface TestHost<D extends Definitions> extends AsyncDisposable {
   /** Appends a record, as a client would; resolves when the log has it. `null` is a tombstone. Default timestamp: `now()`. */
   emit<Stream extends StreamName<D>>(
     stream: Stream,
-    key: string,
+    key: EmittedKey<D, Stream>,
     value: Emitted<D, Stream> | null,
     options?: EmitOptions,
   ): Promise<EmittedRecord>
-  table<Name extends TableName<D>>(name: Name): TestTable<TableValue<D, Name>>
+  table<Name extends TableName<D>>(name: Name): TestTable<TableValue<D, Name>, TableKey<D, Name>>
   /** The same object each time, so that `next` goes on where it was. */
-  stream<Stream extends StreamName<D>>(stream: Stream): TestStream<Received<D, Stream>>
+  stream<Stream extends StreamName<D>>(
+    stream: Stream,
+  ): TestStream<Received<D, Stream>, ReceivedKey<D, Stream>>
   function(name: FunctionName<D>): FunctionStatus
   /**
    * Calls the visitor once for each key that the function's table holds now, as `millrace visit` does; resolves when what it did is

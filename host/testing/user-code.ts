@@ -1,6 +1,6 @@
 // The handlers of one function, watched: is one still at it, and what exactly did it throw?
 import type { ProcessorDefinition } from '../../sdk/define.js'
-import type { Attempt } from '../processor/context.js'
+import { Attempt } from '../processor/context.js'
 import { wrapped } from '../processor/middleware.js'
 import type { Handler, RunnableDefinition } from '../processor/program.js'
 
@@ -77,10 +77,13 @@ export class UserCode {
   }
 
   #failed(ctx: Attempt, error: unknown): unknown {
-    if (error instanceof Error) this.#thrown.set(keyOf(ctx), error)
+    if (error instanceof Error)
+      this.#thrown.set(keyOf({ ...placeOf(ctx), key: Attempt.key(ctx) }), error)
     return error
   }
 }
+
+const placeOf = ({ stream, partition, offset }: Attempt) => ({ stream, partition, offset })
 
 const keyOf = ({ stream, partition, offset, key }: Place): string =>
   `${stream}/${partition}/${offset}/${key}`

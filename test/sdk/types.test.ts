@@ -2,12 +2,16 @@
 
 import { type } from 'arktype'
 import {
+  type BaseContext,
   bytes,
   type Codec,
   type Context,
   defineProcessor,
   int64,
   json,
+  type KeyOf,
+  keyed,
+  keyOf,
   type Middleware,
   type Next,
   type OpenStore,
@@ -16,6 +20,7 @@ import {
   string,
   type TableContext,
   topic,
+  topicTable,
 } from 'millrace'
 import t from 'tap'
 import * as v from 'valibot'
@@ -211,7 +216,51 @@ function rightUses(): ProcessorDefinition[] {
   ).map(
     (store) => defineProcessor({ inputs: { clicks: string }, table: string, store, on: { clicks() {} } }), // biome-ignore format: one line
   )
+  const pair = keyOf({ from: 'text', day: 'integer' })
+  const structured = defineProcessor({
+    keys: pair,
+    inputs: { clicks: string },
+    table: int64,
+    loop: string,
+    outputs: { days: keyed(pair, topic('prod.days', int64)), plain: string },
+    lookups: {
+      totals: keyed(pair, int64),
+      elsewhere: topicTable('shop.totals', keyed(pair, int64)),
+      prices: int64,
+    },
+    wrap: [
+      anywhere,
+      inAnyTable,
+      (next) => (ctx, value) => next(ctx, `${String(value)} ${ctx.key.day}`),
+    ],
+    on: {
+      clicks(ctx) {
+        holds<Same<typeof ctx.key, { readonly from: string; readonly day: number }>>()
+        ctx.emit('days', { from: ctx.key.from, day: 1 }, 1)
+        ctx.emit('plain', 'text', 'x')
+        ctx.loopback({ ...ctx.key, day: 2 }, 'x')
+        const total: bigint | undefined = ctx.lookup('totals', ctx.key)
+        ctx.lookup('elsewhere', ctx.key)
+        ctx.lookup('prices', 'apple')
+        ctx.set(total ?? 1)
+      },
+    },
+    onLoop: (ctx) => void ctx.key.day.toFixed(),
+    visitors: { drop: (ctx) => (ctx.key.day < 0 ? ctx.delete() : undefined) },
+  })
+  const inlineKeys = defineProcessor({
+    keys: { encode: (n: number) => String(n), decode: Number },
+    inputs: { clicks: string },
+    on: { clicks: (ctx) => void ctx.key.toFixed() },
+  })
+  type Pair = KeyOf<(typeof pair)['parts']>
+  const helper = (ctx: BaseContext<Pair> & TableContext<bigint, bigint | number>) =>
+    ctx.set(ctx.key.day)
+  const helped = defineProcessor({ keys: pair, inputs: { clicks: string }, table: int64, on: { clicks: helper } }) // biome-ignore format: one line
   return [
+    structured,
+    inlineKeys,
+    helped,
     ...kept,
     full,
     reading,
@@ -232,6 +281,7 @@ function wrongUses(): unknown[] {
   const loop = string
   const on = { clicks() {} }
   const tombstones = 'process'
+  const keys = keyOf({ from: 'text' })
   return [
     // @ts-expect-error no inputs
     defineProcessor({ on: {} }),
@@ -295,6 +345,24 @@ function wrongUses(): unknown[] {
     defineProcessor({ inputs, table, migrate: { to: () => ({ count: 1 }) }, on: { clicks() {} } }),
     // @ts-expect-error a revision is a number or a name
     defineProcessor({ inputs, revision: true, on: { clicks() {} } }),
+    // @ts-expect-error a key that is text has no parts
+    defineProcessor({ inputs, on: { clicks: (ctx) => void ctx.key.from } }),
+    // @ts-expect-error a part that the key does not have
+    defineProcessor({ keys, inputs, on: { clicks: (ctx) => void ctx.key.to } }),
+    // @ts-expect-error text for a key of parts
+    defineProcessor({ inputs, outputs: { days: keyed(keys, string) }, on: { clicks: (ctx) => ctx.emit('days', 'k', 'v') } }), // biome-ignore format: one line
+    // @ts-expect-error parts for a key that is text
+    defineProcessor({ keys, inputs, outputs, on: { clicks: (ctx) => ctx.emit('pages', ctx.key, 'v') } }), // biome-ignore format: one line
+    // @ts-expect-error text for the loop's key
+    defineProcessor({ keys, inputs, loop, on: { clicks: (ctx) => ctx.loopback('k', 'v') }, onLoop() {} }), // biome-ignore format: one line
+    // @ts-expect-error text for the key of a lookup
+    defineProcessor({ inputs, lookups: { days: keyed(keys, string) }, on: { clicks: (ctx) => void ctx.lookup('days', 'k') } }), // biome-ignore format: one line
+    // @ts-expect-error keys that are no codec of text
+    defineProcessor({ inputs, keys: string, on }),
+    // @ts-expect-error a part of an unknown kind
+    keyOf({ day: 'number' }),
+    // @ts-expect-error a part that is missing
+    keys.encode({}),
     // @ts-expect-error an unknown store
     defineProcessor({ inputs, table, store: 'disk', on: { clicks() {} } }),
     // @ts-expect-error a store that answers later

@@ -1,6 +1,16 @@
 // The probe: what a file is, or everything that is wrong with it, and never any harm to the host.
 import { spawn } from 'node:child_process'
-import { bytes, defineProcessor, int64, json, string, topic, topicTable } from 'millrace'
+import {
+  bytes,
+  defineProcessor,
+  int64,
+  json,
+  keyed,
+  keyOf,
+  string,
+  topic,
+  topicTable,
+} from 'millrace'
 import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { describeDefinition } from '#host/functions/describe.js'
@@ -53,6 +63,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     name: 'click-count',
     group: 'shop.click-count',
     hasher: 'murmur2',
+    keys: null,
     store: 'level',
     inputs: [
       { stream: 'clicks', topic: 'shop.clicks', hasher: 'murmur2', codec: 'json' },
@@ -126,6 +137,14 @@ void t.test('a revision has a group, a table and a loop of its own', async (t) =
   t.same(revision('2'), revision(2))
   t.match(revision(0), { group: 'x.click-count.0' })
   t.match(revision('by-month'), { group: 'x.click-count.by-month' })
+})
+
+void t.test('of keys their parts are known, or that they are the user’s own', (t) => {
+  const keysOf = (keys: unknown) => describe(define({ inputs, on, keys })).keys
+  t.same(keysOf(undefined), null)
+  t.same(keysOf(keyOf({ user: 'text', day: 'integer' })), { user: 'text', day: 'integer' })
+  t.equal(keysOf({ encode: String, decode: Number }), 'custom')
+  t.end()
 })
 
 void t.test('a store is one of the host’s, or anything that can be opened', (t) => {
@@ -478,6 +497,19 @@ const wrong: [what: string, fields: Record<string, unknown>, at: string, message
     { inputs, on, loop: string, onLoop: noop, outputs: { 'click-count-loop': string } },
     'outputs.click-count-loop',
     /own loop/,
+  ],
+  ['keys that are a text', { inputs, on, keys: 'text' }, 'keys', /keyOf\(/],
+  [
+    'keys of its own for an input',
+    { inputs: { clicks: keyed(keyOf({ a: 'text' }), string) }, on },
+    'inputs.clicks',
+    /keyed is for outputs and lookups/,
+  ],
+  [
+    'keys of its own for the table',
+    { inputs, on, table: keyed(keyOf({ a: 'text' }), string) },
+    'table',
+    /keyed is for/,
   ],
   [
     'an unknown store',

@@ -87,6 +87,7 @@ export class FakeCatalog implements Catalog {
       outputs: outputs.map(edge),
       table: edge(name),
       loop: null,
+      keys: null,
       store: 'level',
       visitors: [],
       joins: [],
@@ -283,6 +284,7 @@ export function createFixture(
         topic: name,
         partitions,
         hasher,
+        keys: [],
         codecs: (codecs.length === 0 ? [{}] : codecs).map((codec) => ref(name, codec)),
       })
     },

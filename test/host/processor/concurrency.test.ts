@@ -119,7 +119,7 @@ for (const kind of ['concurrency', 'defer', 'both'] as const) {
 
 t.test('a partition handles as many keys at once as it may, and no key twice', async (t) => {
   const gate = new Gate()
-  const running = new Set<string>()
+  const running = new Set<unknown>()
   const h = await harness({
     definition: list(async (ctx, value) => {
       t.notOk(running.has(ctx.key), 'the key is not handled already')

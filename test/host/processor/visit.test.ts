@@ -4,7 +4,7 @@ import { json } from 'millrace'
 import t from 'tap'
 import { HostError } from '#host/errors.js'
 import { Random } from '#host/log/memory/random.js'
-import type { Attempt } from '#host/processor/context.js'
+import { Attempt } from '#host/processor/context.js'
 import type { Handler, RunnableDefinition } from '#host/processor/program.js'
 import type { VisitProgress, VisitReport } from '#host/processor/visiting.js'
 import { createMemoryStore } from '#host/tables/memory.js'
@@ -175,7 +175,7 @@ t.test('keys that vanish or come meanwhile have no turn', async (t) => {
       ...sums(() => gate.wait()),
       on: {
         numbers(ctx, value) {
-          handled.push(ctx.key)
+          handled.push(Attempt.key(ctx))
           if (value === 'gone') ctx.delete()
           else ctx.set(value)
         },
@@ -301,11 +301,11 @@ t.test('a visit of a key waits for its records, and its records for the visit', 
   const running = new Map<string, number>()
   const log: string[] = []
   const alone = async (ctx: Attempt, what: string) => {
-    t.notOk(running.get(ctx.key), 'nothing else of the key runs')
-    running.set(ctx.key, 1)
+    t.notOk(running.get(Attempt.key(ctx)), 'nothing else of the key runs')
+    running.set(Attempt.key(ctx), 1)
     log.push(`${what} ${ctx.key}`)
     for (let turns = 0; turns < 3; turns += 1) await turn()
-    running.delete(ctx.key)
+    running.delete(Attempt.key(ctx))
   }
   const h = await harness({
     definition: {
@@ -496,7 +496,7 @@ for (const what of ['a swap', 'the end of its caller'] as const) {
               if (kind === 'an acknowledgement') return void ctx.defer()
               return new Promise((_, reject) => {
                 ctx.signal.addEventListener('abort', () => {
-                  given.push(ctx.key)
+                  given.push(Attempt.key(ctx))
                   reject(new Error('given up'))
                 })
               })
