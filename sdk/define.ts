@@ -2,6 +2,7 @@
 import type { AnyCodec, InOf, OutOf } from './codec.js'
 import type { AnyContext, BaseContext, Codecs, Context } from './context.js'
 import type { KeyCodec } from './key.js'
+import { marked } from './marked.js'
 import type { Store } from './store.js'
 import type { Hasher } from './topic.js'
 import type { Tables } from './topic-table.js'
@@ -338,19 +339,5 @@ export function defineProcessor<
   definition: Definition<Inputs, Table, Outputs, Loop, T, Stored, Joins, Lookups, Key>,
 ): ProcessorDefinition<Inputs, Table, Outputs, Loop, Key>
 export function defineProcessor(definition: ProcessorDefinition): ProcessorDefinition {
-  if (typeof definition !== 'object' || definition === null) {
-    throw new TypeError('defineProcessor takes one object: { inputs, on, … }')
-  }
-  const trace: { stack?: string } = {}
-  Error.captureStackTrace(trace, defineProcessor)
-  // Symbols of the global registry: a definition made by another copy of the SDK is known, too.
-  return Object.freeze(
-    Object.defineProperties(
-      { ...definition },
-      {
-        [Symbol.for('millrace.definition')]: { value: 'processor' },
-        [Symbol.for('millrace.definedAt')]: { value: trace.stack },
-      },
-    ),
-  )
+  return marked('processor', definition, defineProcessor)
 }

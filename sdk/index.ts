@@ -33,3 +33,10 @@ export type { OpenStore, Store, StoreChange, StoreEntry, StorePlace, StoreRange 
 export { JsonSyntaxError } from './syntax.js'
 export { type Hasher, type TopicCodec, type TopicOptions, topic } from './topic.js'
 export { type TableOut, type Tables, type TopicTable, topicTable } from './topic-table.js'
+export {
+  defineView,
+  type Update,
+  type UpdateContext,
+  type View,
+  type ViewDefinition,
+} from './view.js'

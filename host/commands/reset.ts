@@ -7,7 +7,8 @@ import type { Command } from 'commander'
 import { type Config, loadConfig } from '../config.js'
 import { HostError, isErrorCode } from '../errors.js'
 import { isFolder } from '../folder.js'
-import { type OwnNames, ownNames } from '../functions/names.js'
+import { ownNames } from '../functions/names.js'
+import type { ResetOptions } from '../functions/reset.js'
 import { nearest } from '../nearest.js'
 import { checkOne } from './check.js'
 import { exitCodes } from './exit.js'
@@ -115,7 +116,7 @@ async function reset(name: string, flags: ResetFlags): Promise<boolean> {
 }
 
 /** As the file has them: it may name them otherwise, or a revision, which has a group, a table and a loop of its own. */
-async function namesOf(name: string, config: Config): Promise<OwnNames> {
+async function namesOf(name: string, config: Config): Promise<ResetOptions['names']> {
   const file = ['.ts', '.mts', '.js', '.mjs']
     .map((extension) => join(config.functions, name + extension))
     .find((path) => existsSync(path))
@@ -124,7 +125,8 @@ async function namesOf(name: string, config: Config): Promise<OwnNames> {
   await using probe = new Probe({ loadMs: config.limits.loadMs })
   const { description, error } = await checkOne(file, [file], config, probe)
   if (description !== null) {
-    const { group, table, loop } = description
+    const { kind, group, table, loop } = description
+    if (kind === 'view') return { group }
     // Without one now, the function may have had one before: under the name that it would have.
     return ownNames(name, config.namespace, { group, table: table?.topic, loop: loop?.topic })
   }

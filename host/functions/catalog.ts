@@ -38,6 +38,8 @@ export interface TableEntry {
   isServing(partition: number): boolean
   /** False: it may be another host's by now, which goes on with it. True also while it recovers. */
   isOwned(partition: number): boolean
+  /** Of a view that is cut off from the log, or catches up after that: others may have changed what it still has. */
+  isStale(): boolean
 }
 
 export type FunctionState =
@@ -92,12 +94,17 @@ export interface InputStatus {
 
 export interface FunctionStatus {
   readonly name: string
+  /** Null: not known, since none has loaded yet. */
+  readonly kind: FunctionDescription['kind'] | null
   readonly file: string
   readonly state: FunctionState
   /** Of the bundle that runs; null: none has loaded yet. */
   readonly version: string | null
   readonly partitions: readonly PartitionStatus[]
-  /** Copies of joined and looked-up tables that are not at their end yet, in words: until then it handles nothing. */
+  /**
+   * Copies of joined and looked-up tables that are not at their end yet, in words: until then it handles nothing. Of a view also the
+   * log, while it is cut off from it.
+   */
   readonly waitingFor: readonly string[]
   /** Over the partitions that it has; null: not known, for one of them or since it has not got any yet. */
   readonly lag: number | null
@@ -108,6 +115,12 @@ export interface FunctionStatus {
   readonly swaps: number
   /** Of a save that did not load (the old version runs on) or of the record at which it halted. */
   readonly error: ShownError | null
+}
+
+/** What a function is at, without what changes with every record. */
+export interface FunctionCondition
+  extends Pick<FunctionStatus, 'name' | 'kind' | 'state' | 'version' | 'waitingFor' | 'error'> {
+  readonly partitions: readonly Pick<PartitionStatus, 'partition' | 'state'>[]
 }
 
 /** A stream or table, and where it lies in the log. */
@@ -121,6 +134,7 @@ export interface PlacedTopic {
 export interface Topology {
   readonly functions: readonly {
     readonly name: string
+    readonly kind: FunctionDescription['kind']
     readonly group: string
     readonly state: FunctionState
     readonly inputs: readonly string[]
@@ -142,6 +156,8 @@ export interface Catalog {
   /** Asynchronous: the ends of the inputs are asked of the log, so that the lag is that of this moment. */
   functions(): Promise<readonly FunctionStatus[]>
   function(name: string): Promise<FunctionStatus | undefined>
+  /** At once: the log is not asked. */
+  condition(name: string): FunctionCondition | undefined
   /** Of the functions that are loaded, for walking from stream to table. */
   descriptions(): readonly FunctionDescription[]
   /** Why the log takes nothing for now, if so: every function waits for it. */

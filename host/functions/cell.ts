@@ -1,6 +1,7 @@
 // One function as the main thread has it: joins its group, keeps its thread and its table, and has it swapped, paused and stopped.
 import { type HostError, toPlainError } from '../errors.js'
 import type { Log } from '../log/log.js'
+import { joinAlone } from '../log/sole-member.js'
 import type { Logger } from '../logger.js'
 import type { Edges } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
@@ -34,6 +35,8 @@ export interface CellOptions extends Deployed {
   readonly logger: Logger
   /** A partition was opened: from now on it handles records. */
   opened(): void
+  /** What it reads has changed: another cell has to take its place, for edges that are as they are now. */
+  outdated(): void
   readonly isPaused: boolean
   /** Why it is not run, though it is known and its table is there. A swap, or a person, undoes it. */
   readonly quarantined?: HostError | undefined
@@ -44,6 +47,11 @@ export interface CellOptions extends Deployed {
 /** For its table, and for its copies of others'. */
 const keepsStore = ({ table, joins, lookups }: Edges): boolean =>
   table !== null || joins.length + lookups.length > 0
+
+/** Each instance has a copy of all that a view reads. */
+const alone = (log: Log): Pick<Log, 'join'> => ({
+  join: async (options) => joinAlone(options, await log.describe(options.topics)),
+})
 
 export class Cell implements AsyncDisposable {
   readonly name: string
@@ -90,7 +98,7 @@ export class Cell implements AsyncDisposable {
       failed: (failure) => hearing.failed(failure, this.#joining.assigned),
     })
     this.#thread = thread
-    const { opened } = options
+    const { opened, outdated } = options
     const versions = this.#versions
     const condition = this.#condition
     const visits = new Visits({ name: this.name, condition, versions, thread, logger })
@@ -101,11 +109,12 @@ export class Cell implements AsyncDisposable {
       thread,
       logger,
       opened,
+      outdated,
       changed,
       visiting: (progress) => visits.hear(progress),
     })
     this.#joining = new Joining({
-      log: options.log,
+      log: description.kind === 'view' ? alone(options.log) : options.log,
       instance: options.instance,
       edges: () => this.edges,
       prepare: async () => {
@@ -151,6 +160,11 @@ export class Cell implements AsyncDisposable {
   /** Copies of others' tables without which it does not begin, in words. */
   get waitingFor(): readonly string[] {
     return this.#condition.waitingFor
+  }
+
+  /** A view that is open, and waits for something all the same: what it has may be old. */
+  get isBehind(): boolean {
+    return this.description.kind === 'view' && this.waitingFor.length > 0
   }
 
   get swaps(): number {
@@ -255,6 +269,11 @@ export class Cell implements AsyncDisposable {
   /** Calls one of its visitors once for each key that its partitions of the table hold. */
   async visit(order: VisitOrder): Promise<VisitReport> {
     return await this.#visits.run(order)
+  }
+
+  /** Of a view: removes the key until its next record comes. */
+  async evict(partition: number, key: Buffer): Promise<void> {
+    await this.#thread.evict(partition, key)
   }
 
   /** Ends the thread, whatever it is at, and starts it anew from what is flushed. */

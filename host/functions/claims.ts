@@ -72,8 +72,9 @@ function conflictOf(one: FunctionDescription, other: FunctionDescription): strin
         : `the groups ${one.group} and ${other.group}, which differ in case alone`
     return `they have ${both}, and a group is one function's: give one of them another`
   }
-  const own = ({ table, loop }: FunctionDescription) =>
-    [table, loop].flatMap((edge) => edge?.topic ?? [])
+  // A view only reads.
+  const own = ({ kind, table, loop }: FunctionDescription) =>
+    kind === 'view' ? [] : [table, loop].flatMap((edge) => edge?.topic ?? [])
   const shared = own(one).find((topic) => own(other).includes(topic))
   if (shared !== undefined) {
     return `${shared} is the topic of a table or loop of both, and such a topic is one function's: give one of them another`
@@ -101,4 +102,6 @@ function misreadTable(
   return `${reader.name} reads the table of ${name} in ${read.topic} (${read.hasher}), and it is ${table.topic} (${table.hasher}): name it by topicTable('${table.topic}', codec, { hasher: '${table.hasher}' })`
 }
 
-const streamsOf = ({ inputs, outputs }: FunctionDescription) => [...inputs, ...outputs]
+/** What a view reads is a table to it, and may be a stream to others. */
+const streamsOf = ({ kind, inputs, outputs }: FunctionDescription) =>
+  kind === 'view' ? [] : [...inputs, ...outputs]

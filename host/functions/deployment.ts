@@ -43,6 +43,8 @@ export interface DeploymentOptions {
   changed(): void
   /** What was refused for another function may be taken now. */
   released(): void
+  /** The function's edges are others by now: it has to begin anew with them. */
+  outdated(name: string): void
 }
 
 export class Deployment implements AsyncDisposable {
@@ -193,7 +195,8 @@ export class Deployment implements AsyncDisposable {
     const quarantined = quarantine.reason(name, version)?.error
     // At once: the first record may be the last that is heard of this host.
     const opened = () => vitals.tell()
-    const state = { isPaused, quarantined, opened }
+    const outdated = () => this.#options.outdated(name)
+    const state = { isPaused, quarantined, opened, outdated }
     const cell = new Cell({ ...of, log, storePath, settings, ports, drainMs, instance, ...state })
     cells.add(cell)
     return cell

@@ -6,6 +6,8 @@ import type { KeyParts } from '../../sdk/key-of.js'
 import { HostError, toPlainError } from '../errors.js'
 import { headerProblem } from '../log/limits.js'
 import type { RunOptions } from '../processor/program.js'
+import { isDefinition, isView } from './definition.js'
+import { describeView } from './describe-view.js'
 import type { EdgeDescription, FunctionDescription } from './description.js'
 import { hint, inWords, listed, oneOf, type Report, unknownFields } from './in-words.js'
 import { oneTopicEach, type Placement, placementOf, refuseTopic, streamPlace } from './placement.js'
@@ -60,8 +62,9 @@ export function describeDefinition(
 ): FunctionDescription {
   const problems: DefinitionProblem[] = []
   const report: Report = (at, message) => void problems.push({ at, message })
-  const description = isProcessorDefinition(definition)
-    ? describe({ ...definition }, name, namespace, report)
+  const describing = isView(definition) ? view : describe
+  const description = isDefinition(definition)
+    ? describing({ ...definition }, name, namespace, report)
     : undefined
   if (description === undefined) report('', notADefinition(definition))
   if (description !== undefined && problems.length === 0) return description
@@ -72,15 +75,17 @@ export function describeDefinition(
   })
 }
 
-/** Was it made by `defineProcessor`, of whichever copy of the SDK? Says nothing of its fields. */
-export function isProcessorDefinition(value: unknown): value is ProcessorDefinition {
-  return isObject(value) && Reflect.get(value, Symbol.for('millrace.definition')) === 'processor'
-}
-
 function notADefinition(value: unknown): string {
   if (value === undefined)
     return 'the file has no default export: export default defineProcessor({ … })'
-  return `the default export is ${inWords(value)}, which defineProcessor did not make: export default defineProcessor({ … })`
+  return `the default export is ${inWords(value)}, which neither defineProcessor nor defineView made: export default defineProcessor({ … })`
+}
+
+function view(given: Fields, name: string, namespace: string, report: Report): FunctionDescription {
+  const revision = revisionOf(given.revision, report)
+  const store = storeOf(given.store, true, report)
+  const kind = (at: string, codec: unknown) => kindOf(at, codec, report)
+  return describeView(given, { name, namespace, revision, store, kindOf: kind, report })
 }
 
 function describe(
@@ -129,6 +134,7 @@ function describe(
   const store = storeOf(given.store, keepsSomething, report)
 
   return {
+    kind: 'processor',
     name,
     group,
     hasher,

@@ -17,6 +17,8 @@ export interface EdgeDescription {
 }
 
 export interface FunctionDescription {
+  /** `view`: its table is a copy of one that others write, whose topic is its only input. */
+  readonly kind: 'processor' | 'view'
   readonly name: string
   /** Its own for each revision; also the folder of the table's store. */
   readonly group: string

@@ -4,17 +4,26 @@ import type { Store } from '../../sdk/store.js'
 import { asHostError, toPlainError } from '../errors.js'
 import type { Log, LogDescription } from '../log/log.js'
 import { systemClock } from '../processor/clock.js'
-import { Attempt, type UserLog } from '../processor/context.js'
+import type { UserLog } from '../processor/context.js'
 import { Group, type HaltReason } from '../processor/group.js'
 import { createProgram, type Program, type RunnableDefinition } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
 import type { RecordFailure } from '../processor/runner.js'
+import { createRuntime, type Runtime, swapRuntime } from '../processor/runtime.js'
 import { userLog } from '../processor/user-log.js'
+import { ViewGroup } from '../processor/view-group.js'
+import {
+  createViewProgram,
+  type RecordAt,
+  type RunnableView,
+  type ViewProgram,
+} from '../processor/view-program.js'
 import { visitArgument } from '../processor/visit.js'
 import { createMemoryStore } from '../tables/memory.js'
 import { openOwnStore } from '../tables/own.js'
 import type { TableStore } from '../tables/store.js'
 import { createTableView } from '../tables/view.js'
+import { isView } from './definition.js'
 import { type LoadedBundle, loadBundle } from './load.js'
 import type {
   FromWorker,
@@ -36,7 +45,7 @@ export interface FunctionThreadPorts {
 
 interface Loaded {
   readonly bundle: LoadedBundle
-  readonly program: Program
+  readonly program: Program | ViewProgram
 }
 
 /** `port` leads to the main thread. */
@@ -64,7 +73,7 @@ class FunctionThread {
   #loaded: Loaded | undefined
   #log: Log | undefined
   #store: TableStore | null = null
-  #group: Group | undefined
+  #group: Runtime | undefined
   /** Settles when the caller of a visit has been told. */
   #visiting: Promise<unknown> = Promise.resolve()
 
@@ -80,7 +89,7 @@ class FunctionThread {
     const attached = await this.#ports.attachLog(log)
     this.#log = attached
     if (store !== null) await this.#openStore(store)
-    this.#group = new Group({
+    this.#group = createRuntime({
       log: attached,
       store: this.#store,
       notes: new NotedInputs(notesPath, log.kind),
@@ -105,9 +114,10 @@ class FunctionThread {
           this.#say({ kind: 'skipped', error: failure.error, place: placeOf(failure) }),
         detached: (partition, cause) =>
           this.#say({ kind: 'detached', partition, error: toPlainError(cause) }),
+        outdated: (error) => this.#say({ kind: 'outdated', error: toPlainError(error) }),
         waiting: (whatFor) => this.#say({ kind: 'waiting', whatFor }),
         warned: (message, fields) => this.#write('warn', message, fields),
-        log: (attempt) => this.#userLog(attempt),
+        log: (at) => this.#userLog(at),
       },
     })
     this.#port.on('message', (message: ToWorker) => void this.#obey(message))
@@ -146,7 +156,8 @@ class FunctionThread {
       if (message.kind === 'swap') await this.#swap(message.version)
       else if (message.kind === 'pause') await this.#group?.pause()
       else if (message.kind === 'resume') this.#group?.resume()
-      else if (message.kind === 'endVisit') await this.#group?.endVisit(message.why)
+      else if (message.kind === 'endVisit') await this.#processor?.endVisit(message.why)
+      else if (message.kind === 'evict') await this.#evict(message)
       else {
         await this.close()
         await this.#visiting
@@ -162,7 +173,7 @@ class FunctionThread {
   async #visit(of: Extract<ToWorker, { kind: 'visit' }>): Promise<void> {
     const { id, visitor, isCounted } = of
     try {
-      const report = await this.#group?.visit({
+      const report = await this.#processor?.visit({
         visitor,
         argument: visitArgument(of.argument),
         isCounted,
@@ -174,18 +185,30 @@ class FunctionThread {
     }
   }
 
+  /** Views have no visitors. */
+  get #processor(): Group | undefined {
+    return this.#group instanceof Group ? this.#group : undefined
+  }
+
+  async #evict({ partition, key }: Extract<ToWorker, { kind: 'evict' }>): Promise<void> {
+    if (this.#group instanceof ViewGroup) await this.#group.evict(partition, Buffer.from(key))
+  }
+
   #load(version: Version): Loaded {
     const { attempts } = version.options.retry
-    return load(version, (failure, pauseMs) => {
-      const { error, ...place } = failure
-      this.#say({ kind: 'retrying', error, place, of: attempts, pauseMs })
+    return load(version, {
+      log: (at) => this.#userLog(at),
+      retrying: (failure, pauseMs) => {
+        const { error, ...place } = failure
+        this.#say({ kind: 'retrying', error, place, of: attempts, pauseMs })
+      },
     })
   }
 
   async #swap(version: Version): Promise<void> {
     // Loaded beside the running version: if that throws, nothing has changed.
     const next = this.#load(version)
-    await this.#group?.swap(next.program)
+    if (this.#group !== undefined) await swapRuntime(this.#group, next.program)
     this.#loaded?.bundle.dispose()
     this.#loaded = next
   }
@@ -203,9 +226,7 @@ class FunctionThread {
     await this.#log?.[Symbol.asyncDispose]()
   }
 
-  #userLog(attempt: Attempt): UserLog {
-    const { stream, partition, offset } = attempt
-    const key = Attempt.key(attempt)
+  #userLog({ key, stream, partition, offset }: RecordAt): UserLog {
     return userLog((level, message, fields) =>
       this.#write(level, message, { ...fields, key, stream, partition, offset }),
     )
@@ -220,21 +241,21 @@ class FunctionThread {
   }
 }
 
-function load(
-  version: Version,
-  retrying: (failure: RecordFailure, pauseMs: number) => void,
-): Loaded {
-  const bundle = loadBundle(version.bundle)
+interface Told {
+  log(at: RecordAt): UserLog
+  retrying(failure: RecordFailure, pauseMs: number): void
+}
+
+function load(of: Version, { log, retrying }: Told): Loaded {
+  const bundle = loadBundle(of.bundle)
+  const { edges, options } = of
+  const { version } = of.bundle
   try {
+    const { definition } = bundle
     // The probe has checked the shape of this very bundle.
-    const definition = bundle.definition as RunnableDefinition
-    const program = createProgram(
-      definition,
-      version.edges,
-      version.options,
-      version.bundle.version,
-      retrying,
-    )
+    const program = isView(definition)
+      ? createViewProgram({ definition: definition as RunnableView, edges, version, log })
+      : createProgram(definition as RunnableDefinition, edges, options, version, retrying)
     return { bundle, program }
   } catch (error) {
     bundle.dispose()

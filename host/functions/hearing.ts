@@ -16,6 +16,8 @@ export interface HearingOptions {
   readonly logger: Logger
   /** A partition was opened: from now on it handles records. */
   opened(): void
+  /** What it reads has changed: another has to take its place. */
+  outdated(): void
   changed(): void
   /** A visit has come further. */
   visiting(progress: VisitProgress): void
@@ -46,6 +48,10 @@ export class Hearing {
         break
       case 'waiting':
         condition.waitingFor = message.whatFor
+        break
+      case 'outdated':
+        logger.warn(`begins anew: ${message.error.message}`)
+        this.#options.outdated()
         break
       case 'detached':
         thread.reopen(fromPlainError(message.error))

@@ -3,7 +3,7 @@ import { asHostError, HostError } from '../errors.js'
 import type { JoinOptions, Log, Membership } from '../log/log.js'
 
 export interface JoiningOptions {
-  readonly log: Log
+  readonly log: Pick<Log, 'join'>
   readonly instance: string
   edges(): Pick<JoinOptions, 'group'> & {
     readonly partitions: number

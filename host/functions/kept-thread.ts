@@ -110,6 +110,13 @@ export class KeptThread implements AsyncDisposable {
     }
   }
 
+  /** Of a view. Rejects with what the thread does, and with RECOVERING if there is none. */
+  async evict(partition: number, key: Uint8Array): Promise<void> {
+    const worker = this.#worker
+    if (worker === undefined) throw isStarting()
+    await worker.ask({ kind: 'evict', partition, key })
+  }
+
   /** Drains the thread, and starts none until the next `launch`. */
   async end(): Promise<void> {
     this.#next()
@@ -211,5 +218,7 @@ async function visited(
 ): Promise<VisitReport> {
   const report = await worker?.ask({ kind: 'visit', ...of })
   if (report !== undefined) return report
-  throw new HostError('RECOVERING', 'its thread is being started: try again')
+  throw isStarting()
 }
+
+const isStarting = () => new HostError('RECOVERING', 'its thread is being started: try again')

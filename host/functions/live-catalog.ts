@@ -5,6 +5,7 @@ import { settlesWithin } from '../within.js'
 import type {
   Catalog,
   CodecRef,
+  FunctionCondition,
   FunctionState,
   FunctionStatus,
   PartitionStatus,
@@ -58,6 +59,8 @@ export class LiveCatalog implements Catalog, Disposable {
     const keys: FunctionDescription['keys'][] = []
     let found: Omit<PlacedTopic, 'name'> | undefined
     for (const cell of this.#cells()) {
+      // What a view reads is a table, and nobody emits to it.
+      if (cell.description.kind === 'view') continue
       const input = cell.description.inputs.find(({ stream }) => stream === name)
       if (input !== undefined) {
         found = placed(input, cell.edges.partitions)
@@ -97,6 +100,7 @@ export class LiveCatalog implements Catalog, Disposable {
       view,
       isServing: (partition) => cell.isServing(partition),
       isOwned: (partition) => cell.isOwned(partition),
+      isStale: () => cell.isBehind,
     }
     this.#tables.set(cell, entry)
     return entry
@@ -110,6 +114,11 @@ export class LiveCatalog implements Catalog, Disposable {
   async function(name: string): Promise<FunctionStatus | undefined> {
     const entry = this.#registry.entries.get(name)
     return entry === undefined ? undefined : await this.#status(entry)
+  }
+
+  condition(name: string): FunctionCondition | undefined {
+    const entry = this.#registry.entries.get(name)
+    return entry === undefined ? undefined : this.#condition(entry)
   }
 
   problem(): HostError | undefined {
@@ -159,6 +168,12 @@ export class LiveCatalog implements Catalog, Disposable {
     const streams = new Map<string, Omit<PlacedTopic, 'name'>>()
     const edges: { from: string; to: string }[] = []
     for (const { name, description, edges: lines } of cells) {
+      if (description.kind === 'view') {
+        const [{ stream } = { stream: '' }] = description.inputs
+        edges.push({ from: `table:${stream}`, to: `function:${name}` })
+        edges.push({ from: `function:${name}`, to: `table:${name}` })
+        continue
+      }
       for (const input of description.inputs) {
         streams.set(input.stream, placed(input, lines.partitions))
         edges.push({ from: `stream:${input.stream}`, to: `function:${name}` })
@@ -181,6 +196,7 @@ export class LiveCatalog implements Catalog, Disposable {
     return {
       functions: cells.map(({ name, state, description }) => ({
         name,
+        kind: description.kind,
         group: description.group,
         state,
         inputs: description.inputs.map(({ stream }) => stream),
@@ -202,40 +218,47 @@ export class LiveCatalog implements Catalog, Disposable {
     return [...this.#registry.entries.values()].flatMap(({ cell }) => cell ?? [])
   }
 
-  async #status(entry: Entry): Promise<FunctionStatus> {
+  #condition(entry: Entry): FunctionCondition {
     const { cell } = entry
-    const partitions = cell === undefined ? [] : await this.#partitions(cell)
     return {
       name: entry.name,
-      file: cell?.bundle.file ?? entry.files[0] ?? '',
+      kind: cell?.description.kind ?? null,
       state: stateOf(entry),
       version: cell?.bundle.version ?? null,
-      partitions,
       waitingFor: cell?.waitingFor ?? [],
-      lag: lagOf(partitions, stateOf(entry)),
-      rates: { recordsPerSecond: this.#rates.perSecond(entry.name) },
-      records: cell?.records() ?? 0,
-      swaps: cell?.swaps ?? 0,
       error: entry.error ?? cell?.error ?? this.#shownProblem(),
+      partitions: cell === undefined ? [] : partitionsOf(cell),
     }
   }
 
-  async #partitions(cell: Cell): Promise<PartitionStatus[]> {
-    const inputs = cell.edges.inputs.map(({ topic }) => topic)
-    const topics = await this.#topics(inputs)
-    const numbers = Array.from({ length: cell.edges.partitions }, (_, partition) => partition)
-    return numbers.flatMap((partition) => {
-      const state = cell.partitionState(partition)
-      if (state === undefined) return []
+  async #status(entry: Entry): Promise<FunctionStatus> {
+    const { cell } = entry
+    const condition = this.#condition(entry)
+    const partitions = cell === undefined ? [] : await this.#withInputs(cell, condition.partitions)
+    return {
+      ...condition,
+      file: cell?.bundle.file ?? entry.files[0] ?? '',
+      partitions,
+      lag: lagOf(partitions, condition.state),
+      rates: { recordsPerSecond: this.#rates.perSecond(entry.name) },
+      records: cell?.records() ?? 0,
+      swaps: cell?.swaps ?? 0,
+    }
+  }
+
+  async #withInputs(
+    cell: Cell,
+    partitions: FunctionCondition['partitions'],
+  ): Promise<PartitionStatus[]> {
+    const topics = await this.#topics(cell.edges.inputs.map(({ topic }) => topic))
+    return partitions.map((of) => {
       const inputs = cell.edges.inputs.map(({ stream, topic }) => {
-        const position = cell.position(topic, partition)
+        const position = cell.position(topic, of.partition)
         // What waits behind an open transaction is not handled yet either.
-        const end = topics.get(topic)?.partitions[partition]?.end ?? null
+        const end = topics.get(topic)?.partitions[of.partition]?.end ?? null
         return { stream, position, end, lag: end === null ? null : Math.max(0, end - position) }
       })
-      // All partitions of a function that is paused or has halted are held, also those that could go on.
-      const isHeld = state === 'running' && (cell.state === 'halted' || cell.state === 'paused')
-      return [{ partition, state: isHeld ? cell.state : state, inputs }]
+      return { ...of, inputs }
     })
   }
 
@@ -255,6 +278,19 @@ export class LiveCatalog implements Catalog, Disposable {
 
 const describeMs = 2_000
 
+/** Those that it has. */
+function partitionsOf(cell: Cell): FunctionCondition['partitions'] {
+  return Array.from({ length: cell.edges.partitions }, (_, partition) => partition).flatMap(
+    (partition) => {
+      const state = cell.partitionState(partition)
+      if (state === undefined) return []
+      // All partitions of a function that is paused or has halted are held, also those that could go on.
+      const isHeld = state === 'running' && (cell.state === 'halted' || cell.state === 'paused')
+      return [{ partition, state: isHeld ? cell.state : state }]
+    },
+  )
+}
+
 function lagOf(partitions: readonly PartitionStatus[], state: FunctionState): number | null {
   // One that has joined may have no share of its group; any other has not got it yet.
   if (partitions.length === 0 && state !== 'running' && state !== 'paused') return null
@@ -265,8 +301,8 @@ function lagOf(partitions: readonly PartitionStatus[], state: FunctionState): nu
 
 function stateOf({ cell, error }: Entry): FunctionState {
   if (cell !== undefined && cell.state !== 'stopped') return cell.state
-  // Nothing runs: either it is being loaded, or what was loaded was refused.
-  return error === null ? 'loading' : 'halted'
+  // Nothing runs: either it is being loaded, or waits for what others make, or what was loaded was refused.
+  return error === null || error.code === 'RECOVERING' ? 'loading' : 'halted'
 }
 
 const placed = (

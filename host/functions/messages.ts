@@ -52,6 +52,8 @@ export type ToWorker = { readonly id: number } & (
       readonly isCounted: boolean
     }
   | { readonly kind: 'endVisit'; readonly why: VisitEnd }
+  /** Of a view. */
+  | { readonly kind: 'evict'; readonly partition: number; readonly key: Uint8Array }
 )
 
 /** Where something happened, as far as it is known. */
@@ -88,6 +90,8 @@ export type FromWorker =
       readonly of: number
       readonly pauseMs: number
     }
+  /** Of a view: its table's topic has other partitions than `edges` say. */
+  | { readonly kind: 'outdated'; readonly error: PlainError }
   /** A partition's store keeps refusing: main has to close and open it. */
   | { readonly kind: 'detached'; readonly partition: number; readonly error: PlainError }
   /** The bundle did not load, or the log or store did not open: the worker ends after it. */

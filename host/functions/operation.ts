@@ -26,4 +26,6 @@ export interface Operator {
   operate(functionName: string, operation: Operation): Promise<boolean>
   /** Resolves when every key has been visited, and what that did is stored; undefined: there is no such function. */
   visit(functionName: string, order: VisitOrder): Promise<VisitReport | undefined>
+  /** Removes a key from a view until its next record comes; false: there is no such view. */
+  evict(viewName: string, partition: number, key: Buffer): Promise<boolean>
 }

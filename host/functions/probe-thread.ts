@@ -2,6 +2,7 @@
 import { parentPort } from 'node:worker_threads'
 import { type PlainError, toPlainError } from '../errors.js'
 import { type TableDefinition, tableCodec } from '../processor/migration.js'
+import { storedTable } from './definition.js'
 import { describeDefinition } from './describe.js'
 import type { FunctionDescription } from './description.js'
 import { type LoadedBundle, loadBundle } from './load.js'
@@ -37,8 +38,7 @@ function answerTo({ bundle, namespace, stored }: ProbeRequest): ProbeAnswer {
     return { kind: 'described', description }
   }
   say('loaded')
-  // Described, and therefore of this shape.
-  const refused = firstRefused(definition as TableDefinition, unpack(stored.values))
+  const refused = firstRefused(storedTable(definition), unpack(stored.values))
   return refused === undefined
     ? { kind: 'described', description }
     : { kind: 'mismatched', description, ...refused, ...definedAt(definition) }

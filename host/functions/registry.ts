@@ -37,6 +37,10 @@ export interface RegistryOptions extends DeploymentSettings {
 /** How long a suspect is left alone with the blame, from when it runs. */
 const trialMs = 500
 const maxTrialMs = 10_000
+/** Between two tries at what could not be done. */
+const retryMs = 1_000
+/** Between two looks at whether somebody else has made what a view reads: it may take long. */
+const lookMs = 3_000
 
 export class Registry implements AsyncDisposable, Operator {
   readonly #options: RegistryOptions
@@ -72,6 +76,7 @@ export class Registry implements AsyncDisposable, Operator {
       vitals: this.#vitals,
       changed: () => this.#changed(),
       released: () => this.#takeRefused(),
+      outdated: (name) => void this.#queues.inTurn(name, () => this.#renew(name)),
     })
   }
 
@@ -142,6 +147,13 @@ export class Registry implements AsyncDisposable, Operator {
     const report = await entry.cell.visit(order)
     this.#options.logger.info(`visit ${order.visitor}`, { function: name, ...report })
     return report
+  }
+
+  async evict(name: string, partition: number, key: Buffer): Promise<boolean> {
+    const cell = this.#entries.get(name)?.cell
+    if (cell?.description.kind !== 'view') return false
+    await cell.evict(partition, key)
+    return true
   }
 
   /** Looks at the folder once: what is new, changed or gone is taken up as if it had been followed. Unchanged code runs on. */
@@ -254,6 +266,12 @@ export class Registry implements AsyncDisposable, Operator {
     this.#changed()
   }
 
+  /** The same code, for edges that are others now. Never rejects. */
+  async #renew(name: string): Promise<void> {
+    await this.#entries.get(name)?.cell?.[Symbol.asyncDispose]()
+    await this.#update(name)
+  }
+
   #refused(entry: Entry, failure: HostError, bundle: Bundle | undefined, logger: Logger): void {
     const { name, cell } = entry
     const [file] = entry.files
@@ -274,7 +292,8 @@ export class Registry implements AsyncDisposable, Operator {
     }
     if (!failure.retryable || file === undefined) return
     // No fault of the file's: a log that takes nothing for a while, for instance.
-    this.#retries.later(name, () => this.#queues.inTurn(name, () => this.#update(name)))
+    const again = () => this.#queues.inTurn(name, () => this.#update(name))
+    this.#retries.later(name, again, failure.code === 'RECOVERING' ? lookMs : retryMs)
   }
 
   async #remove(entry: Entry): Promise<void> {
@@ -296,7 +315,7 @@ export class Registry implements AsyncDisposable, Operator {
       await this.#paused.write()
     } catch (error) {
       if (!isAgain) logger.warn(`tried again until it is written: ${asHostError(error).message}`)
-      this.#retries.later(paused, () => this.#writePaused(true))
+      this.#retries.later(paused, () => this.#writePaused(true), retryMs)
     }
   }
 }

@@ -7,8 +7,8 @@ export interface ResetOptions {
   readonly log: Log
   /** The folder in which each function has its store, absolute. */
   readonly tables: string
-  /** The function's, as its definition has them. */
-  readonly names: OwnNames
+  /** The function's, as its definition has them. A view has no topic of its own. */
+  readonly names: Pick<OwnNames, 'group'> & Partial<OwnNames>
 }
 
 /** What there is of the function outside of its file. */
@@ -23,7 +23,7 @@ export interface Remains {
 
 export async function remainsOf({ log, tables, names }: ResetOptions): Promise<Remains> {
   const { group, table, loop } = names
-  const known = await log.describe([table, loop])
+  const known = await log.describe([table, loop].flatMap((topic) => topic ?? []))
   // Of another kind it is somebody else's stream that only has such a name.
   const own = [...known.values()].filter(
     (topic) => topic.kind === (topic.name === table ? 'table' : 'stream'),

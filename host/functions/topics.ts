@@ -4,13 +4,17 @@ import type { Log, TopicInfo, TopicSpec } from '../log/log.js'
 import type { Edges } from '../processor/program.js'
 import type { EdgeDescription, FunctionDescription } from './description.js'
 
-/** Rejects with TOPIC_MISMATCH if inputs, table and loop have not the same number of partitions. */
+/**
+ * Rejects with TOPIC_MISMATCH if inputs, table and loop have not the same number of partitions; with RECOVERING for a view whose topic
+ * nobody has made yet.
+ */
 export async function prepareTopics(
   log: Log,
   description: FunctionDescription,
   defaultPartitions: number,
 ): Promise<Edges> {
-  const { name, inputs, outputs, table, loop, joins } = description
+  const { kind, name, inputs, outputs, table, loop, joins } = description
+  if (kind === 'view') return await viewEdges(log, description)
   const together = [...inputs, ...(table === null ? [] : [table]), ...(loop === null ? [] : [loop])]
   const known = await log.describe([...together, ...joins, ...outputs].map(({ topic }) => topic))
   // A joined table is made by who writes it; if it is there, the rest is made to suit it.
@@ -48,6 +52,32 @@ export async function prepareTopics(
   }
 }
 
+/** Who writes the table makes its topic: only they know of how many partitions. */
+async function viewEdges(log: Log, description: FunctionDescription): Promise<Edges> {
+  const { name, group, hasher, inputs, table } = description
+  const topic = table?.topic ?? ''
+  const found = (await log.describe([topic])).get(topic)
+  if (found === undefined || found.partitions.length === 0) {
+    throw new HostError(
+      'RECOVERING',
+      `${name}: the topic ${topic} does not exist yet, whoever writes the table makes it; the view begins when it is there`,
+      { function: name },
+    )
+  }
+  return {
+    function: name,
+    group,
+    partitions: found.partitions.length,
+    hasher,
+    inputs: inputs.map(({ stream, topic }) => ({ stream, topic })),
+    outputs: [],
+    table: { topic },
+    loop: null,
+    joins: [],
+    lookups: [],
+  }
+}
+
 const tableEdge = ({ stream: table, topic, hasher }: EdgeDescription) => ({ table, topic, hasher })
 
 function agreedPartitions(
@@ -71,8 +101,18 @@ function agreedPartitions(
 
 /** True: one version can take the place of the other at a record boundary, without recovering anything. */
 export function hasSameEdges(one: FunctionDescription, other: FunctionDescription): boolean {
-  const sources = ({ store, inputs, table, loop, group, joins, lookups }: FunctionDescription) =>
+  const sources = ({
+    kind,
+    store,
+    inputs,
+    table,
+    loop,
+    group,
+    joins,
+    lookups,
+  }: FunctionDescription) =>
     JSON.stringify([
+      kind,
       group,
       store,
       inputs.map(({ stream, topic }) => [stream, topic]),

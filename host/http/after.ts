@@ -67,12 +67,12 @@ export async function waitUntilServing(catalog: Catalog, goal: Goal, wait: Wait)
   }
 }
 
-interface NextChange extends Disposable {
+export interface NextChange extends Disposable {
   readonly happened: Promise<void>
 }
 
 /** Called before the check: a change between the two would be missed. */
-function nextChange(catalog: Catalog, name: string): NextChange {
+export function nextChange(catalog: Pick<Catalog, 'onChange'>, name: string): NextChange {
   let takeBack = () => {}
   const happened = new Promise<void>((resolve) => {
     takeBack = catalog.onChange(name, resolve)
@@ -95,11 +95,7 @@ async function needsOf(
   for (const token of tokens) {
     const topic = catalog.stream(token.stream)?.topic
     if (topic === undefined || !upstream.has(topic)) {
-      throw new HostError(
-        'STREAM_NOT_UPSTREAM',
-        `no function leads from the stream "${token.stream}" to the table "${goal.table}": ` +
-          'it will never reflect that emit; millrace topology, or GET /topology, shows what leads where',
-      )
+      throw notUpstream(catalog, goal, token.stream, topic)
     }
     const id = await log.topicId(topic)
     if (id !== token.topicId) {
@@ -116,8 +112,39 @@ async function needsOf(
   return needs
 }
 
-/** Every topic from which records come to the table, the functions between them included. */
-function topicsBefore(catalog: Catalog, goal: Goal): Set<string> {
+function notUpstream(
+  catalog: Catalog,
+  goal: Goal,
+  stream: string,
+  topic: string | undefined,
+): HostError {
+  const isCopied = topic !== undefined && topicsBefore(catalog, goal, copiedTopics).has(topic)
+  return new HostError(
+    'STREAM_NOT_UPSTREAM',
+    isCopied
+      ? `the stream "${stream}" leads to the table "${goal.table}" by a joined or looked-up table alone, which is read as it is when a record comes: no value is made anew for that emit; wait for it on the table that is joined`
+      : `no function leads from the stream "${stream}" to the table "${goal.table}": ` +
+          'it will never reflect that emit; millrace topology, or GET /topology, shows what leads where',
+  )
+}
+
+/** What a function writes that others read record by record; a table so, by views. */
+const writtenTopics = ({ kind, outputs, table }: FunctionDescription): string[] => [
+  ...outputs.map(({ topic }) => topic),
+  ...(kind === 'view' || table === null ? [] : [table.topic]),
+]
+
+const noTopics = (): string[] => []
+
+const copiedTopics = ({ joins, lookups }: FunctionDescription): string[] =>
+  [...joins, ...lookups].map(({ topic }) => topic)
+
+/** Every topic from which records come to the table, the functions between them included; `also`: what else counts as read. */
+function topicsBefore(
+  catalog: Catalog,
+  goal: Goal,
+  also: (description: FunctionDescription) => string[] = noTopics,
+): Set<string> {
   const topics = new Set<string>()
   const found = new Set<FunctionDescription>()
   const all = catalog.descriptions()
@@ -126,10 +153,11 @@ function topicsBefore(catalog: Catalog, goal: Goal): Set<string> {
     for (const description of next) {
       found.add(description)
       for (const input of description.inputs) topics.add(input.topic)
+      for (const topic of also(description)) topics.add(topic)
     }
     next = all.filter(
       (description) =>
-        !found.has(description) && description.outputs.some((output) => topics.has(output.topic)),
+        !found.has(description) && writtenTopics(description).some((topic) => topics.has(topic)),
     )
   }
   return topics
@@ -142,8 +170,9 @@ function readers(catalog: Catalog, goal: Goal, needs: Needs): string[] {
     .descriptions()
     .filter(({ inputs }) => inputs.some((input) => needs.has(input.topic)))
     .filter(
-      ({ name, outputs }) =>
-        name === goal.function || outputs.some((output) => upstream.has(output.topic)),
+      (description) =>
+        description.name === goal.function ||
+        writtenTopics(description).some((topic) => upstream.has(topic)),
     )
     .map(({ name }) => name)
 }
@@ -209,7 +238,7 @@ async function endsBehind(catalog: Catalog, goal: Goal, passed: readonly string[
       .descriptions()
       // The table's own function is the last: what it writes leads back to it at most.
       .filter(({ name }) => name !== goal.function && passed.includes(name))
-      .flatMap(({ outputs }) => outputs.map((output) => output.topic))
+      .flatMap((description) => writtenTopics(description))
       .filter((topic) => upstream.has(topic)),
   )
   const needs: Needs = new Map()

@@ -21,7 +21,7 @@ export function createApp(deps: HttpDeps): HttpApp {
 
   viewRoutes(app, deps, gatekeeper, room)
   emitterRoutes(app, deps, gatekeeper)
-  functionRoutes(app, deps, gatekeeper)
+  functionRoutes(app, deps, gatekeeper, room)
   visitRoutes(app, deps, gatekeeper)
   healthRoutes(app, deps)
 

@@ -6,11 +6,14 @@ import { json } from './answer.js'
 import type { HttpApp, HttpContext, HttpDeps } from './deps.js'
 import { decodeText, segment } from './target.js'
 import { unknownFunction } from './unknown.js'
+import type { WaitingRoom } from './waiting.js'
+import { watchFunction } from './watch-function.js'
 
 export function functionRoutes(
   app: HttpApp,
   { catalog, operator, stopping }: HttpDeps,
   gatekeeper: Gatekeeper,
+  room: WaitingRoom,
 ): void {
   const enter = (c: HttpContext, name?: string) => {
     const access = gatekeeper(c.req.header('authorization'))
@@ -31,6 +34,10 @@ export function functionRoutes(
   app.get('/functions/:name', async (c) => {
     const name = decodeText(segment(c.req.path, 2), 'the function')
     const access = enter(c, name)
+    if (/\btext\/event-stream\b/i.test(c.req.header('accept') ?? '')) {
+      if (catalog.condition(name) === undefined) throw unknown(name, access)
+      return watchFunction(c, catalog, room, name)
+    }
     const status = await catalog.function(name)
     if (status === undefined) throw unknown(name, access)
     return json(status)

@@ -2,10 +2,11 @@
 import { parentPort } from 'node:worker_threads'
 import type { Codec } from '../../sdk/codec.js'
 import { HostError, toPlainError } from '../errors.js'
+import { storedTable } from '../functions/definition.js'
 import { codecKind } from '../functions/describe.js'
 import { loadBundle } from '../functions/load.js'
 import { unpack } from '../functions/packed.js'
-import { type TableDefinition, tableCodec } from '../processor/migration.js'
+import { tableCodec } from '../processor/migration.js'
 import { snapshotBytes } from '../processor/value.js'
 import type { GateReply, GateRequest, GateResults, GateWork, Refusal } from './gate-protocol.js'
 import { toJsonText } from './json-text.js'
@@ -127,12 +128,11 @@ function codecOf(
 }
 
 function tableOf(definition: unknown): UserCodec | undefined {
-  const table = member(definition, 'table')
-  if (!isCodec(table) || member(definition, 'migrate') === undefined) {
-    return isCodec(table) ? table : undefined
-  }
   // The probe has checked the shape of this very bundle.
-  const codec = tableCodec(definition as TableDefinition)
+  const stored = storedTable(definition)
+  const { table, migrate } = stored
+  if (!isCodec(table) || migrate === undefined) return isCodec(table) ? table : undefined
+  const codec = tableCodec(stored)
   const kind = codecKind(table)
   return {
     encode: (value) => table.encode(value),

@@ -75,7 +75,7 @@ export function viewRoutes(
     const target = requestTarget(c.req.raw, c.env)
     if (target.length === path.length) {
       refuseStale(table, partition)
-      return valueAnswer(deps, c, { table, key, partition, isStaleOk: false })
+      return marked(table, valueAnswer(deps, c, { table, key, partition, isStaleOk: false }))
     }
     return afterWait(c, table, key, partition, target)
   })
@@ -91,8 +91,24 @@ export function viewRoutes(
     const current = await waitFor(c, table, query, partition)
     const asked = { table: current, key, partition, isStaleOk: isStaleOk(query) }
     if (!asked.isStaleOk) refuseStale(current, partition)
-    return valueAnswer(deps, c, asked)
+    return marked(current, valueAnswer(deps, c, asked))
   }
+
+  app.delete('/views/:table/:key', async (c) => {
+    const name = decodeText(segment(c.req.path, 2), 'the table')
+    const { require, mayName } = gatekeeper(c.req.header('authorization'))
+    require(['admin'], name)
+    const table = catalog.table(name)
+    if (table === undefined) throw unknownTable(name, catalog, mayName)
+    const key = checkKey(decodeBytes(segment(c.req.path, 3)), limits.maxKeyBytes)
+    const partition = partitionOf(key, table.partitions, table.hasher)
+    if (await deps.operator.evict(table.function, partition, key)) return c.body(null, 204)
+    throw new HostError(
+      'BAD_REQUEST',
+      `the table "${name}" is its function's own, which alone changes it; a key is evicted from a view of a table that others write (defineView). Emit a tombstone to an input that deletes it, or visit its keys`,
+      { function: table.function },
+    )
+  })
 
   app.get('/views/:table', async (c) => {
     const found = tableOf(c)
@@ -101,11 +117,12 @@ export function viewRoutes(
     const limit = readCount(query, 'limit', isLines ? Number.MAX_SAFE_INTEGER : limits.maxPageLimit)
     const table = await waitFor(c, found, query)
     if (!isStaleOk(query)) refuseStaleTable(table)
-    return listAnswer(c, deps, table, query, {
+    const answer = listAnswer(c, deps, table, query, {
       kind: isLines ? 'lines' : 'page',
       limit,
       check: isStaleOk(query) ? () => {} : () => refuseMovedTable(table),
     })
+    return marked(table, answer)
   })
 
   app.post('/views/:table', async (c) => {
@@ -138,7 +155,19 @@ export function viewRoutes(
       const text = values[index] === undefined ? 'null' : texts[nth++]
       return `${JSON.stringify(name)}:${text}`
     })
-    return jsonText(`{${members.join(',')}}`)
+    return marked(table, jsonText(`{${members.join(',')}}`))
+  })
+}
+
+/** Says of an answer that what it tells may have been changed by others since. */
+function marked<A extends Response | Promise<Response>>(
+  table: TableEntry,
+  answer: A,
+): A | Promise<Response> {
+  if (!table.isStale()) return answer
+  return Promise.resolve(answer).then((told) => {
+    told.headers.set('millrace-stale', 'true')
+    return told
   })
 }
 

@@ -5,7 +5,7 @@ import { recordBytes } from '../log/limits.js'
 import type { LogRecord, RecordToAppend } from '../log/log.js'
 import { partitionOf } from '../log/partitioner.js'
 import { Deferral } from './deferral.js'
-import { headersOf } from './headers.js'
+import { headersAsText, headersOf } from './headers.js'
 import type { Held } from './overlay.js'
 import type { Copied, Program, Target } from './program.js'
 import { type Snapshot, snapshotBytes, type ValueCodec } from './value.js'
@@ -144,9 +144,7 @@ export class Attempt {
   }
 
   get headers(): Readonly<Record<string, string>> {
-    return Object.fromEntries(
-      this.#record.headers.map(([name, value]) => [name, value.toString('utf8')]),
-    )
+    return headersAsText(this.#record.headers)
   }
 
   get signal(): AbortSignal {

@@ -3,14 +3,19 @@ import type { Hasher } from '../../sdk/topic.js'
 import { asHostError, HostError } from '../errors.js'
 import { type Batch, keyOf, type Log, type TopicInfo, type TopicPartition } from '../log/log.js'
 import { partitionOf } from '../log/partitioner.js'
+import type { Apply } from '../tables/recovery.js'
 import type { TableStore } from '../tables/store.js'
+import { CatchingUp } from './catching-up.js'
 import { backoffMs, type Clock } from './clock.js'
 import { Copy } from './copy.js'
 import { Feed } from './feed.js'
 
-/** `join`: the partitions of the function's own numbers. `lookup`: all of them, however many there are. */
+/**
+ * `join`: the partitions of the function's own numbers. `lookup`: all of them, however many there are. `view`: the partitions of the
+ * store's own numbers, in the place of a table of its own.
+ */
 export interface CopiedTable {
-  readonly kind: 'join' | 'lookup'
+  readonly kind: 'join' | 'lookup' | 'view'
   /** By which the function knows it. */
   readonly table: string
   readonly topic: string
@@ -32,6 +37,12 @@ export interface CopiesOptions {
   /** Ends early when the signal is aborted. */
   rest(ms: number): Promise<void>
   readonly signal: AbortSignal
+  /** Absent: as it lies in the topics. */
+  readonly apply?: Apply
+  /** More of a partition is stored: `next` is the offset behind it. */
+  stored?(partition: number, next: number, records: number): void
+  /** Their topics could not be read: what is stored may be old. Undefined: all is stored that they had when they could be again. */
+  cutOff?(error: HostError | undefined): void
   /** Which copies are not ready, in words; empty: none. */
   waiting(whatFor: readonly string[]): void
   warned(message: string, fields: Record<string, unknown>): void
@@ -61,7 +72,11 @@ export class Copies implements AsyncDisposable {
   readonly #waiting = new Map<string, string>()
   readonly #paused = new Set<Copy>()
   readonly #uncompacted = new Set<string>()
+  /** Of each topic that is being looked at: for all that want to know. */
+  readonly #describing = new Map<string, Promise<TopicInfo>>()
+  readonly #catchingUp: CatchingUp | undefined
   #waitingBytes = 0
+  #isHeld = false
   #isStopped = false
   #isDetached = false
   #refreshMs = Number.POSITIVE_INFINITY
@@ -74,6 +89,8 @@ export class Copies implements AsyncDisposable {
       deliver: (batch) => this.#deliver(batch),
       failed: (error, failures) => this.#readFailed(error, failures),
     })
+    const { cutOff } = options
+    if (cutOff !== undefined) this.#catchingUp = this.#catchesUp(cutOff)
   }
 
   /** All that is known to be in their topics is stored. */
@@ -104,15 +121,41 @@ export class Copies implements AsyncDisposable {
     }
   }
 
+  /** The partitions of which something was lost, and is not mended. */
+  get lost(): readonly number[] {
+    return [...this.#copies.values()].flatMap((copy) => (copy.isFollowing ? [] : copy.partition))
+  }
+
   /** Resolves when all that a task of the partition reads is as it was in the log at the call, or later. */
   async ready(partition: number): Promise<void> {
     for (const one of this.#options.tables) {
       const topic = await this.#described(one)
-      if (one.kind === 'join') {
+      if (one.kind === 'lookup') await this.#lookedUp(one, topic)
+      else {
         this.#copartitioned(one, topic)
         await this.#opened(one, partition, topic)
-      } else await this.#lookedUp(one, topic)
+      }
     }
+  }
+
+  /** Resolves when what was read is stored, and no more is until `release`. */
+  async hold(): Promise<void> {
+    this.#isHeld = true
+    for (const copy of this.#copies.values()) this.#feed.forget(copy)
+    await Promise.all([...this.#copies.values()].map((copy) => copy.settled()))
+  }
+
+  release(): void {
+    if (!this.#isHeld) return
+    this.#isHeld = false
+    for (const copy of this.#copies.values()) this.#follow(copy)
+  }
+
+  /** Removes a key until its next record comes. Rejects as `Copy.evict` does. */
+  async evict(at: TopicPartition, key: Buffer): Promise<void> {
+    const copy = this.#copies.get(keyOf(at))
+    if (copy !== undefined) return await copy.evict(key)
+    throw new HostError('RECOVERING', `partition ${at.partition} of ${at.topic} is not copied yet`)
   }
 
   /** Brings up what was lost. Rejects with what does not pass by itself: it stays broken then. */
@@ -178,6 +221,13 @@ export class Copies implements AsyncDisposable {
 
   /** Waits for a topic that nobody has made yet. */
   async #described(one: CopiedTable): Promise<TopicInfo> {
+    const { topic } = one
+    const under = this.#describing.get(topic) ?? this.#describe(one)
+    this.#describing.set(topic, under)
+    return await under.finally(() => this.#describing.delete(topic))
+  }
+
+  async #describe(one: CopiedTable): Promise<TopicInfo> {
     const { log, rest, signal, warned } = this.#options
     const key = `${one.kind} ${one.topic}`
     const what = `the ${one.kind} ${one.table}: the topic ${one.topic} does not exist yet, whoever writes the table makes it`
@@ -219,10 +269,19 @@ export class Copies implements AsyncDisposable {
     this.#counts.set(one.topic, count)
   }
 
-  #copartitioned({ table, topic }: CopiedTable, found: TopicInfo): void {
+  #copartitioned({ kind, table, topic }: CopiedTable, found: TopicInfo): void {
     const { partitions, function: name } = this.#options
     const count = found.partitions.length
-    if (count === partitions) return
+    if (count === partitions) {
+      this.#counts.set(topic, count)
+      return
+    }
+    if (kind === 'view') {
+      throw new HostError(
+        'TOPIC_MISMATCH',
+        `${topic} has ${count} partitions, and had ${partitions}`,
+      )
+    }
     throw new HostError(
       'TOPIC_MISMATCH',
       `${name}: its inputs have ${partitions} partitions, the joined table ${table} has ${count} (${topic}): a join needs the same number, so that a key is in the same partition of each; take the table as a lookup, which may have any number, or make one of the topics anew`,
@@ -246,9 +305,11 @@ export class Copies implements AsyncDisposable {
     const under = this.#opening.get(key)
     if (under !== undefined) return under
     if (known?.isFollowing === true) return Promise.resolve()
-    const copy = known ?? new Copy(at, this.#options.store.copy(at), this.#options)
+    const { store } = this.#options
+    const own = () => (kind === 'view' ? store.partition(partition) : store.copy(at))
+    const copy = known ?? new Copy(at, own(), this.#options)
     this.#copies.set(key, copy)
-    const what = `the ${kind} ${table}, partition ${partition}`
+    const what = `the ${kind === 'view' ? `copy of ${topic}` : `${kind} ${table}`}, partition ${partition}`
     const opening = this.#open(copy, key, what, info).finally(() => this.#opening.delete(key))
     this.#opening.set(key, opening)
     // Whoever waits for it is told; one who waits for another first must not end the thread.
@@ -267,7 +328,9 @@ export class Copies implements AsyncDisposable {
         if (topic === undefined) {
           throw new HostError('UNKNOWN_TOPIC', `the topic ${copy.topic} is not there`)
         }
-        this.#feed.seek(await copy.recover(topic))
+        await copy.recover(topic)
+        this.#options.stored?.(copy.partition, copy.position.offset, 0)
+        if (!this.#isHeld) this.#follow(copy)
         this.#refreshWithin(Math.max(copy.retentionMs / 20, shortestRefreshMs))
         break
       } catch (thrown) {
@@ -283,6 +346,7 @@ export class Copies implements AsyncDisposable {
       }
     }
     this.#waited(key)
+    this.#catchingUp?.check()
   }
 
   #deliver(batch: Batch): boolean {
@@ -294,18 +358,35 @@ export class Copies implements AsyncDisposable {
     }
     const bytes = bytesOf(batch)
     this.#waitingBytes += bytes
-    copy
-      .apply(batch)
-      .catch((cause: unknown) => this.#refused(cause))
-      .finally(() => {
-        this.#waitingBytes -= bytes
-        if (this.#waitingBytes > maxWaitingBytes / 2) return
-        for (const paused of this.#paused) this.#feed.resume(paused)
-        this.#paused.clear()
-      })
+    void this.#apply(copy, batch).finally(() => {
+      this.#waitingBytes -= bytes
+      if (this.#waitingBytes > maxWaitingBytes / 2) return
+      for (const paused of this.#paused) this.#feed.resume(paused)
+      this.#paused.clear()
+    })
     if (this.#waitingBytes <= maxWaitingBytes) return true
     this.#paused.add(copy)
     return false
+  }
+
+  /** Never rejects. */
+  async #apply(copy: Copy, batch: Batch): Promise<void> {
+    try {
+      const failure = await copy.apply(batch)
+      if (failure !== undefined) {
+        this.#forget([copy])
+        this.#options.failed(failure)
+      }
+      const { next = 0 } = copy.meta?.changelog ?? {}
+      this.#options.stored?.(copy.partition, next, batch.records.length)
+      this.#catchingUp?.check()
+    } catch (cause) {
+      this.#refused(cause)
+    }
+  }
+
+  #follow(copy: Copy): void {
+    if (copy.isFollowing) this.#feed.seek(copy.position)
   }
 
   #refused(cause: unknown): void {
@@ -328,12 +409,28 @@ export class Copies implements AsyncDisposable {
       this.#options.failed(error)
       return
     }
+    this.#catchingUp?.cutOff(error)
     if (failures === 1) {
       this.#options.warned(`copies of tables cannot be read on, trying again: ${error.message}`, {
         code: error.code,
       })
     }
     await this.#options.rest(backoffMs(failures, 20, 1_000))
+  }
+
+  #catchesUp(changed: (error: HostError | undefined) => void): CatchingUp {
+    const { log, rest, signal, tables } = this.#options
+    return new CatchingUp({
+      log,
+      topics: () => tables.map(({ topic }) => topic),
+      has: (topic, partition, end) => {
+        const copy = this.#copies.get(keyOf({ topic, partition }))
+        return copy?.isFollowing === true && (copy.meta?.changelog.next ?? 0) >= end
+      },
+      rest,
+      signal,
+      changed,
+    })
   }
 
   /** Often enough that none of them is taken for one that was away. */

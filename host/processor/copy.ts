@@ -1,7 +1,8 @@
 // The copy of one partition of a table: what its topic has, applied in order.
+import { HostError } from '../errors.js'
 import type { Batch, Log, Position, TopicInfo, TopicPartition } from '../log/log.js'
-import { recover } from '../tables/recovery.js'
-import type { PartitionMeta, PartitionStore } from '../tables/store.js'
+import { type Apply, putAll, recover } from '../tables/recovery.js'
+import type { Change, PartitionMeta, PartitionStore } from '../tables/store.js'
 import type { Clock } from './clock.js'
 
 export interface CopyOptions {
@@ -9,6 +10,7 @@ export interface CopyOptions {
   readonly tombstoneRetentionMs: number
   readonly clock: Clock
   readonly signal: AbortSignal
+  readonly apply?: Apply
   warned(message: string, fields: Record<string, unknown>): void
 }
 
@@ -49,9 +51,16 @@ export class Copy {
     return this.#options.clock.wallTime() - meta.appliedAt > this.retentionMs * 0.9
   }
 
-  /** Brings it up to the end, and says where to go on. Rejects as `recover` does. */
-  async recover(changelog: TopicInfo): Promise<Position> {
-    const { log, tombstoneRetentionMs, clock, signal, warned } = this.#options
+  /** Behind what is stored. */
+  get position(): Position {
+    const { topic, partition } = this
+    const { next: offset, leaderEpoch } = this.meta?.changelog ?? { next: 0, leaderEpoch: 0 }
+    return { topic, partition, offset, leaderEpoch }
+  }
+
+  /** Brings it up to the end. Rejects as `recover` does. */
+  async recover(changelog: TopicInfo): Promise<void> {
+    const { log, tombstoneRetentionMs, clock, signal, apply = putAll, warned } = this.#options
     const { topic, partition } = this
     this.retentionMs = changelog.tombstoneRetentionMs ?? tombstoneRetentionMs
     this.#leaderEpoch = changelog.partitions[partition]?.leaderEpoch ?? 0
@@ -62,6 +71,7 @@ export class Copy {
       changelog,
       // Somebody else writes it: what is not decided yet comes later.
       upTo: 'stable end',
+      apply,
       tombstoneRetentionMs: this.retentionMs,
       wallTime: () => clock.wallTime(),
       onHeldUp: () => {},
@@ -71,23 +81,35 @@ export class Copy {
     })
     this.meta = meta
     this.isFollowing = true
-    const { next: offset, leaderEpoch } = meta.changelog
-    return { topic, partition, offset, leaderEpoch }
   }
 
-  /** Resolves when it is stored. One after another. */
-  async apply(batch: Batch): Promise<void> {
+  /** Resolves when it is stored, with why not all of it could be applied: nothing behind that is. One after another. */
+  async apply(batch: Batch): Promise<HostError | undefined> {
     this.#waiting += 1
-    const written = this.#written.then(() => this.#apply(batch))
-    this.#written = written.catch(() => {
-      // What comes behind a batch that is missing must not be stored.
-      this.isFollowing = false
-    })
+    const applied = this.#written.then(() => this.#apply(batch))
+    this.#written = applied.then(
+      () => {},
+      () => {
+        // What comes behind a batch that is missing must not be stored.
+        this.isFollowing = false
+      },
+    )
     try {
-      await written
+      return await applied
     } finally {
       this.#waiting -= 1
     }
+  }
+
+  /** Removes a key until its next record comes. Rejects with RECOVERING while it is made anew, and with what the store does. */
+  async evict(key: Buffer): Promise<void> {
+    const evicted = this.#written.then(async () => {
+      const { meta } = this
+      if (this.isFollowing && meta !== undefined) await this.store.write([[key, null]], meta)
+      else throw new HostError('RECOVERING', `the copy of ${this.topic} is made anew: try again`)
+    })
+    this.#written = evicted.catch(() => {})
+    await evicted
   }
 
   /** Nothing is being written. */
@@ -101,22 +123,22 @@ export class Copy {
     const end = changelog?.partitions[this.partition]?.stableEnd
     if (!this.isIdle || meta === undefined || end === undefined || meta.changelog.next < end) return
     if (changelog?.id !== meta.changelog.topicId) return
-    this.#written = this.#written.then(() => this.#write([], meta)).catch(() => {})
+    this.#written = this.#written.then(() => this.#write([], meta, true)).catch(() => {})
     await this.#written
   }
 
-  async #apply(batch: Batch): Promise<void> {
-    const { records, next, stableEnd, leaderEpoch = this.#leaderEpoch } = batch
+  async #apply(batch: Batch): Promise<HostError | undefined> {
+    const { stableEnd, leaderEpoch = this.#leaderEpoch } = batch
     const { meta } = this
-    if (meta === undefined || !this.isFollowing) return
+    if (meta === undefined || !this.isFollowing) return undefined
+    const { changes, next, failure } = (this.#options.apply ?? putAll)(batch, this.store)
     const changelog = { ...meta.changelog, next, leaderEpoch }
-    await this.#write(records, { ...meta, changelog }, next >= stableEnd)
+    await this.#write(changes, { ...meta, changelog }, next >= stableEnd)
+    if (failure !== undefined) this.isFollowing = false
+    return failure
   }
 
-  async #write(records: Batch['records'], meta: PartitionMeta, isAtEnd = true): Promise<void> {
-    const changes = records.flatMap(({ key, value }) =>
-      key === null ? [] : [[key, value] as const],
-    )
+  async #write(changes: readonly Change[], meta: PartitionMeta, isAtEnd: boolean): Promise<void> {
     const next = isAtEnd ? { ...meta, appliedAt: this.#options.clock.wallTime() } : meta
     await this.store.write(changes, next)
     this.meta = next

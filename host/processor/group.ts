@@ -3,7 +3,7 @@ import { asHostError, HostError, type PlainError, toPlainError } from '../errors
 import type { Batch, Log } from '../log/log.js'
 import type { TableStore } from '../tables/store.js'
 import { backoffMs, type Clock } from './clock.js'
-import type { Attempt, UserLog } from './context.js'
+import { Attempt, type UserLog } from './context.js'
 import { type CopiedTable, Copies } from './copies.js'
 import { Feed } from './feed.js'
 import { Holds } from './holds.js'
@@ -13,8 +13,10 @@ import { type OpenPartition, openPartition } from './opening.js'
 import type { Program } from './program.js'
 import type { Progress } from './progress.js'
 import { Repeats } from './repeats.js'
+import { Rest } from './rest.js'
 import type { RecordFailure } from './runner.js'
 import { type FlushLimits, type Loss, Task } from './task.js'
+import type { RecordAt } from './view-program.js'
 import { type VisitEnd, Visiting, type VisitReport, type VisitRequest } from './visiting.js'
 
 export interface GroupEvents {
@@ -35,7 +37,7 @@ export interface GroupEvents {
   warned(message: string, fields: Record<string, unknown>): void
   /** Copies of tables that are not ready yet, in words; none: all are. */
   waiting(whatFor: readonly string[]): void
-  log(attempt: Attempt): UserLog
+  log(at: RecordAt): UserLog
 }
 
 export type HaltReason =
@@ -100,6 +102,8 @@ export class Group implements AsyncDisposable {
   readonly #holds: Holds
   readonly #visiting: Visiting
   readonly #abort = new AbortController()
+  /** Cut short when the group ends. */
+  readonly #rest: Rest
   #program: Program
   /** Settles when everything is held; undefined: not halted. */
   #halted: Promise<void> | undefined
@@ -110,6 +114,7 @@ export class Group implements AsyncDisposable {
   constructor(options: GroupOptions) {
     this.#options = options
     this.#notes = options.notes ?? new Map()
+    this.#rest = new Rest(options.clock, this.#abort.signal)
     this.#repeats = new Repeats({
       clock: options.clock,
       over,
@@ -300,7 +305,7 @@ export class Group implements AsyncDisposable {
           partition,
           tombstoneRetentionMs,
           clock,
-          rest: (ms) => this.#rest(ms),
+          rest: (ms) => this.#rest.wait(ms),
           signal: this.#abort.signal,
           onDataLoss: this.#program.options.onDataLoss,
           notes: this.#notes,
@@ -333,7 +338,7 @@ export class Group implements AsyncDisposable {
         }
         const message = `partition ${partition} cannot be opened yet: ${known.message}`
         this.#repeats.failed('opening', partition, message, { code: known.code })
-        await this.#rest(backoffMs(attempt, 50, 5_000))
+        await this.#rest.wait(backoffMs(attempt, 50, 5_000))
       }
     }
   }
@@ -367,7 +372,10 @@ export class Group implements AsyncDisposable {
           attempt,
           cause: asHostError(cause).message,
         }),
-      log: (attempt) => events.log(attempt),
+      log: (attempt) => {
+        const { stream, offset } = attempt
+        return events.log({ stream, partition, offset, key: Attempt.key(attempt) })
+      },
     })
     this.#holds.join(task)
     this.#tasks.set(partition, { task, open })
@@ -396,7 +404,7 @@ export class Group implements AsyncDisposable {
       tombstoneRetentionMs,
       isRefreshed: this.#options.refreshMs !== null,
       clock,
-      rest: (ms) => this.#rest(ms),
+      rest: (ms) => this.#rest.wait(ms),
       signal: this.#abort.signal,
       waiting: (whatFor) => events.waiting(whatFor),
       warned: (message, fields) => events.warned(message, fields),
@@ -483,21 +491,6 @@ export class Group implements AsyncDisposable {
     return inputs.reduce((sum, { topic }) => sum + topic.length + 64, 256)
   }
 
-  /** Cut short when the group ends. */
-  async #rest(ms: number): Promise<void> {
-    const { signal } = this.#abort
-    if (signal.aborted) return
-    await new Promise<void>((resolve) => {
-      const end = () => {
-        callOff()
-        signal.removeEventListener('abort', end)
-        resolve()
-      }
-      const callOff = this.#options.clock.after(ms, end)
-      signal.addEventListener('abort', end)
-    })
-  }
-
   #deliver(batch: Batch): boolean {
     this.#repeats.passed(allPartitions)
     return this.#tasks.get(batch.partition)?.task.offer(batch) ?? true
@@ -533,7 +526,7 @@ export class Group implements AsyncDisposable {
     }
     const message = `reading failed, trying again: ${error.message}`
     this.#repeats.failed('reading', allPartitions, message, { code: error.code })
-    await this.#rest(backoffMs(failures, 20, 1_000))
+    await this.#rest.wait(backoffMs(failures, 20, 1_000))
   }
 }
 

@@ -30,3 +30,7 @@ export function headersOf(
 
 const encoded = (headers: GivenHeaders): Header[] =>
   Object.entries(headers).map(([name, value]) => [name, Buffer.from(String(value))])
+
+/** Of several headers with one name, the last. */
+export const headersAsText = (headers: readonly Header[]): GivenHeaders =>
+  Object.fromEntries(headers.map(([name, value]) => [name, value.toString('utf8')]))

@@ -98,6 +98,7 @@ export interface Copied extends CopiedTable {
 }
 
 export interface Program {
+  readonly kind: 'processor'
   readonly version: string
   readonly edges: Edges
   readonly options: RunOptions
@@ -178,6 +179,7 @@ export function createProgram(
       }),
     )
   return {
+    kind: 'processor',
     version,
     edges,
     options,

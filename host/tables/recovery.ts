@@ -15,6 +15,8 @@ export interface RecoveryOptions {
   readonly changelog: TopicInfo
   /** `end`, the default, of who has fenced all others that write it; `stable end` of who only reads it. */
   readonly upTo?: 'end' | 'stable end'
+  /** Absent: each value is put as it is, each deletion deletes. */
+  readonly apply?: Apply
   /** How long the changelog keeps tombstones: a store that was away for longer may have missed a deletion. */
   readonly tombstoneRetentionMs: number
   readonly wallTime: () => number
@@ -25,6 +27,21 @@ export interface RecoveryOptions {
   onProgress(applied: number, next: number, end: number): void
   readonly signal: AbortSignal
 }
+
+/** What the records of a batch change, as far as `next`: short of the batch's, if `failure` is why the one there cannot be applied. */
+export interface Applied {
+  readonly changes: readonly Change[]
+  readonly next: number
+  readonly failure?: HostError
+}
+
+/** The store has all that lies before the batch. */
+export type Apply = (batch: Batch, store: PartitionStore) => Applied
+
+export const putAll: Apply = ({ records, next }) => ({
+  changes: records.flatMap(({ key, value }) => (key === null ? [] : [[key, value] as const])),
+  next,
+})
 
 export type HeaderPositions = NonNullable<ReturnType<typeof readPositionsHeader>>
 
@@ -114,7 +131,7 @@ async function replay(
   from: Position,
   { end, leaderEpoch }: PartitionInfo,
 ): Promise<Recovered> {
-  const { log, store, signal } = options
+  const { log, store, signal, apply = putAll } = options
   let meta = start
   let applied = 0
   let headerPositions: HeaderPositions | undefined
@@ -126,9 +143,8 @@ async function replay(
       const batches = await nextOf(reader)
       signal.throwIfAborted()
       for (const batch of batches) {
-        const changes: Change[] = []
+        const { changes, next, failure } = apply(batch, store)
         for (const record of batch.records) {
-          if (record.key !== null) changes.push([record.key, record.value])
           headerPositions = readPositionsHeader(record) ?? headerPositions
         }
         applied += batch.records.length
@@ -136,7 +152,7 @@ async function replay(
           ...meta,
           changelog: {
             ...meta.changelog,
-            next: batch.next,
+            next,
             // A log that does not tell it of what is read begins an epoch whenever it is opened: this one ends behind all of it.
             leaderEpoch: batch.leaderEpoch ?? leaderEpoch,
           },
@@ -145,6 +161,7 @@ async function replay(
             : { inputs: withTopicIds(headerPositions.values(), meta.inputs) }),
         }
         await store.write(changes, meta)
+        if (failure !== undefined) throw failure
       }
       options.onProgress(applied, meta.changelog.next, end)
     }

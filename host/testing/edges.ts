@@ -2,10 +2,14 @@
 import type { AnyCodec, InOf, OutOf } from '../../sdk/codec.js'
 import type { ProcessorDefinition } from '../../sdk/define.js'
 import type { KeyCodec, KeyIn } from '../../sdk/key.js'
+import type { ViewDefinition } from '../../sdk/view.js'
 import type { Kebab } from './names.js'
 
 /** By the function's name, in kebab-case or camelCase. */
-export type Definitions = Readonly<Record<string, ProcessorDefinition>>
+export type Definitions = Readonly<Record<string, Definition>>
+
+/** What a file of `functions/` may export. */
+export type Definition = ProcessorDefinition | ViewDefinition
 
 /** The functions by either name. */
 export type FunctionName<D extends Definitions> = Named<keyof D & string>
@@ -51,7 +55,11 @@ export type TableValue<D extends Definitions, Name extends string> = OutOf<
 >
 
 type ReaderKey<D extends Definitions, Stream extends string> = {
-  [K in keyof D]: Stream extends keyof D[K]['inputs'] ? OwnKey<D[K]> : never
+  [K in keyof D]: D[K] extends ProcessorDefinition
+    ? Stream extends keyof D[K]['inputs']
+      ? OwnKey<D[K]>
+      : never
+    : never
 }[keyof D]
 /** Of a definition whose type does not tell, text. */
 type OwnKey<Definition> = Definition extends { readonly keys?: KeyCodec<infer Key> }
@@ -60,9 +68,14 @@ type OwnKey<Definition> = Definition extends { readonly keys?: KeyCodec<infer Ke
     : Key
   : string
 type Named<Name extends string> = Name extends string ? Name | Kebab<Name> : never
-type Inputs<D extends Definitions> = { [K in keyof D]: D[K]['inputs'] }[keyof D]
-type Outputs<D extends Definitions> = { [K in keyof D]: NonNullable<D[K]['outputs']> }[keyof D]
-type TableCodec<Definition extends ProcessorDefinition> = NonNullable<Definition['table']>
+type Inputs<D extends Definitions> = {
+  [K in keyof D]: D[K] extends ProcessorDefinition ? D[K]['inputs'] : never
+}[keyof D]
+type Outputs<D extends Definitions> = {
+  [K in keyof D]: D[K] extends ProcessorDefinition ? NonNullable<D[K]['outputs']> : never
+}[keyof D]
+type TableCodec<Of extends Definition> =
+  Of extends ViewDefinition<infer Stored> ? Stored : Extract<NonNullable<Of['table']>, AnyCodec>
 type NameIn<Edges> = Edges extends unknown ? keyof Edges & string : never
 type CodecIn<Edges, Stream> = Edges extends unknown
   ? Stream extends keyof Edges

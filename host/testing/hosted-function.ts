@@ -1,18 +1,21 @@
 // One function under test: the tasks that the host would run in its thread, run here, on a store in memory.
-import type { ProcessorDefinition } from '../../sdk/define.js'
 import { asHostError, fromPlainError, HostError } from '../errors.js'
+import { isView } from '../functions/definition.js'
 import type { FunctionDescription } from '../functions/description.js'
 import { hasSameEdges, prepareTopics } from '../functions/topics.js'
 import type { MemoryLog } from '../log/memory/log.js'
 import { isObject } from '../object.js'
-import { Attempt } from '../processor/context.js'
+import type { UserLog } from '../processor/context.js'
 import { Group, type HaltReason } from '../processor/group.js'
 import { createProgram, type Edges, type Program } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
 import type { RecordFailure } from '../processor/runner.js'
+import { createRuntime, type Runtime, swapRuntime } from '../processor/runtime.js'
 import { userLog } from '../processor/user-log.js'
+import { createViewProgram, type RecordAt, type ViewProgram } from '../processor/view-program.js'
 import { type VisitCounts, visitArgument, visitStream } from '../processor/visit.js'
 import type { TableStore } from '../tables/store.js'
+import type { Definition } from './edges.js'
 import { KeptStore } from './kept-store.js'
 import { Life } from './life.js'
 import { known } from './names.js'
@@ -29,13 +32,13 @@ export class HostedFunction implements FunctionStatus {
   readonly #pace: Pace
   readonly #settings: Settings
   readonly #userCode = new UserCode()
-  #definition: ProcessorDefinition
+  #definition: Definition
   #description: FunctionDescription
   #edges: Edges
   readonly #store: KeptStore
   #progress: Progress
   #life = new Life()
-  #group: Group | undefined
+  #group: Runtime | undefined
   #versions = 1
   #isPaused = false
   #error: HostError | undefined
@@ -58,7 +61,7 @@ export class HostedFunction implements FunctionStatus {
     return new HostedFunction(options, await prepareTopics(log, description, settings.partitions))
   }
 
-  get definition(): ProcessorDefinition {
+  get definition(): Definition {
     return this.#definition
   }
 
@@ -93,13 +96,11 @@ export class HostedFunction implements FunctionStatus {
       partition,
       offset: this.#progress.position(partition, input),
     }))
-    return [...inputs, ...(this.#group?.copied ?? [])].reduce(
-      (sum, { topic, partition, offset }) => {
-        const end = this.#log.stableEnd(topic, partition)
-        return sum + end - Math.min(end, offset)
-      },
-      0,
-    )
+    const copied = this.#group instanceof Group ? this.#group.copied : []
+    return [...inputs, ...copied].reduce((sum, { topic, partition, offset }) => {
+      const end = this.#log.stableEnd(topic, partition)
+      return sum + end - Math.min(end, offset)
+    }, 0)
   }
 
   /** No commit of it is under way. */
@@ -122,9 +123,9 @@ export class HostedFunction implements FunctionStatus {
   async start(): Promise<void> {
     const life = new Life()
     this.#life = life
-    const { edges } = this.#program()
+    const edges = this.#edges
     const { flush, cacheBytes, maxRecordBytes, tombstoneRetentionMs } = this.#settings
-    const group = new Group({
+    const group = createRuntime({
       log: life.log(this.#log),
       store: life.store(await this.#store.open()),
       program: this.#program(),
@@ -145,6 +146,7 @@ export class HostedFunction implements FunctionStatus {
         detached: (_partition, cause) => {
           if (!life.isOver) this.#error = asHostError(cause, 'STORE_FAILED')
         },
+        outdated: () => {},
         warned: () => {},
         waiting: () => {},
         resumed: () => {
@@ -154,12 +156,7 @@ export class HostedFunction implements FunctionStatus {
           if (!life.isOver) this.#error = this.#halt(reason)
         },
         skipped: (failure) => void this.skipped.push(this.#failedRecord(failure)),
-        log: (attempt) => {
-          const key = Attempt.key(attempt)
-          return userLog((level, message, fields) => {
-            this.lines.push({ level, message, fields, key })
-          })
-        },
+        log: (at) => this.#userLog(at),
       },
     })
     const partitions = Array.from({ length: edges.partitions }, (_, partition) => partition)
@@ -178,6 +175,7 @@ export class HostedFunction implements FunctionStatus {
   /** Another owner takes its partitions over; this one is not told. */
   async fence(): Promise<void> {
     const { group, partitions } = this.#edges
+    if (isView(this.#definition)) return await this.#stop()
     for (let partition = 0; partition < partitions; partition += 1) {
       await using _other = await this.#log.openWriter(group, partition)
     }
@@ -219,7 +217,7 @@ export class HostedFunction implements FunctionStatus {
       visitors,
     )
     const group = this.#group
-    if (group === undefined) throw new HostError('NOT_RUNNING', `${name} does not run`)
+    if (!(group instanceof Group)) throw new HostError('NOT_RUNNING', `${name} does not run`)
     let seen = ''
     const visiting = group.visit({
       visitor,
@@ -241,7 +239,7 @@ export class HostedFunction implements FunctionStatus {
     }
   }
 
-  async swap(definition: ProcessorDefinition, description: FunctionDescription): Promise<void> {
+  async swap(definition: Definition, description: FunctionDescription): Promise<void> {
     const { partitions } = this.#settings
     const edges = await prepareTopics(this.#log, description, partitions)
     const isKept =
@@ -254,7 +252,7 @@ export class HostedFunction implements FunctionStatus {
     this.#versions += 1
     this.#edges = edges
     if (group === undefined) this.#progress = progressOf(edges)
-    else if (await this.#comesToBoundary(group.swap(this.#program()), 'is swapped')) return
+    else if (await this.#comesToBoundary(swapRuntime(group, this.#program()), 'is swapped')) return
     else await this.crash()
     await this.start()
   }
@@ -284,9 +282,27 @@ export class HostedFunction implements FunctionStatus {
     this.#userCode.forget()
   }
 
-  #program(): Program {
-    const definition = this.#userCode.watch(this.#definition)
-    return createProgram(definition, this.#edges, this.#description.options, `${this.#versions}`)
+  #program(): Program | ViewProgram {
+    const definition = this.#definition
+    const edges = this.#edges
+    const version = `${this.#versions}`
+    if (!isView(definition)) {
+      const watched = this.#userCode.watch(definition)
+      return createProgram(watched, edges, this.#description.options, version)
+    }
+    const watched = this.#userCode.watchView(definition)
+    return createViewProgram({
+      definition: watched,
+      edges,
+      version,
+      log: (at) => this.#userLog(at),
+    })
+  }
+
+  #userLog({ key }: Pick<RecordAt, 'key'>): UserLog {
+    return userLog((level, message, fields) => {
+      this.lines.push({ level, message, fields, key })
+    })
   }
 
   #places() {
@@ -333,7 +349,7 @@ export class HostedFunction implements FunctionStatus {
 }
 
 interface HostedFunctionOptions {
-  readonly definition: ProcessorDefinition
+  readonly definition: Definition
   readonly description: FunctionDescription
   readonly log: MemoryLog
   readonly pace: Pace

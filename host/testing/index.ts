@@ -1,5 +1,6 @@
 // What a test imports: `import { testHost } from 'millrace/testing'`.
 export type {
+  Definition,
   Definitions,
   Emitted,
   EmittedKey,
@@ -11,6 +12,7 @@ export type {
   TableName,
   TableValue,
 } from './edges.js'
+export type { ForeignTable } from './foreign-tables.js'
 export type { TestHostOptions } from './options.js'
 export { testHost } from './running-host.js'
 export type { FailedRecord, FunctionStatus, LogLine } from './status.js'

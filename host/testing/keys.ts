@@ -1,5 +1,6 @@
 // Keys as a test writes and reads them: by the key codecs of those that have them, or text.
-import type { KeyCodec } from '../../sdk/key.js'
+import type { AnyCodec } from '../../sdk/codec.js'
+import { isKeyCodec, type KeyCodec } from '../../sdk/key.js'
 import { HostError, toPlainError } from '../errors.js'
 
 export type Keys = KeyCodec<unknown> | undefined
@@ -31,3 +32,7 @@ export function keyFrom(all: readonly Keys[], text: string): unknown {
   }
   return text
 }
+
+/** Of a codec that `keyed` has made; undefined: text. */
+export const keysOfCodec = (codec: AnyCodec): Keys =>
+  'keys' in codec && isKeyCodec(codec.keys) ? codec.keys : undefined

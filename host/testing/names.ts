@@ -1,7 +1,8 @@
 // Functions by the names that a test gives them, and their definitions checked as the host checks files.
 
 import { refuseConflict } from '../functions/claims.js'
-import { describeDefinition, isProcessorDefinition } from '../functions/describe.js'
+import { isDefinition } from '../functions/definition.js'
+import { describeDefinition } from '../functions/describe.js'
 import type { FunctionDescription } from '../functions/description.js'
 import { isFunctionName } from '../functions/names.js'
 import { nearest } from '../nearest.js'
@@ -31,11 +32,11 @@ export function describe(
   name: string,
   namespace: string,
 ): FunctionDescription {
-  if (!isProcessorDefinition(definition)) {
+  if (!isDefinition(definition)) {
     const isModule =
       typeof definition === 'object' && definition !== null && 'default' in definition
     throw new TypeError(
-      `${name} is nothing that defineProcessor made${isModule ? ', but a module: pass its default export' : ''}`,
+      `${name} is nothing that defineProcessor or defineView made${isModule ? ', but a module: pass its default export' : ''}`,
     )
   }
   try {

@@ -1,14 +1,14 @@
 // The functions of a test, run as the host runs them, in the caller's thread: a log and tables in memory, and time that stands still.
 import type { AnyCodec } from '../../sdk/codec.js'
 import type { EmitOptions } from '../../sdk/context.js'
-import type { ProcessorDefinition } from '../../sdk/define.js'
-import { isKeyCodec, type KeyCodec } from '../../sdk/key.js'
 import { HostError } from '../errors.js'
+import { isView } from '../functions/definition.js'
 import { createMemoryLog, type MemoryLog } from '../log/memory/log.js'
 import { Random } from '../log/memory/random.js'
 import { turn } from '../turn.js'
 import { VirtualClock } from './clock.js'
 import type {
+  Definition,
   Definitions,
   Emitted,
   EmittedKey,
@@ -21,7 +21,9 @@ import type {
   TableValue,
 } from './edges.js'
 import { Emitter, type KnownStream } from './emitter.js'
+import { type Described, type ForeignTable, foreignTables } from './foreign-tables.js'
 import { HostedFunction } from './hosted-function.js'
+import { keysOfCodec } from './keys.js'
 import { describe, functionName, known, refuseConflicts } from './names.js'
 import { type Settings, settingsOf, type TestHostOptions } from './options.js'
 import { Pace } from './pace.js'
@@ -83,7 +85,7 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
   ): Promise<RunningHost<D>> {
     const host = new RunningHost<D>(settings)
     const { namespace } = settings
-    const named = new Map<string, ProcessorDefinition>()
+    const named = new Map<string, Definition>()
     for (const [key, definition] of Object.entries(definitions)) {
       const name = functionName(key)
       if (named.has(name)) throw new TypeError(`two functions have the name ${name}`)
@@ -94,7 +96,10 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
       description: describe(definition, name, namespace),
     }))
     refuseConflicts(described.map(({ description }) => description))
-    for (const each of described) {
+    await host.#makeForeign(described)
+    // Views last: what they read is made by then.
+    const viewsLast = (one: Described) => (one.description.kind === 'view' ? 1 : 0)
+    for (const each of described.toSorted((a, b) => viewsLast(a) - viewsLast(b))) {
       const made = await HostedFunction.create({
         ...each,
         log: host.#log,
@@ -135,14 +140,31 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
     if (found !== undefined) return found
     const { partitions } = this.#settings
     const made = createTestTable(() => {
-      const { table } = owner.definition
-      if (table === undefined) throw new TypeError(`${owner.name} has no table any more`)
       const { store, definition, description } = owner
-      const { hasher } = description
-      return { store, codec: table, keys: definition.keys, partitions, hasher }
+      const codec = tableIn(definition)
+      if (codec === undefined) throw new TypeError(`${owner.name} has no table any more`)
+      const keys = isView(definition) ? undefined : definition.keys
+      return { store, codec, keys, partitions, hasher: description.hasher }
     })
     this.#tables.set(owner.name, made)
     return made
+  }
+
+  foreignTable(name: string): ForeignTable {
+    const all = [...foreignTables([...this.#functions.values()]).values()]
+    const names = all.map((table) => table.name)
+    const table = known(
+      all.find((each) => each.names.has(name)),
+      'table of others',
+      name,
+      names,
+    )
+    const write = async (key: unknown, value: unknown, options: EmitOptions = {}) =>
+      void (await this.#emitter.emit(table, key, value, options))
+    return {
+      set: (key, value, options) => write(key, value, options),
+      delete: (key, options) => write(key, null, options),
+    }
   }
 
   stream<Stream extends StreamName<D>>(
@@ -203,23 +225,27 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
     await this.#startAll()
   }
 
-  async swap(definitions: { readonly [Name in keyof D]?: ProcessorDefinition }): Promise<void> {
+  async swap(definitions: { readonly [Name in keyof D]?: Definition }): Promise<void> {
     const { namespace } = this.#settings
-    const swaps = Object.entries<ProcessorDefinition | undefined>(definitions).map(
-      ([key, definition]) => {
-        const running = this.#function(key)
-        return () => {
-          const description = describe(definition, running.name, namespace)
-          return { running, definition, description }
-        }
-      },
-    )
+    const swaps = Object.entries<Definition | undefined>(definitions).map(([key, definition]) => {
+      const running = this.#function(key)
+      return () => {
+        const description = describe(definition, running.name, namespace)
+        return { running, definition, description }
+      }
+    })
     // All are checked before the first is swapped.
     const checked = swaps.map((check) => check())
     const others = [...this.#functions.values()].filter(
       (each) => !checked.some(({ running }) => running === each),
     )
     refuseConflicts([...others, ...checked].map(({ description }) => description))
+    await this.#makeForeign([
+      ...others,
+      ...checked.flatMap(({ definition, description }) =>
+        definition === undefined ? [] : [{ definition, description }],
+      ),
+    ])
     for (const { running, definition, description } of checked) {
       if (definition !== undefined) await running.swap(definition, description)
       this.#known.clear()
@@ -241,6 +267,13 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#functions.values()].map((each) => each.end()))
     await this.#log[Symbol.asyncDispose]()
+  }
+
+  /** Their writers would have made them. */
+  async #makeForeign(functions: readonly Described[]): Promise<void> {
+    const { partitions } = this.#settings
+    const topics = [...foreignTables(functions).keys()]
+    await this.#log.ensure(topics.map((name) => ({ name, kind: 'table', partitions })))
   }
 
   async #startAll(): Promise<void> {
@@ -301,8 +334,10 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
 
   #findStream(name: string): KnownStream {
     const functions = [...this.#functions.values()]
-    const all = functions.map(({ definition }) => definition)
-    const edges = functions.flatMap(({ description: { inputs, outputs } }) => [inputs, outputs])
+    const all = functions.flatMap(({ definition }) => (isView(definition) ? [] : definition))
+    const edges = functions.flatMap(({ description: { kind, inputs, outputs } }) =>
+      kind === 'view' ? [] : [inputs, outputs],
+    )
     const streams = [...new Set(edges.flat().map(({ stream }) => stream))]
     const edge = edges.flat().find(({ stream }) => stream === name)
     const { topic, hasher } = known(edge, 'stream', name, streams)
@@ -315,8 +350,8 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
   }
 }
 
-const keysOfCodec = (codec: AnyCodec): KeyCodec<unknown> | undefined =>
-  'keys' in codec && isKeyCodec(codec.keys) ? codec.keys : undefined
+const tableIn = (definition: Definition): AnyCodec | undefined =>
+  isView(definition) ? (definition.stored ?? definition.codec) : definition.table
 
 const own = (codecs: Readonly<Record<string, AnyCodec>>, name: string): AnyCodec[] => {
   const codec = Object.hasOwn(codecs, name) ? codecs[name] : undefined

@@ -2,6 +2,7 @@
 import type { AnyCodec } from '../../sdk/codec.js'
 import { HostError } from '../errors.js'
 import type { Arrival } from '../log/memory/log.js'
+import { headersAsText } from '../processor/headers.js'
 import { type Keys, keyFrom } from './keys.js'
 
 /** One record, decoded. A value of `null` is a tombstone. */
@@ -89,7 +90,7 @@ export class StreamOfRecords implements TestStream<unknown, unknown> {
     return {
       key: keyFrom(this.#options.keys(), key?.toString() ?? ''),
       value: value === null ? null : this.#decode(value, partition, offset),
-      headers: Object.fromEntries(headers.map(([name, content]) => [name, content.toString()])),
+      headers: headersAsText(headers),
       timestamp,
       partition,
       offset,

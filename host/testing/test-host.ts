@@ -1,7 +1,7 @@
 // What a test can do with its host.
 import type { EmitOptions } from '../../sdk/context.js'
-import type { ProcessorDefinition } from '../../sdk/define.js'
 import type {
+  Definition,
   Definitions,
   Emitted,
   EmittedKey,
@@ -13,6 +13,7 @@ import type {
   TableName,
   TableValue,
 } from './edges.js'
+import type { ForeignTable } from './foreign-tables.js'
 import type { FunctionStatus } from './status.js'
 import type { TestStream } from './stream.js'
 import type { TestTable } from './table.js'
@@ -53,6 +54,11 @@ export interface TestHost<D extends Definitions> extends AsyncDisposable {
     options?: EmitOptions,
   ): Promise<EmittedRecord>
   table<Name extends TableName<D>>(name: Name): TestTable<TableValue<D, Name>, TableKey<D, Name>>
+  /**
+   * A table that functions of the test read and none of them writes, for the test to write: by its topic, or by the name under
+   * which it is joined or looked up.
+   */
+  foreignTable(name: string): ForeignTable
   /** The same object each time, so that `next` goes on where it was. */
   stream<Stream extends StreamName<D>>(
     stream: Stream,
@@ -80,7 +86,7 @@ export interface TestHost<D extends Definitions> extends AsyncDisposable {
   /** All partitions are given up after a flush, and taken again. `lost`: without a flush, another owner has fenced them. */
   rebalance(options?: { readonly lost?: boolean }): Promise<void>
   /** Puts other definitions in the place of running ones, as a save would. A function that has halted goes on at its record. */
-  swap(definitions: { readonly [Name in keyof D]?: ProcessorDefinition }): Promise<void>
+  swap(definitions: { readonly [Name in keyof D]?: Definition }): Promise<void>
   /** At a record boundary, after a flush. */
   pause(name: FunctionName<D>): Promise<void>
   /** After `pause`, or after the function has halted: it goes on at its record. */

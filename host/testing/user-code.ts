@@ -1,8 +1,10 @@
 // The handlers of one function, watched: is one still at it, and what exactly did it throw?
 import type { ProcessorDefinition } from '../../sdk/define.js'
+import type { ViewDefinition } from '../../sdk/view.js'
 import { Attempt } from '../processor/context.js'
 import { wrapped } from '../processor/middleware.js'
 import type { Handler, RunnableDefinition } from '../processor/program.js'
+import type { RunnableView } from '../processor/view-program.js'
 
 interface Place {
   readonly stream: string
@@ -51,13 +53,33 @@ export class UserCode {
     }
   }
 
+  watchView(definition: ViewDefinition): RunnableView {
+    const { table: stream, codec, stored, update } = definition
+    return {
+      codec,
+      ...(stored === undefined ? {} : { stored }),
+      ...(update === undefined
+        ? {}
+        : {
+            update: (ctx, value) => {
+              try {
+                return update(ctx, value)
+              } catch (error) {
+                const { partition, offset, key } = ctx
+                throw this.#failed({ stream, partition, offset, key }, error)
+              }
+            },
+          }),
+    }
+  }
+
   #watched(handler: Handler): Handler {
     return (ctx, value) => {
       let returned: unknown
       try {
         returned = handler(ctx, value)
       } catch (error) {
-        throw this.#failed(ctx, error)
+        throw this.#failed(placeOf(ctx), error)
       }
       return returned instanceof Promise ? this.#awaited(ctx, returned) : returned
     }
@@ -70,20 +92,22 @@ export class UserCode {
     try {
       await returned
     } catch (error) {
-      throw this.#failed(ctx, error)
+      throw this.#failed(placeOf(ctx), error)
     } finally {
       attempts.delete(attempt)
     }
   }
 
-  #failed(ctx: Attempt, error: unknown): unknown {
-    if (error instanceof Error)
-      this.#thrown.set(keyOf({ ...placeOf(ctx), key: Attempt.key(ctx) }), error)
+  #failed(at: Place, error: unknown): unknown {
+    if (error instanceof Error) this.#thrown.set(keyOf(at), error)
     return error
   }
 }
 
-const placeOf = ({ stream, partition, offset }: Attempt) => ({ stream, partition, offset })
+const placeOf = (attempt: Attempt): Place => {
+  const { stream, partition, offset } = attempt
+  return { stream, partition, offset, key: Attempt.key(attempt) }
+}
 
 const keyOf = ({ stream, partition, offset, key }: Place): string =>
   `${stream}/${partition}/${offset}/${key}`

@@ -16,7 +16,7 @@ const page = readFileSync(join(repository, 'docs/testing.md'), 'utf8')
 /** What the page says that its later examples leave out. */
 const imports = `import assert from 'node:assert/strict'
 import test from 'node:test'
-import { defineProcessor, int64, json, string } from 'millrace'
+import { defineProcessor, defineView, int64, json, string } from 'millrace'
 import { testHost } from 'millrace/testing'
 import { z } from 'zod'
 `

@@ -7,6 +7,7 @@ import {
   type Codec,
   type Context,
   defineProcessor,
+  defineView,
   int64,
   json,
   type KeyOf,
@@ -21,6 +22,7 @@ import {
   type TableContext,
   topic,
   topicTable,
+  type ViewDefinition,
 } from 'millrace'
 import t from 'tap'
 import * as v from 'valibot'
@@ -54,6 +56,33 @@ const emptyStore: OpenStore = {
   write() {},
   *range() {},
   async close() {},
+}
+
+/** So too of views. */
+function rightViews(): ViewDefinition[] {
+  const plain = defineView({ table: 'shop.prices', codec: int64, hasher: 'fnv1a', revision: 2 })
+  holds<Same<typeof plain, ViewDefinition<typeof int64>>>()
+  const updated = defineView({
+    table: 'shop.prices',
+    codec: json<{ cents: number }>(),
+    update(ctx, price) {
+      holds<Same<typeof price, { cents: number } | null>>()
+      holds<Same<ReturnType<typeof ctx.get>, { cents: number } | undefined>>()
+      if (price === null) ctx.delete()
+      else ctx.set({ cents: price.cents + Number(ctx.headers.fee ?? 0) })
+    },
+  })
+  const stored = defineView({
+    table: 'shop.prices',
+    codec: string,
+    stored: int64,
+    update(ctx, price) {
+      holds<Same<typeof price, string | null>>()
+      holds<Same<ReturnType<typeof ctx.get>, bigint | undefined>>()
+      ctx.set(ctx.offset)
+    },
+  })
+  return [plain, updated, stored]
 }
 
 /** Never called: that it compiles is the point. */
@@ -371,6 +400,16 @@ function wrongUses(): unknown[] {
     json(parsed).encodeText({ at: 7 }),
     // @ts-expect-error no schema
     json({ page: 'string' }),
+    // @ts-expect-error a view without a codec
+    defineView({ table: 'shop.prices' }),
+    // @ts-expect-error a view without a table
+    defineView({ codec: int64 }),
+    // @ts-expect-error a view has no inputs
+    defineView({ table: 'shop.prices', codec: int64, inputs }),
+    // @ts-expect-error a view emits nothing
+    defineView({ table: 'shop.prices', codec: int64, update: (ctx) => ctx.emit('x', 'k', 1n) }),
+    // @ts-expect-error a wrong value for what is stored
+    defineView({ table: 'prices', codec: int64, stored: string, update: (ctx) => ctx.set(7) }),
   ]
 }
 
@@ -381,5 +420,5 @@ void t.test('the compiler is asked about this file, strictly', async (t) => {
 })
 
 void t.test('right uses load, too', async (t) => {
-  for (const definition of rightUses()) t.ok(Object.isFrozen(definition))
+  for (const definition of [...rightUses(), ...rightViews()]) t.ok(Object.isFrozen(definition))
 })

@@ -7,6 +7,7 @@ const status = (end: number | null): FunctionStatus => {
   const lag = end === null ? null : end - 7
   return {
     name: 'click-count',
+    kind: 'processor',
     file: '/functions/click-count.ts',
     state: 'running',
     version: 'abc',

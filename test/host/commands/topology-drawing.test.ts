@@ -17,6 +17,7 @@ function topologyOf(sketches: Readonly<Record<string, Sketch>>): Drawn {
   const functions = Object.entries(sketches).map(([name, sketch]) => ({
     name,
     state: sketch.state ?? 'running',
+    kind: 'processor' as const,
     inputs: sketch.in,
     outputs: sketch.out ?? [],
     table: sketch.table ? name : null,

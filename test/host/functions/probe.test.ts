@@ -60,6 +60,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     visitors: { reset: noop },
   })
   t.strictSame(describe(full, 'shop.'), {
+    kind: 'processor',
     name: 'click-count',
     group: 'shop.click-count',
     hasher: 'murmur2',
@@ -616,7 +617,7 @@ void t.test('all problems are told at once', async (t) => {
 void t.test('what defineProcessor did not make is refused', async (t) => {
   const others: [unknown, RegExp][] = [
     [undefined, /no default export/],
-    [{ inputs, on }, /an object, which defineProcessor did not make/],
+    [{ inputs, on }, /an object, which neither defineProcessor nor defineView made/],
     [noop, /the function noop/],
     [null, /null/],
   ]
@@ -675,7 +676,7 @@ const failing: [what: string, text: string, code: string, place: object, message
     `const d = { inputs: {} }\nexport default d`,
     'BAD_DEFINITION',
     { line: 2, column: 1 },
-    /did not make/,
+    /nor defineView made/,
   ],
   [
     'a wrong call of the SDK',

@@ -185,6 +185,7 @@ t.test('a token does what its scopes and names allow, and no more', async (t) =>
     functions: [
       {
         name: 'counts',
+        kind: 'processor',
         group: 'counts',
         state: 'running',
         inputs: [],

@@ -54,6 +54,10 @@ export class FakeCatalog implements Catalog {
   readonly recovering = new Set<number>()
   /** Partitions that are another host's, perhaps. */
   readonly lost = new Set<number>()
+  /** Tables that are views of others'; those that are cut off; and what was evicted. */
+  readonly views = new Set<string>()
+  readonly stale = new Set<string>()
+  readonly evicted: [view: string, partition: number, key: string][] = []
   readonly log: MemoryLog
   /** How often somebody has registered for a change. */
   waits = 0
@@ -80,6 +84,7 @@ export class FakeCatalog implements Catalog {
       codec: 'json',
     })
     return this.fakes.map(({ name, inputs, outputs = [] }) => ({
+      kind: 'processor',
       name,
       group: name,
       hasher: 'murmur2',
@@ -112,6 +117,7 @@ export class FakeCatalog implements Catalog {
   async functions(): Promise<FunctionStatus[]> {
     return this.fakes.map(({ name, state = 'running' }) => ({
       name,
+      kind: 'processor',
       file: `/${name}.ts`,
       state,
       version: 'v1',
@@ -124,6 +130,13 @@ export class FakeCatalog implements Catalog {
       error: null,
     }))
   }
+  condition(name: string) {
+    const fake = this.fakes.find((known) => known.name === name)
+    if (fake === undefined) return undefined
+    const { state = 'running' } = fake
+    const kind = 'processor' as const
+    return { name, kind, state, version: 'v1', waitingFor: [], error: null, partitions: [] }
+  }
   async function(name: string) {
     return (await this.functions()).find((status) => status.name === name)
   }
@@ -133,6 +146,7 @@ export class FakeCatalog implements Catalog {
     return {
       functions: this.fakes.map(({ name, inputs, outputs = [] }) => ({
         name,
+        kind: 'processor' as const,
         group: name,
         state: 'running' as const,
         inputs,
@@ -263,6 +277,11 @@ export function createFixture(
           const isKnown = catalog.fakes.some((known) => known.name === name)
           return isKnown ? await visit(order) : undefined
         },
+        async evict(name, partition, key) {
+          if (!catalog.views.has(name)) return false
+          catalog.evicted.push([name, partition, key.toString()])
+          return true
+        },
       },
       log,
       gate,
@@ -306,6 +325,7 @@ export function createFixture(
         view: createTableView(store, partitions),
         isServing: (partition) => !catalog.recovering.has(partition),
         isOwned: (partition) => !catalog.lost.has(partition),
+        isStale: () => catalog.stale.has(name),
       })
     },
     async file(name, source) {

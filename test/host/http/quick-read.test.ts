@@ -91,6 +91,22 @@ t.test('everything else is left to the routes', async (t) => {
   t.same(quick, [])
 })
 
+t.test('of a view that is cut off it is said that it may be old', async (t) => {
+  const { answers, quick, catalog, app } = await serve(t)
+  catalog.stale.add('counts')
+  const [own, route] = await answers('GET /views/counts/ada')
+  t.ok(own?.includes('http/1.1 200 ok'))
+  t.ok(own?.includes('millrace-stale: true'))
+  t.same(own, route)
+  t.same(quick, [])
+  for (const path of ['/views/counts/ada?stale=ok', '/views/counts', '/views/counts/nobody']) {
+    t.equal((await app.request(path)).headers.get('millrace-stale'), 'true', path)
+  }
+  const batch = { method: 'POST', body: '{"keys":["ada"]}' }
+  t.equal((await app.request('/views/counts', batch)).headers.get('millrace-stale'), 'true')
+  t.equal((await app.request('/views/names/ada')).headers.get('millrace-stale'), null)
+})
+
 t.test('a table that cannot be read is read once, and told as the route tells it', async (t) => {
   const { answers, quick, catalog } = await serve(t)
   const table = catalog.tables.get('counts')

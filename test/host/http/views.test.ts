@@ -342,3 +342,32 @@ t.test('a parameter that is misspelt or out of bounds is refused', async (t) => 
     })
   }
 })
+
+t.test('a key is evicted from a view, where its hash has put it, by who may', async (t) => {
+  const tokens = [
+    { name: 'admin', env: 'ADMIN', scopes: ['admin'], names: ['prices', 'counts'] },
+    { name: 'reader', env: 'READER', scopes: ['read'] },
+  ]
+  const env = {
+    MILLRACE_HTTP_TOKENS: JSON.stringify(tokens),
+    ADMIN: 'an-admin-of-some-length',
+    READER: 'a-reader-of-some-length',
+  }
+  const { app, catalog, table } = createFixture(t, { env })
+  await table('prices', { codec: 'json' }, { ada: '1' })
+  await table('counts', { codec: 'json' }, { ada: '1' })
+  await table('others', { codec: 'json' }, { ada: '1' })
+  catalog.views.add('prices').add('others')
+  const evict = async (path: string, token = env.ADMIN) => {
+    const headers = { authorization: `Bearer ${token}` }
+    return await app.request(path, { method: 'DELETE', headers })
+  }
+  t.equal((await evict('/views/prices/%C3%BC')).status, 204)
+  t.same(catalog.evicted, [['prices', partitionOf(Buffer.from('ü'), 4, 'murmur2'), 'ü']])
+  t.equal((await evict('/views/prices/ada', env.READER)).status, 403)
+  t.equal((await evict('/views/others/ada')).status, 403)
+  const refused = await evict('/views/counts/ada')
+  t.equal(refused.status, 400)
+  t.match(await refused.json(), { error: { code: 'BAD_REQUEST', message: /defineView/ } })
+  t.equal(catalog.evicted.length, 1)
+})

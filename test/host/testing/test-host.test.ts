@@ -108,7 +108,9 @@ t.test('what the host would refuse is refused, with every problem', async (t) =>
     name: 'TypeError',
     message: /but a module: pass its default export/,
   })
-  await t.rejects(testHost(given({ inputs: {} })), { message: /nothing that defineProcessor made/ })
+  await t.rejects(testHost(given({ inputs: {} })), {
+    message: /nothing that defineProcessor or defineView made/,
+  })
   await t.rejects(testHost(given(defineProcessor({ inputs: {}, on: { x() {} } } as never))), {
     name: 'TypeError',
     message: /click-count cannot run: inputs: at least one stream.*on\.x: no input has this name/,

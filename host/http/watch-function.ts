@@ -1,0 +1,51 @@
+// A function that is watched: what it is at, then each change of that, as server-sent events.
+import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
+import type { Catalog } from '../functions/catalog.js'
+import { nextChange } from './after.js'
+import { clientOf } from './client.js'
+import type { HttpContext } from './deps.js'
+import type { WaitingRoom } from './waiting.js'
+
+/** The longest that a timer takes: a watch ends with its client, or with the host. */
+const noTimeoutMs = 2 ** 31 - 1
+/** A client that has gone without a word is noticed by it. */
+const beatMs = 15_000
+
+/** Throws OVERLOADED when too many wait already. The stream ends when the function is gone. */
+export function watchFunction(
+  c: HttpContext,
+  catalog: Pick<Catalog, 'condition' | 'onChange'>,
+  room: WaitingRoom,
+  name: string,
+): Response {
+  const client = clientOf(c)
+  const wait = room.enter({ timeoutMs: noTimeoutMs, client: client.signal })
+  return streamSSE(c, async (stream) => {
+    const beat = setInterval(() => void stream.write(':\n\n').catch(() => {}), beatMs)
+    try {
+      let last: string | undefined
+      for (;;) {
+        using change = nextChange(catalog, name)
+        const condition = catalog.condition(name)
+        if (condition === undefined) break
+        last = await told(stream, JSON.stringify(condition), last)
+        await wait.for(change.happened)
+      }
+    } catch {
+      // The client has gone, or the host stops: nobody to be told.
+    } finally {
+      clearInterval(beat)
+      wait[Symbol.dispose]()
+      client[Symbol.dispose]()
+    }
+  })
+}
+
+async function told(
+  stream: SSEStreamingApi,
+  data: string,
+  last: string | undefined,
+): Promise<string> {
+  if (data !== last) await stream.writeSSE({ event: 'state', data })
+  return data
+}
