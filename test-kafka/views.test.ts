@@ -1,4 +1,6 @@
 // Views of tables that plain producers write on Kafka: what a view has while the broker is away, after it, and when the topic is another.
+import { readFile } from 'node:fs/promises'
+import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import { testFolder } from '../test/support/folder.js'
 import { HostUnderTest } from '../test/support/host.js'
@@ -13,9 +15,9 @@ const compacted = { 'cleanup.policy': 'compact' }
 const producer = quietKafka(broker.address).producer()
 await producer.connect()
 t.teardown(() => producer.disconnect())
-const put = async (key: string, value: string | null, partition?: number) =>
+const put = async (key: string, value: string | null, partition?: number, to = topic) =>
   void (await producer.send({
-    topic,
+    topic: to,
     messages: [{ key, value, ...(partition === undefined ? {} : { partition }) }],
   }))
 
@@ -26,6 +28,7 @@ export default defineView({ table: '${topic}', ${more} })`
 const host = new HostUnderTest(testFolder(t), {
   functions: {
     'prices.ts': view('codec: json<number>()'),
+    'example.ts': await readFile('examples/06-reconnecting-view/functions/prices.ts', 'utf8'),
     'by-goka.ts': view("codec: string, hasher: 'fnv1a'"),
     'shown.ts': view(
       "codec: string, stored: json<string>(), update: (ctx, price) => ctx.set(price + ' from ' + (ctx.headers.shop ?? 'nowhere'))",
@@ -40,6 +43,10 @@ const stale = async (path: string) => {
   return [response.status, response.headers.get('millrace-stale'), await response.text()]
 }
 /** Undefined: it has none. While it recovers it is neither. */
+const untilRead = async (path: string, expected: unknown[]) =>
+  await until(`${path} answers ${expected}`, async () =>
+    isDeepStrictEqual(await stale(path), expected),
+  )
 const untilValue = async (table: string, key: string, value: unknown) =>
   await until(`${table} ${key} is ${value}`, async () => {
     const { status, body } = await host.get(`/views/${table}/${key}`)
@@ -49,9 +56,11 @@ const untilValue = async (table: string, key: string, value: unknown) =>
 t.test('a view waits for the topic, and has what plain producers write', async (t) => {
   await host.start()
   t.match(await host.status('prices'), { state: 'loading', error: { code: 'RECOVERING' } })
-  await makeTopics(t, broker.address, { [topic]: 3 }, compacted)
+  await makeTopics(t, broker.address, { [topic]: 3, 'shop-table': 1 }, compacted)
   for (let n = 0; n < 20; n += 1) await put(`k${n}`, `${n}`)
+  await put('lamp', '{"cents":1900}', 0, 'shop-table')
   await host.untilStatus('prices', 'running')
+  await untilRead('/views/example/lamp', [200, null, '{"cents":1900}'])
   for (let n = 0; n < 20; n += 1) await untilValue('prices', `k${n}`, n)
   await put('k7', null)
   await untilValue('prices', 'k7', undefined)
@@ -75,10 +84,13 @@ t.test('cut off it serves what it has, and says so; then it catches up', async (
   t.equal((await host.status('prices'))?.state, 'recovering')
   t.same(await stale('/views/prices/k1'), [200, 'true', '1'])
   t.match(await stale('/views/prices?prefix=k1&limit=1'), [200, 'true'])
+  await untilRead('/views/example/lamp', [200, 'true', '{"cents":1900}'])
   await broker.restart()
   await put('k1', '100')
+  await put('lamp', '{"cents":1800}', 0, 'shop-table')
   await host.untilStatus('prices', 'running')
   t.same(await stale('/views/prices/k1'), [200, null, '100'], 'at once: it ran only with that')
+  await untilRead('/views/example/lamp', [200, null, '{"cents":1800}'])
 })
 
 t.test('a topic that has more partitions is read in all of them', async (t) => {
