@@ -23,7 +23,7 @@ const narrow = [
     name: 'classic-level',
     allowed: ['host/tables/level.ts', 'host/log/embedded/**', 'host/leveldb/**'],
   },
-  { name: 'esbuild', allowed: ['host/functions/bundle.ts'] },
+  { name: 'esbuild', allowed: ['host/functions/bundle.ts', 'host/functions/native-packages.ts'] },
   { name: 'chokidar', allowed: ['host/functions/watch.ts'] },
   { name: 'commander', allowed: ['host/main.ts', 'host/commands/**'] },
   { name: 'kafkajs', allowed: ['host/log/kafka/**'] },

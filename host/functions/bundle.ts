@@ -8,6 +8,7 @@ import { type BuildOptions, type BuildResult, build, type Message } from 'esbuil
 import { HostError } from '../errors.js'
 import type { Bundle } from './description.js'
 import { isFunctionName } from './names.js'
+import { nativePackages } from './native-packages.js'
 import { codeFrame } from './stack.js'
 
 /** One reason why a file does not build. Line and column count from 1. */
@@ -136,11 +137,12 @@ function optionsFor({ file, name, root }: BundleRequest) {
     sourcemap: 'external',
     sourceRoot: root + sep,
     external: ['millrace'],
+    plugins: [nativePackages],
     // An import() that esbuild left alone would leak each version for good; as a require it goes with the version.
     supported: { 'dynamic-import': false },
     logOverride: { 'import-is-undefined': 'error' },
     logLevel: 'silent',
-  } as const satisfies BuildOptions
+  } satisfies BuildOptions & { write: false; metafile: true }
 }
 
 /** A failed build has no list of inputs, so a second one notes what it reads. */
@@ -198,7 +200,7 @@ function inOurWords({ text, id, location }: Message): string {
     return 'import.meta has no value in a function, which becomes one CommonJS file: use __filename or __dirname, which are those of the function file'
   }
   if (text.startsWith('No loader is configured for ".node"')) {
-    return `${text}: a package with native code cannot be bundled into a function`
+    return `${text}: native code cannot be bundled into a function: import the package that it belongs to`
   }
   return text
 }

@@ -2,6 +2,7 @@
 import { rename, writeFile } from 'node:fs/promises'
 import t from 'tap'
 import { bundleFunction, functionName, isFunctionFile } from '#host/functions/bundle.js'
+import { loadBundle } from '#host/functions/load.js'
 import { createProject, rejection } from './project.js'
 
 const definition = `
@@ -45,6 +46,38 @@ void t.test('declarations, tests, hidden files and other things are no functions
   ]
   for (const file of others) t.equal(isFunctionFile(`/a/${file}`), false, file)
 })
+
+void t.test(
+  'a package with native code is loaded from where it lies, and others are not',
+  async (t) => {
+    const { bundle, path, write } = createProject(t)
+    const file = (name: string, text: string) => write(`node_modules/${name}`, text)
+    await file('plain/package.json', '{"name":"plain","main":"index.js"}')
+    await file('plain/index.js', `exports.pack = require('inner')`)
+    await file(
+      'plain/node_modules/inner/package.json',
+      '{"name":"inner","dependencies":{"bindings":"1"}}',
+    )
+    await file('plain/node_modules/inner/index.js', 'exports.dir = __dirname')
+    await file('@own/binary/package.json', '{"name":"@own/binary"}')
+    await file('@own/binary/binding.gyp', '{}')
+    await file('@own/binary/index.js', 'exports.dir = __dirname')
+    const built = await bundle(
+      'native.ts',
+      `import { ClassicLevel } from 'classic-level'
+import { pack } from 'plain'
+import { dir } from '@own/binary'
+export default { isThere: typeof ClassicLevel, inner: pack.dir, dir }`,
+    )
+    t.notMatch(built.code, /class ClassicLevel/)
+    t.same(loadBundle(built).definition, {
+      isThere: 'function',
+      inner: path('node_modules/plain/node_modules/inner'),
+      dir: path('node_modules/@own/binary'),
+    })
+    t.ok(built.inputs.includes(path('node_modules/plain/index.js')), 'this one is in the bundle')
+  },
+)
 
 void t.test('a file with all that it imports becomes one piece of code', async (t) => {
   const { bundle, write, path, root } = createProject(t)
