@@ -14,6 +14,11 @@ for (const name of names) {
   })
 }
 
+t.test('they are numbered from one on', async (t) => {
+  const numbers = names.map((name) => Number(name.slice(0, 2)))
+  t.same(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+})
+
 t.test('the list has all of them, in order, and what else there is', async (t) => {
   const list = await readFile('examples/README.md', 'utf8')
   const listed = [...list.matchAll(/^\| \[([^\]]+)\]\(\1\/README\.md\)/gm)].map(([, name]) => name)
