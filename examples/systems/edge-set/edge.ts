@@ -1,4 +1,5 @@
 // What the functions share: how an edge is named, and what is known of it.
+import { keyOf } from 'millrace'
 
 export const kinds = ['view', 'like', 'message'] as const
 export type Kind = (typeof kinds)[number]
@@ -18,17 +19,5 @@ export interface Edge {
   received?: Tally
 }
 
-/**
- * `alice/bob`: alice's side of what is between the two. The prefix `alice/` has all of hers and nobody else's, whatever the names: a
- * slash of their own is written as %2F, and so a percent sign as %25.
- */
-export const edgeKey = (user: string, other: string): string =>
-  `${edgePrefix(user)}${escaped(other)}`
-
-export const edgePrefix = (user: string): string => `${escaped(user)}/`
-
-/** Whose side it is. */
-export const userOf = (key: string): string =>
-  key.slice(0, key.indexOf('/')).replaceAll('%2F', '/').replaceAll('%25', '%')
-
-const escaped = (user: string): string => user.replaceAll('%', '%25').replaceAll('/', '%2F')
+/** `alice!bob` in the log and over HTTP: alice's side of what is between the two. The prefix `alice!` has all of hers and nobody else's, whatever the names. */
+export const sideKey = keyOf({ user: 'text', other: 'text' })

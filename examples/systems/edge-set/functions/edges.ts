@@ -1,8 +1,9 @@
 // The edge set: for each user and each other one, what either has done to the other, how often, and when last.
 import { defineProcessor, json } from 'millrace'
-import { type Edge, type Kind, userOf } from '../edge.js'
+import { type Edge, type Kind, sideKey } from '../edge.js'
 
 export default defineProcessor({
+  keys: sideKey,
   inputs: { sides: json<{ direction: 'sent' | 'received'; kind: Kind }>() },
   table: json<Edge>(),
   outputs: { contacts: json<{ contacts: number; mutual: number }>() },
@@ -16,7 +17,7 @@ export default defineProcessor({
       // Records may have timestamps of their own, in any order.
       tally.last = Math.max(tally.last, ctx.timestamp)
       ctx.set({ ...edge, [direction]: tally })
-      if (isFirst) ctx.emit('contacts', userOf(ctx.key), { contacts: +isNew, mutual: +!isNew })
+      if (isFirst) ctx.emit('contacts', ctx.key.user, { contacts: +isNew, mutual: +!isNew })
     },
   },
 })
