@@ -202,6 +202,10 @@ export const configSchema = z.strictObject({
         'For a schema or codec of a function to judge up to 500 values of a request.',
       ),
       loadMs: ms(5000, 'For a function file to load; and then to decode what is stored.'),
+      stalledMs: ms(
+        120_000,
+        'A recovery that has not come further for so long is shown as stalled.',
+      ),
       probeValues: count(1000, 'Stored values that the table codec of a save has to decode.'),
       probeBytes: bytes(mebibyte, 'The most that these values may have together.'),
       drainMs: ms(3000, 'For a function to finish what it is at before its thread is ended.'),

@@ -96,7 +96,9 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     })
     stack.use(registry)
     kept.usedBy(registry)
-    const catalog = stack.use(new LiveCatalog(registry, log, () => kept.problem()))
+    const catalog = stack.use(
+      new LiveCatalog(registry, log, () => kept.problem(), config.limits.stalledMs),
+    )
     const gate = stack.use(
       createGate({
         bundle: (name) => catalog.bundle(name),

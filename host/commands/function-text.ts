@@ -1,6 +1,11 @@
 // Functions as text: a table as wide as the terminal allows, and one function in detail.
 import Table from 'cli-table3'
-import type { FunctionState, FunctionStatus, ShownError } from '../functions/catalog.js'
+import type {
+  FunctionState,
+  FunctionStatus,
+  RecoveryStatus,
+  ShownError,
+} from '../functions/catalog.js'
 import { errorLines } from './error-text.js'
 import { grouped, styled } from './output.js'
 
@@ -49,7 +54,8 @@ export function functionTable(functions: readonly FunctionStatus[], width: numbe
 }
 
 export function functionDetail(status: FunctionStatus): string {
-  const { name, state, file, version, lag, rates, records, swaps, partitions, error } = status
+  const { name, state, file, version, lag, rates, records, swaps, waitingFor, partitions, error } =
+    status
   const facts = [
     ['state', shownState(state)],
     ['file', file],
@@ -57,6 +63,7 @@ export function functionDetail(status: FunctionStatus): string {
     ['lag', known(lag, 'not known')],
     ['records', `${grouped(records)}, ${grouped(Math.round(rates.recordsPerSecond))} a second`],
     ['swaps', grouped(swaps)],
+    ...waitingFor.map((what, index) => [index === 0 ? 'waits' : '', `for ${what}`]),
   ]
   const rows = partitions.flatMap(({ partition, state: held, inputs }) =>
     inputs.map(({ stream, position, end, lag: behind }) => [
@@ -68,9 +75,13 @@ export function functionDetail(status: FunctionStatus): string {
       known(behind, '-'),
     ]),
   )
+  const recoveries = partitions.flatMap(({ partition, recovery }) =>
+    recovery === null ? [] : [`  partition ${partition} recovers: ${progressOf(recovery)}`],
+  )
   return [
     styled('bold', name),
     ...facts.map(([title = '', fact]) => `  ${title.padEnd(9)}${fact}`),
+    ...recoveries,
     ...(rows.length === 0
       ? []
       : ['', ...aligned(['PARTITION', 'STATE', 'STREAM', 'POSITION', 'END', 'LAG'], rows)]),
@@ -92,6 +103,14 @@ function aligned(head: readonly string[], rows: readonly (readonly string[])[]):
     .toString()
     .split('\n')
     .map((line) => line.trimEnd())
+}
+
+function progressOf({ position, end, stalled }: RecoveryStatus): string {
+  const where =
+    position === null || end === null
+      ? 'nothing was read yet'
+      : `${grouped(position)} of ${grouped(end)}`
+  return stalled ? `${where}, ${styled('red', 'stalled')}` : where
 }
 
 const known = (count: number | null, otherwise: string): string =>

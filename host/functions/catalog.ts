@@ -80,6 +80,17 @@ export interface PartitionStatus {
   readonly partition: number
   readonly state: 'recovering' | 'running' | 'paused' | 'halted'
   readonly inputs: readonly InputStatus[]
+  /** Null: it is not being recovered. */
+  readonly recovery: RecoveryStatus | null
+}
+
+/** How far the table of a partition has been brought up. */
+export interface RecoveryStatus {
+  /** Of the table's topic: the offset behind what is stored; null: nothing was read yet. */
+  readonly position: number | null
+  readonly end: number | null
+  /** Nothing has come for `limits.stalledMs`. */
+  readonly stalled: boolean
 }
 
 export interface InputStatus {

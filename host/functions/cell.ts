@@ -8,7 +8,7 @@ import { Progress } from '../processor/progress.js'
 import type { VisitReport } from '../processor/visiting.js'
 import type { FunctionVitals } from '../supervisor/messages.js'
 import type { TableView } from '../tables/view.js'
-import type { FunctionState, PartitionStatus, ShownError } from './catalog.js'
+import type { FunctionState, PartitionStatus, RecoveryStatus, ShownError } from './catalog.js'
 import { Condition } from './condition.js'
 import type { Bundle, FunctionDescription } from './description.js'
 import { showError } from './failure.js'
@@ -177,6 +177,11 @@ export class Cell implements AsyncDisposable {
 
   partitionState(partition: number): PartitionStatus['state'] | undefined {
     return this.#condition.partition(partition)
+  }
+
+  /** Null: the partition is not being recovered. `stalledMs`: without progress for so long it stands still. */
+  recovery(partition: number, stalledMs: number): RecoveryStatus | null {
+    return this.#condition.recovery(partition, stalledMs)
   }
 
   /** What is stored is the table as of the last flush; false while it is being recovered. */

@@ -1,6 +1,6 @@
 // The state of one function, and what it is shown for: put together from what befell it and what was asked of it.
 import { type HostError, toPlainError } from '../errors.js'
-import type { FunctionState, PartitionStatus, ShownError } from './catalog.js'
+import type { FunctionState, PartitionStatus, RecoveryStatus, ShownError } from './catalog.js'
 import { showError } from './failure.js'
 
 export type Phase = 'loading' | 'joining' | 'active' | 'draining' | 'stopped'
@@ -8,6 +8,12 @@ export type Phase = 'loading' | 'joining' | 'active' | 'draining' | 'stopped'
 export class Condition {
   readonly #changed: () => void
   readonly #partitions = new Map<number, PartitionStatus['state']>()
+  /** `at`: when it has come so far. */
+  readonly #recoveries = new Map<
+    number,
+    Pick<RecoveryStatus, 'position' | 'end'> & { readonly at: number }
+  >()
+  readonly #now: () => number
   #phase: Phase = 'loading'
   #isHalted = false
   isPaused: boolean
@@ -28,7 +34,10 @@ export class Condition {
     readonly isPaused: boolean
     readonly quarantined: HostError | undefined
     changed(): void
+    /** In ms. */
+    now?(): number
   }) {
+    this.#now = of.now ?? (() => performance.now())
     this.isPaused = of.isPaused
     this.quarantined = of.quarantined
     this.#changed = of.changed
@@ -73,6 +82,14 @@ export class Condition {
     return this.#partitions.get(number)
   }
 
+  /** Null: the partition is not being recovered. */
+  recovery(partition: number, stalledMs: number): RecoveryStatus | null {
+    const recovery = this.#recoveries.get(partition)
+    if (recovery === undefined) return null
+    const { position, end, at } = recovery
+    return { position, end, stalled: this.#now() - at > stalledMs }
+  }
+
   /** What is stored is the table as of the last flush; false while it is being recovered. */
   isServing(partition: number): boolean {
     const state = this.#partitions.get(partition)
@@ -86,19 +103,29 @@ export class Condition {
 
   /** A thread is to start, or to start anew. */
   recovering(partitions: readonly number[]): void {
-    for (const partition of partitions) this.#partitions.set(partition, 'recovering')
+    for (const partition of partitions) this.opened(partition, 'recovering')
   }
 
   opened(partition: number, state: 'recovering' | 'running'): void {
     this.#partitions.set(partition, state)
+    this.#recoveries.delete(partition)
+    if (state === 'running') return
+    this.#recoveries.set(partition, { position: null, end: null, at: this.#now() })
+  }
+
+  progressed({ partition, next, end }: { partition: number; next: number; end: number }): void {
+    if (this.#partitions.get(partition) !== 'recovering') return
+    this.#recoveries.set(partition, { position: next, end, at: this.#now() })
   }
 
   lost(partition: number): void {
     this.#partitions.delete(partition)
+    this.#recoveries.delete(partition)
   }
 
   lostAll(): void {
     this.#partitions.clear()
+    this.#recoveries.clear()
     this.waitingFor = []
   }
 

@@ -105,6 +105,8 @@ class FunctionThread {
       clock: systemClock,
       events: {
         recovering: (partition) => this.#say({ kind: 'recovering', partition }),
+        progressed: (partition, next, end) =>
+          this.#say({ kind: 'progressed', partition, next, end }),
         running: (partition) => this.#say({ kind: 'running', partition }),
         fenced: (partition) => this.#say({ kind: 'fenced', partition }),
         resumed: () => this.#say({ kind: 'resumed' }),

@@ -39,6 +39,9 @@ export class Hearing {
       case 'running':
         this.#opened(message.partition, message.kind)
         break
+      case 'progressed':
+        condition.progressed(message)
+        return
       case 'fenced':
         condition.lost(message.partition)
         logger.warn('another owner took a partition over', { partition: message.partition })

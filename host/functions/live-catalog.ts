@@ -25,6 +25,7 @@ import type { Registry } from './registry.js'
 export class LiveCatalog implements Catalog, Disposable {
   readonly #registry: Registry
   readonly #log: Log
+  readonly #stalledMs: number
   readonly #problem: () => HostError | undefined
   readonly #rates: RateMeter
   /** As of the version that runs: each read asks. */
@@ -32,12 +33,14 @@ export class LiveCatalog implements Catalog, Disposable {
   /** Told when the set of functions changes: one that is waited for may come, go, or be another. */
   readonly #listeners = new Set<{ readonly callback: () => void }>()
 
-  /** `problem`: why the log takes nothing for now. */
+  /** `problem`: why the log takes nothing for now. `stalledMs`: a recovery that has not come further for so long stands still. */
   constructor(
     registry: Registry,
     log: Log,
     problem: () => HostError | undefined = () => undefined,
+    stalledMs = 120_000,
   ) {
+    this.#stalledMs = stalledMs
     this.#registry = registry
     this.#log = log
     this.#problem = problem
@@ -258,7 +261,7 @@ export class LiveCatalog implements Catalog, Disposable {
         const end = topics.get(topic)?.partitions[of.partition]?.end ?? null
         return { stream, position, end, lag: end === null ? null : Math.max(0, end - position) }
       })
-      return { ...of, inputs }
+      return { ...of, inputs, recovery: cell.recovery(of.partition, this.#stalledMs) }
     })
   }
 

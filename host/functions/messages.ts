@@ -78,6 +78,13 @@ export type FromWorker =
     }
   | { readonly kind: 'visiting'; readonly progress: VisitProgress }
   | { readonly kind: 'recovering' | 'running' | 'fenced'; readonly partition: number }
+  /** A partition's table is brought up: the offset behind what is stored, and the end. */
+  | {
+      readonly kind: 'progressed'
+      readonly partition: number
+      readonly next: number
+      readonly end: number
+    }
   | { readonly kind: 'resumed' }
   | { readonly kind: 'halted' | 'skipped'; readonly error: PlainError; readonly place: RecordPlace }
   /** Copies of others' tables that are not ready, in words. */

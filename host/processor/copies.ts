@@ -39,6 +39,8 @@ export interface CopiesOptions {
   readonly signal: AbortSignal
   /** Absent: as it lies in the topics. */
   readonly apply?: Apply
+  /** A copy is brought up: the offset behind what is stored, and the end. */
+  progressed?(partition: number, next: number, end: number): void
   /** More of a partition is stored: `next` is the offset behind it. */
   stored?(partition: number, next: number, records: number): void
   /** Their topics could not be read: what is stored may be old. Undefined: all is stored that they had when they could be again. */
@@ -328,7 +330,10 @@ export class Copies implements AsyncDisposable {
         if (topic === undefined) {
           throw new HostError('UNKNOWN_TOPIC', `the topic ${copy.topic} is not there`)
         }
-        await copy.recover(topic)
+        await copy.recover(topic, (next, end) => {
+          this.#waitsFor(key, `${what}: at ${next} of ${end}`)
+          this.#options.progressed?.(copy.partition, next, end)
+        })
         this.#options.stored?.(copy.partition, copy.position.offset, 0)
         if (!this.#isHeld) this.#follow(copy)
         this.#refreshWithin(Math.max(copy.retentionMs / 20, shortestRefreshMs))

@@ -58,8 +58,11 @@ export class Copy {
     return { topic, partition, offset, leaderEpoch }
   }
 
-  /** Brings it up to the end. Rejects as `recover` does. */
-  async recover(changelog: TopicInfo): Promise<void> {
+  /** Brings it up to the end; `progressed` is told the offset behind what is stored, and the end. Rejects as `recover` does. */
+  async recover(
+    changelog: TopicInfo,
+    progressed: (next: number, end: number) => void,
+  ): Promise<void> {
     const { log, tombstoneRetentionMs, clock, signal, apply = putAll, warned } = this.#options
     const { topic, partition } = this
     this.retentionMs = changelog.tombstoneRetentionMs ?? tombstoneRetentionMs
@@ -76,7 +79,7 @@ export class Copy {
       wallTime: () => clock.wallTime(),
       onHeldUp: () => {},
       onWiped: (reason) => warned(`the copy of ${topic} is made anew: ${reason}`, { partition }),
-      onProgress: () => {},
+      onProgress: (_, next, end) => progressed(next, end),
       signal,
     })
     this.meta = meta

@@ -21,6 +21,8 @@ import { type VisitEnd, Visiting, type VisitReport, type VisitRequest } from './
 
 export interface GroupEvents {
   recovering(partition: number): void
+  /** What is stored of the table, while it is brought up to its end: the offset behind it, and the end. */
+  progressed(partition: number, next: number, end: number): void
   running(partition: number): void
   /**
    * The function has stopped: at a record (then with its place), or because a partition cannot be opened. What lies before it is
@@ -313,7 +315,7 @@ export class Group implements AsyncDisposable {
           onHeldUp: (what) => events.warned(what, { partition }),
           onWiped: (reason) =>
             events.warned(`the local table is rebuilt from the log: ${reason}`, { partition }),
-          onProgress: () => {},
+          onProgress: (_, next, end) => events.progressed(partition, next, end),
         })
         if (this.#isStopped) await open.writer[Symbol.asyncDispose]()
         else this.#run(partition, open)

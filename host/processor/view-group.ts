@@ -10,7 +10,14 @@ import type { ViewProgram } from './view-program.js'
 export interface ViewEvents
   extends Pick<
     GroupEvents,
-    'recovering' | 'running' | 'halted' | 'resumed' | 'detached' | 'warned' | 'waiting'
+    | 'recovering'
+    | 'progressed'
+    | 'running'
+    | 'halted'
+    | 'resumed'
+    | 'detached'
+    | 'warned'
+    | 'waiting'
   > {
   /** The table's topic has other partitions than it was made for: it has to be made anew. */
   outdated(error: HostError): void
@@ -144,6 +151,7 @@ export class ViewGroup implements AsyncDisposable {
       rest: (ms) => this.#rest.wait(ms),
       signal: this.#abort.signal,
       apply: (batch, of) => this.#program.apply(batch, of),
+      progressed: (...told) => events.progressed(...told),
       stored: (partition, next, records) =>
         progress.publish(partition, [next], progress.records(partition) + records),
       cutOff: (error) => {

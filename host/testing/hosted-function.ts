@@ -141,6 +141,7 @@ export class HostedFunction implements FunctionStatus {
       clock: this.#pace.clock,
       events: {
         recovering: () => {},
+        progressed: () => {},
         running: () => {},
         fenced: () => {},
         detached: (_partition, cause) => {

@@ -20,3 +20,32 @@ t.test('a trouble that has passed does not hide what it has halted for', (t) => 
   t.match(condition.error, { code: 'HANDLER_FAILED' })
   t.end()
 })
+
+t.test('how far a recovery has come, and that it stands still', (t) => {
+  let now = 0
+  const condition = new Condition({
+    isPaused: false,
+    quarantined: undefined,
+    changed: () => {},
+    now: () => now,
+  })
+  const at = () => condition.recovery(1, 1_000)
+  t.equal(at(), null)
+  condition.recovering([0, 1])
+  t.same(at(), { position: null, end: null, stalled: false })
+  now = 1_001
+  t.same(at(), { position: null, end: null, stalled: true })
+  condition.progressed({ partition: 1, next: 40, end: 100 })
+  t.same(at(), { position: 40, end: 100, stalled: false })
+  now = 2_001
+  t.match(at(), { stalled: false })
+  now = 2_002
+  t.match(at(), { stalled: true })
+  condition.opened(1, 'running')
+  condition.progressed({ partition: 1, next: 41, end: 100 })
+  t.equal(at(), null, 'what comes late says nothing')
+  condition.recovering([1])
+  condition.lostAll()
+  t.equal(at(), null)
+  t.end()
+})

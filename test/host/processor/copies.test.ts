@@ -107,6 +107,11 @@ t.test('they are read as they are in the log, however it behaves', async (t) => 
     await h.drain()
     t.same(h.halts, [])
     t.same(h.warnings, [])
+    const far = /^the (join names|lookup rates), partition \d+: at \d+ of \d+$/
+    t.ok(
+      h.waits.flat().some((what) => far.test(what)),
+      'it told how far they have come',
+    )
     await h.end()
   }
 })

@@ -91,6 +91,8 @@ export class Harness {
   refused = 0
   readonly logged: string[] = []
   readonly states: string[] = []
+  /** Of recoveries: partition, the offset behind what is stored, the end. */
+  readonly progressions: [partition: number, next: number, end: number][] = []
   store: TableStore = createMemoryStore()
   readonly notes = new Map<number, readonly NotedInput[]>()
   readonly #options: HarnessOptions
@@ -160,6 +162,7 @@ export class Harness {
       clock: this.#options.clock ?? systemClock,
       events: {
         recovering: (partition) => this.states.push(`recovering ${partition}`),
+        progressed: (...told) => this.progressions.push(told),
         running: (partition) => this.states.push(`running ${partition}`),
         fenced: (partition) => this.states.push(`fenced ${partition}`),
         halted: (reason) => this.halts.push(reason),

@@ -72,6 +72,7 @@ class ViewHarness {
       clock: fastClock,
       events: {
         recovering: (partition) => void this.states.push(`recovering ${partition}`),
+        progressed: () => {},
         running: (partition) => void this.states.push(`running ${partition}`),
         halted: (reason) => void this.halts.push(reason),
         resumed: () => void this.states.push('resumed'),
