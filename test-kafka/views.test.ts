@@ -29,6 +29,14 @@ const host = new HostUnderTest(testFolder(t), {
   functions: {
     'prices.ts': view('codec: json<number>()'),
     'example.ts': await readFile('examples/06-reconnecting-view/functions/prices.ts', 'utf8'),
+    'orders.ts': `
+import { defineProcessor, json, topicTable } from 'millrace'
+export default defineProcessor({
+  inputs: { orders: json<string>() },
+  lookups: { prices: topicTable('${topic}', json<number>()) },
+  table: json<number>(),
+  on: { orders: (ctx, article) => ctx.set(ctx.lookup('prices', article) ?? -1) },
+})`,
     'by-goka.ts': view("codec: string, hasher: 'fnv1a'"),
     'shown.ts': view(
       "codec: string, stored: json<string>(), update: (ctx, price) => ctx.set(price + ' from ' + (ctx.headers.shop ?? 'nowhere'))",
@@ -74,7 +82,7 @@ t.test('a view waits for the topic, and has what plain producers write', async (
   t.match(list.body, { entries: [{ key: 'k1' }, { key: 'k10' }, { key: 'k11' }] })
 })
 
-t.test('cut off it serves what it has, and says so; then it catches up', async (t) => {
+t.test('cut off it serves what it has, and says so; then it catches up, as lookups do', async (t) => {
   t.same(await stale('/views/prices/k1'), [200, null, '1'])
   await broker.kill()
   await until('it says so', async () => {
@@ -91,6 +99,10 @@ t.test('cut off it serves what it has, and says so; then it catches up', async (
   await host.untilStatus('prices', 'running')
   t.same(await stale('/views/prices/k1'), [200, null, '100'], 'at once: it ran only with that')
   await untilRead('/views/example/lamp', [200, null, '{"cents":1800}'])
+  await until('a lookup has it, too', async () => {
+    const token = await host.emit('orders', 'ann', 'k1')
+    return (await host.view('orders', 'ann', token)) === 100
+  })
 })
 
 t.test('a topic that has more partitions is read in all of them', async (t) => {

@@ -102,6 +102,27 @@ for (const [name, open] of Object.entries({
   })
 }
 
+t.test(
+  'a range of all partitions begins at any key, with it or with what comes behind it',
+  async (t) => {
+    const store = createMemoryStore()
+    const keys = Array.from({ length: 60 }, (_, n) => `k${String(n).padStart(2, '0')}`)
+    await spread(store, 3, keys)
+    const view = createTableView(store, 3)
+    for (const [n, key] of keys.entries()) {
+      for (const [from, first] of [
+        [key, n],
+        [`${key}!`, n + 1],
+      ] as const) {
+        const found = (await all(view.range({ from: Buffer.from(from) }))).map((entry) =>
+          entry.key.toString(),
+        )
+        t.same(found, keys.slice(first), from)
+      }
+    }
+  },
+)
+
 t.test('partitions without a key in the range do not end it', async (t) => {
   const store = createMemoryStore()
   await store.partition(0).write([put('b', '2')], metaAt(1))
