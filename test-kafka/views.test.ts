@@ -82,28 +82,31 @@ t.test('a view waits for the topic, and has what plain producers write', async (
   t.match(list.body, { entries: [{ key: 'k1' }, { key: 'k10' }, { key: 'k11' }] })
 })
 
-t.test('cut off it serves what it has, and says so; then it catches up, as lookups do', async (t) => {
-  t.same(await stale('/views/prices/k1'), [200, null, '1'])
-  await broker.kill()
-  await until('it says so', async () => {
-    const status = await host.status('prices')
-    return status?.waitingFor.some((what) => what.includes('cut off'))
-  })
-  t.equal((await host.status('prices'))?.state, 'recovering')
-  t.same(await stale('/views/prices/k1'), [200, 'true', '1'])
-  t.match(await stale('/views/prices?prefix=k1&limit=1'), [200, 'true'])
-  await untilRead('/views/example/lamp', [200, 'true', '{"cents":1900}'])
-  await broker.restart()
-  await put('k1', '100')
-  await put('lamp', '{"cents":1800}', 0, 'shop-table')
-  await host.untilStatus('prices', 'running')
-  t.same(await stale('/views/prices/k1'), [200, null, '100'], 'at once: it ran only with that')
-  await untilRead('/views/example/lamp', [200, null, '{"cents":1800}'])
-  await until('a lookup has it, too', async () => {
-    const token = await host.emit('orders', 'ann', 'k1')
-    return (await host.view('orders', 'ann', token)) === 100
-  })
-})
+t.test(
+  'cut off it serves what it has, and says so; then it catches up, as lookups do',
+  async (t) => {
+    t.same(await stale('/views/prices/k1'), [200, null, '1'])
+    await broker.kill()
+    await until('it says so', async () => {
+      const status = await host.status('prices')
+      return status?.waitingFor.some((what) => what.includes('cut off'))
+    })
+    t.equal((await host.status('prices'))?.state, 'recovering')
+    t.same(await stale('/views/prices/k1'), [200, 'true', '1'])
+    t.match(await stale('/views/prices?prefix=k1&limit=1'), [200, 'true'])
+    await untilRead('/views/example/lamp', [200, 'true', '{"cents":1900}'])
+    await broker.restart()
+    await put('k1', '100')
+    await put('lamp', '{"cents":1800}', 0, 'shop-table')
+    await host.untilStatus('prices', 'running')
+    t.same(await stale('/views/prices/k1'), [200, null, '100'], 'at once: it ran only with that')
+    await untilRead('/views/example/lamp', [200, null, '{"cents":1800}'])
+    await until('a lookup has it, too', async () => {
+      const token = await host.emit('orders', 'ann', 'k1')
+      return (await host.view('orders', 'ann', token)) === 100
+    })
+  },
+)
 
 t.test('a topic that has more partitions is read in all of them', async (t) => {
   await broker.tool('kafka-topics', ['--alter', '--topic', topic, '--partitions', '5'])
