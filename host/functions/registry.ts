@@ -75,7 +75,7 @@ export class Registry implements AsyncDisposable, Operator {
       cells: this.#cells,
       vitals: this.#vitals,
       changed: () => this.#changed(),
-      released: () => this.#takeRefused(),
+      released: () => this.#takeRefused('FUNCTION_CONFLICT'),
       outdated: (name) => void this.#queues.inTurn(name, () => this.#renew(name)),
     })
   }
@@ -221,10 +221,10 @@ export class Registry implements AsyncDisposable, Operator {
     }
   }
 
-  /** Those that could not run beside another function, which is another now, or gone. */
-  #takeRefused(): void {
+  /** Those that could not run beside another function, which is another now, or gone; or without what others make. */
+  #takeRefused(code: 'FUNCTION_CONFLICT' | 'RECOVERING'): void {
     for (const { name, error } of this.#entries.all.values()) {
-      if (error?.code !== 'FUNCTION_CONFLICT') continue
+      if (error?.code !== code) continue
       void this.#queues.inTurn(name, () => this.#update(name))
     }
   }
@@ -258,6 +258,8 @@ export class Registry implements AsyncDisposable, Operator {
         await this.#deployment.run(entry, bundle, logger)
         if (entry.error !== null) logger.info('mended', { version: bundle.version })
         entry.error = null
+        // It has made its topics: what waits for one of them need not look for it.
+        this.#takeRefused('RECOVERING')
       }
     } catch (error) {
       if (this.#isStopped) return
@@ -288,7 +290,9 @@ export class Registry implements AsyncDisposable, Operator {
       const goesOn = isRunning
         ? `the save was refused, version ${cell.bundle.version} goes on`
         : 'it does not run'
-      logger.error(`${goesOn}\n${describeError(shown)}`, { code: shown.code })
+      // What others will make is no error yet.
+      const level = failure.code === 'RECOVERING' ? 'info' : 'error'
+      logger[level](`${goesOn}\n${describeError(shown)}`, { code: shown.code })
     }
     if (!failure.retryable || file === undefined) return
     // No fault of the file's: a log that takes nothing for a while, for instance.
