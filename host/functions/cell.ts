@@ -162,9 +162,9 @@ export class Cell implements AsyncDisposable {
     return this.#condition.waitingFor
   }
 
-  /** A view that is open, and waits for something all the same: what it has may be old. */
+  /** A view that is cut off, paused or halted: what it has may be old. */
   get isBehind(): boolean {
-    return this.description.kind === 'view' && this.waitingFor.length > 0
+    return this.description.kind === 'view' && this.state !== 'running'
   }
 
   get swaps(): number {

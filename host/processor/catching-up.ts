@@ -6,6 +6,8 @@ import { backoffMs } from './clock.js'
 export interface CatchingUpOptions {
   readonly log: Pick<Log, 'describe'>
   topics(): readonly string[]
+  /** What is stored is of this very topic, and not of one that had its name. */
+  isOf(topic: TopicInfo): boolean
   /** Everything below `end` is stored. */
   has(topic: string, partition: number, end: number): boolean
   rest(ms: number): Promise<void>
@@ -41,6 +43,11 @@ export class CatchingUp {
     const goals = this.#goals
     if (goals === undefined) return
     const { has } = this.#options
+    if (this.#isOfAnother(goals)) {
+      this.#goals = undefined
+      void this.#ask()
+      return
+    }
     for (const [topic, { partitions }] of goals) {
       for (const { partition, stableEnd } of partitions) {
         if (!has(topic, partition, stableEnd)) return
@@ -51,6 +58,11 @@ export class CatchingUp {
     this.#options.changed(undefined)
   }
 
+  /** Where that ends tells nothing. */
+  #isOfAnother(topics: ReadonlyMap<string, TopicInfo>): boolean {
+    return [...topics.values()].some((topic) => !this.#options.isOf(topic))
+  }
+
   /** Never rejects. */
   async #ask(): Promise<void> {
     if (this.#isAsking) return
@@ -59,7 +71,7 @@ export class CatchingUp {
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       const cuts = this.#cuts
       const found = await log.describe(topics()).catch(() => undefined)
-      if (found !== undefined && cuts === this.#cuts) {
+      if (found !== undefined && cuts === this.#cuts && !this.#isOfAnother(found)) {
         this.#goals = found
         break
       }

@@ -9,6 +9,7 @@ import { CatchingUp } from './catching-up.js'
 import { backoffMs, type Clock } from './clock.js'
 import { Copy } from './copy.js'
 import { Feed } from './feed.js'
+import { Slots } from './slots.js'
 
 /**
  * `join`: the partitions of the function's own numbers. `lookup`: all of them, however many there are. `view`: the partitions of the
@@ -48,8 +49,8 @@ export interface CopiesOptions {
   /** Which copies are not ready, in words; empty: none. */
   waiting(whatFor: readonly string[]): void
   warned(message: string, fields: Record<string, unknown>): void
-  /** A copy that was read is not what it should be any more: nobody may read until `mend` has settled. */
-  interrupted(): void
+  /** Copies that were read are not what they should be any more: nobody may read until `mend` has settled. */
+  interrupted(partitions: readonly number[]): void
   /** The store takes nothing any more. */
   detached(cause: unknown): void
   /** What does not pass by itself. The copy is broken until `mend`. */
@@ -63,13 +64,18 @@ const maxOpenings = 8
 /** For what is good to know, and not worth waiting for. */
 const soonMs = 1_000
 const [shortestRefreshMs, longestRefreshMs] = [1_000, 60 * 60 * 1000]
+/** Between two looks at whether topics are others, or have more partitions, at most. */
+const lookMs = 60_000
 
 export class Copies implements AsyncDisposable {
   readonly #options: CopiesOptions
   readonly #feed: Feed
   readonly #copies = new Map<string, Copy>()
   readonly #opening = new Map<string, Promise<void>>()
-  /** Partitions of looked-up tables, all of which are there. */
+  readonly #slots = new Slots(maxOpenings)
+  /** Brought up, and not read on: held. */
+  readonly #heldBack = new Set<Copy>()
+  /** Partitions of tables, all of which are there. */
   readonly #counts = new Map<string, number>()
   readonly #waiting = new Map<string, string>()
   readonly #paused = new Set<Copy>()
@@ -143,14 +149,33 @@ export class Copies implements AsyncDisposable {
   /** Resolves when what was read is stored, and no more is until `release`. */
   async hold(): Promise<void> {
     this.#isHeld = true
-    for (const copy of this.#copies.values()) this.#feed.forget(copy)
+    for (const copy of this.#copies.values()) {
+      this.#feed.forget(copy)
+      if (copy.isFollowing) this.#heldBack.add(copy)
+    }
     await Promise.all([...this.#copies.values()].map((copy) => copy.settled()))
   }
 
-  release(): void {
+  /** Never rejects. They are read on when it is known that their topics are those that they were. */
+  async release(): Promise<void> {
     if (!this.#isHeld) return
     this.#isHeld = false
-    for (const copy of this.#copies.values()) this.#follow(copy)
+    try {
+      for (const one of this.#options.tables) {
+        const found = await this.#described(one)
+        const own = [...this.#heldBack].filter(({ topic }) => topic === one.topic)
+        if (this.#isHeld || this.#isStopped) return
+        for (const copy of own) this.#heldBack.delete(copy)
+        const others = own.filter((copy) => this.#isAnother(copy, found))
+        for (const copy of own) if (!others.includes(copy)) this.#follow(copy)
+        this.#lose(others)
+      }
+    } catch (error) {
+      if (this.#isStopped) return
+      this.#forget([...this.#heldBack])
+      this.#heldBack.clear()
+      this.#options.failed(asHostError(error, 'LOG_FAILED'))
+    }
   }
 
   /** Removes a key until its next record comes. Rejects as `Copy.evict` does. */
@@ -192,20 +217,21 @@ export class Copies implements AsyncDisposable {
     return copy.store.get(key)
   }
 
-  /** Notes in the store which of them are at their end, should that have been noted longer ago, and notices topics that are others. */
+  /** Notices topics that are others, and notes in the store which copies are at their end, should that have been noted longer ago. */
   async refresh(olderThanMs: number): Promise<void> {
-    const { log, clock, rest } = this.#options
-    const due = [...this.#copies.values()].filter(
-      ({ meta, isFollowing }) =>
-        meta !== undefined && isFollowing && clock.wallTime() - meta.appliedAt >= olderThanMs,
-    )
-    if (due.length === 0) return
+    const { log, tables, clock, rest } = this.#options
     try {
-      const names = [...new Set(due.map(({ topic }) => topic))]
+      const names = tables.map(({ topic }) => topic)
       // Whoever drains does not wait for a log that is away.
       const topics = await Promise.race([log.describe(names), rest(soonMs)])
-      if (topics === undefined) return
-      this.#lose(due.filter((copy) => this.#isAnother(copy, topics.get(copy.topic))))
+      if (topics === undefined || this.#isHeld) return
+      const known = [...this.#copies].filter(([key]) => !this.#opening.has(key))
+      const copies = known.map(([, copy]) => copy)
+      this.#lose(copies.filter((copy) => this.#isAnother(copy, topics.get(copy.topic))))
+      const due = copies.filter(
+        ({ meta, isFollowing }) =>
+          meta !== undefined && isFollowing && clock.wallTime() - meta.appliedAt >= olderThanMs,
+      )
       await Promise.all(due.map((copy) => copy.refresh(topics.get(copy.topic))))
     } catch {
       // The next time, then: it may not be asked, or written, for the moment.
@@ -256,10 +282,7 @@ export class Copies implements AsyncDisposable {
   /** Each partition is there before the first key is looked for among so many. */
   async #lookedUp(one: CopiedTable, topic: TopicInfo): Promise<void> {
     const count = topic.partitions.length
-    for (let first = 0; first < count; first += maxOpenings) {
-      const some = topic.partitions.slice(first, first + maxOpenings)
-      await Promise.all(some.map(({ partition }) => this.#opened(one, partition, topic)))
-    }
+    await Promise.all(topic.partitions.map(({ partition }) => this.#opened(one, partition, topic)))
     // Of one that had more.
     for (const copy of this.#copies.values()) {
       if (copy.topic !== one.topic || copy.partition < count) continue
@@ -330,12 +353,15 @@ export class Copies implements AsyncDisposable {
         if (topic === undefined) {
           throw new HostError('UNKNOWN_TOPIC', `the topic ${copy.topic} is not there`)
         }
-        await copy.recover(topic, (next, end) => {
+        const found = topic
+        const progressed = (next: number, end: number) => {
           this.#waitsFor(key, `${what}: at ${next} of ${end}`)
           this.#options.progressed?.(copy.partition, next, end)
-        })
+        }
+        await this.#slots.run(() => copy.recover(found, progressed))
         this.#options.stored?.(copy.partition, copy.position.offset, 0)
-        if (!this.#isHeld) this.#follow(copy)
+        if (this.#isHeld) this.#heldBack.add(copy)
+        else this.#follow(copy)
         this.#refreshWithin(Math.max(copy.retentionMs / 20, shortestRefreshMs))
         break
       } catch (thrown) {
@@ -377,13 +403,13 @@ export class Copies implements AsyncDisposable {
   /** Never rejects. */
   async #apply(copy: Copy, batch: Batch): Promise<void> {
     try {
-      const failure = await copy.apply(batch)
+      const { records, failure } = await copy.apply(batch)
       if (failure !== undefined) {
         this.#forget([copy])
         this.#options.failed(failure)
       }
       const { next = 0 } = copy.meta?.changelog ?? {}
-      this.#options.stored?.(copy.partition, next, batch.records.length)
+      this.#options.stored?.(copy.partition, next, records)
       this.#catchingUp?.check()
     } catch (cause) {
       this.#refused(cause)
@@ -428,6 +454,10 @@ export class Copies implements AsyncDisposable {
     return new CatchingUp({
       log,
       topics: () => tables.map(({ topic }) => topic),
+      isOf: ({ name, id }) =>
+        [...this.#copies.values()].every(
+          ({ topic, meta }) => topic !== name || meta?.changelog.topicId === id,
+        ),
       has: (topic, partition, end) => {
         const copy = this.#copies.get(keyOf({ topic, partition }))
         return copy?.isFollowing === true && (copy.meta?.changelog.next ?? 0) >= end
@@ -448,7 +478,7 @@ export class Copies implements AsyncDisposable {
 
   #refreshLater(): void {
     this.#callOffRefresh()
-    this.#callOffRefresh = this.#options.clock.after(this.#refreshMs, () => {
+    this.#callOffRefresh = this.#options.clock.after(Math.min(this.#refreshMs, lookMs), () => {
       void this.refresh(this.#refreshMs)
       this.#refreshLater()
     })
@@ -463,7 +493,7 @@ export class Copies implements AsyncDisposable {
       `${topics} is gone, is another topic than before, or has no more what follows: it is copied anew, and no record is handled until then`,
       {},
     )
-    this.#options.interrupted()
+    this.#options.interrupted(lost.map(({ partition }) => partition))
   }
 
   #forget(lost: readonly Copy[]): void {

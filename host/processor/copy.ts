@@ -14,6 +14,13 @@ export interface CopyOptions {
   warned(message: string, fields: Record<string, unknown>): void
 }
 
+/** What became of a batch. */
+interface Taken {
+  readonly records: number
+  /** Why not all of it could be applied. */
+  readonly failure?: HostError
+}
+
 /** Twenty times what lies, at least, between two looks at whether a quiet one is at its end. */
 const shortestRetentionMs = 20_000
 
@@ -24,6 +31,8 @@ export class Copy {
   readonly #options: CopyOptions
   /** It was brought up to its end, and what comes is applied. */
   isFollowing = false
+  /** It is brought up just now: what is stored may be of another topic, or older than it was. */
+  isRecovering = false
   meta: PartitionMeta | undefined
   /** How long the topic keeps deletions. */
   retentionMs = Number.POSITIVE_INFINITY
@@ -65,8 +74,11 @@ export class Copy {
   ): Promise<void> {
     const { log, tombstoneRetentionMs, clock, signal, apply = putAll, warned } = this.#options
     const { topic, partition } = this
+    // What is on its way would land on top of what is brought up.
+    await this.#written
     this.retentionMs = changelog.tombstoneRetentionMs ?? tombstoneRetentionMs
     this.#leaderEpoch = changelog.partitions[partition]?.leaderEpoch ?? 0
+    this.isRecovering = true
     const { meta } = await recover({
       log,
       store: this.store,
@@ -81,13 +93,15 @@ export class Copy {
       onWiped: (reason) => warned(`the copy of ${topic} is made anew: ${reason}`, { partition }),
       onProgress: (_, next, end) => progressed(next, end),
       signal,
+    }).finally(() => {
+      this.isRecovering = false
     })
     this.meta = meta
     this.isFollowing = true
   }
 
-  /** Resolves when it is stored, with why not all of it could be applied: nothing behind that is. One after another. */
-  async apply(batch: Batch): Promise<HostError | undefined> {
+  /** Resolves when it is stored; what is behind a failure is not. One after another. */
+  async apply(batch: Batch): Promise<Taken> {
     this.#waiting += 1
     const applied = this.#written.then(() => this.#apply(batch))
     this.#written = applied.then(
@@ -104,12 +118,12 @@ export class Copy {
     }
   }
 
-  /** Removes a key until its next record comes. Rejects with RECOVERING while it is made anew, and with what the store does. */
+  /** Removes a key until its next record comes. Rejects with RECOVERING while it is brought up, and with what the store does. */
   async evict(key: Buffer): Promise<void> {
     const evicted = this.#written.then(async () => {
-      const { meta } = this
-      if (this.isFollowing && meta !== undefined) await this.store.write([[key, null]], meta)
-      else throw new HostError('RECOVERING', `the copy of ${this.topic} is made anew: try again`)
+      const meta = this.isRecovering ? undefined : this.store.meta()
+      if (meta !== undefined) await this.store.write([[key, null]], meta)
+      else throw new HostError('RECOVERING', `the copy of ${this.topic} is brought up: try again`)
     })
     this.#written = evicted.catch(() => {})
     await evicted
@@ -130,15 +144,19 @@ export class Copy {
     await this.#written
   }
 
-  async #apply(batch: Batch): Promise<HostError | undefined> {
+  async #apply(batch: Batch): Promise<Taken> {
     const { stableEnd, leaderEpoch = this.#leaderEpoch } = batch
     const { meta } = this
-    if (meta === undefined || !this.isFollowing) return undefined
+    // What was read from another place than where it stands now is read again from there.
+    const isNext = batch.from === meta?.changelog.next
+    if (meta === undefined || !isNext || !this.isFollowing) return { records: 0 }
     const { changes, next, failure } = (this.#options.apply ?? putAll)(batch, this.store)
     const changelog = { ...meta.changelog, next, leaderEpoch }
     await this.#write(changes, { ...meta, changelog }, next >= stableEnd)
-    if (failure !== undefined) this.isFollowing = false
-    return failure
+    if (failure === undefined) return { records: batch.records.length }
+    this.isFollowing = false
+    const records = batch.records.filter(({ offset }) => offset < next).length
+    return { records, failure }
   }
 
   async #write(changes: readonly Change[], meta: PartitionMeta, isAtEnd: boolean): Promise<void> {

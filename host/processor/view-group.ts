@@ -37,8 +37,9 @@ export class ViewGroup implements AsyncDisposable {
   readonly #abort = new AbortController()
   /** Under way: settles when the partition runs, or what keeps it from that is told. */
   readonly #opening = new Map<number, Promise<void>>()
+  /** Partitions that a failure keeps from running. */
+  readonly #halted = new Set<number>()
   #program: ViewProgram
-  #isHalted = false
   #isPaused = false
   #isOutdated = false
   #isStopped = false
@@ -51,7 +52,7 @@ export class ViewGroup implements AsyncDisposable {
   }
 
   get isHalted(): boolean {
-    return this.#isHalted
+    return this.#halted.size > 0
   }
 
   /** Everything that is known to be in the log is stored. */
@@ -70,7 +71,7 @@ export class ViewGroup implements AsyncDisposable {
     await this.#copies.hold()
     this.#program = program
     this.#unhalt()
-    if (!this.#isPaused) this.#copies.release()
+    if (!this.#isPaused) await this.#copies.release()
   }
 
   async pause(): Promise<void> {
@@ -82,7 +83,7 @@ export class ViewGroup implements AsyncDisposable {
   resume(): void {
     this.#unhalt()
     this.#isPaused = false
-    this.#copies.release()
+    void this.#copies.release()
   }
 
   /** Removes a key from the copy until its next record comes. */
@@ -122,10 +123,10 @@ export class ViewGroup implements AsyncDisposable {
       do await this.#copies.ready(partition)
       while (this.#copies.lost.includes(partition))
       this.#opening.delete(partition)
-      if (!this.#isStopped) this.#options.events.running(partition)
+      if (!this.#isStopped) this.#runs(partition)
     } catch (error) {
       this.#opening.delete(partition)
-      this.#failed(asHostError(error, 'LOG_FAILED'), partition)
+      this.#failed(asHostError(error, 'LOG_FAILED'), [partition])
     }
   }
 
@@ -164,25 +165,33 @@ export class ViewGroup implements AsyncDisposable {
         tellWaiting()
       },
       warned: (message, fields) => events.warned(message, fields),
-      interrupted: () => this.#openLost(),
+      interrupted: (partitions) => {
+        for (const partition of partitions) void this.#open(partition)
+      },
       detached: (cause) => events.detached(0, cause),
-      failed: (error) => this.#failed(error, error.partition ?? 0),
+      failed: (error) => this.#failed(error, this.#copies.lost),
     })
   }
 
-  #openLost(): void {
-    for (const partition of this.#copies.lost) void this.#open(partition)
+  #runs(partition: number): void {
+    const { events } = this.#options
+    events.running(partition)
+    // What kept it from that is gone: with its topic, for instance.
+    if (this.#halted.delete(partition) && this.#halted.size === 0) events.resumed()
   }
 
-  #failed(error: HostError, partition: number): void {
+  /** `partitions`: those that do not run for it, and perhaps others that do not for what came before. */
+  #failed(error: HostError, partitions: readonly number[]): void {
     if (this.#isStopped) return
     const { events } = this.#options
+    const [first = 0] = partitions
+    const partition = error.partition ?? first
     if (error.code === 'STORE_FAILED') events.detached(partition, error)
     else if (error.code === 'TOPIC_MISMATCH') {
       // Told once: each partition finds it.
       if (!this.#isOutdated) events.outdated(error)
       this.#isOutdated = true
-    } else this.#halt(this.#reason(error, partition))
+    } else this.#halt(this.#reason(error, partition), partitions)
   }
 
   #reason(error: HostError, partition: number): HaltReason {
@@ -191,18 +200,22 @@ export class ViewGroup implements AsyncDisposable {
     return { error: toPlainError(error), partition, version }
   }
 
-  #halt(reason: HaltReason): void {
-    // The first is shown: each that is lost is tried again with it.
-    if (this.#isHalted) return
-    this.#isHalted = true
-    this.#options.events.halted(reason)
+  #halt(reason: HaltReason, partitions: readonly number[]): void {
+    const isOfNow = reason.version === this.#program.version
+    for (const partition of partitions) {
+      if (isOfNow) this.#halted.add(partition)
+      // By a version that is gone: the one in its place may take it.
+      else if (!this.#halted.has(partition)) void this.#open(partition)
+    }
+    if (isOfNow) this.#options.events.halted(reason)
   }
 
   #unhalt(): void {
-    if (!this.#isHalted) return
-    this.#isHalted = false
-    // First: it does not run before that is there.
-    this.#openLost()
+    if (this.#halted.size === 0) return
+    const halted = [...this.#halted]
+    this.#halted.clear()
+    // First: it does not run before they are open.
+    for (const partition of halted) void this.#open(partition)
     this.#options.events.resumed()
   }
 }

@@ -2,129 +2,12 @@
 import { int64, string } from 'millrace'
 import t from 'tap'
 import { HostError } from '#host/errors.js'
-import { createMemoryLog, type MemoryFaults } from '#host/log/memory/log.js'
-import { partitionOf } from '#host/log/partitioner.js'
 import type { HaltReason } from '#host/processor/group.js'
-import { Progress } from '#host/processor/progress.js'
-import { ViewGroup } from '#host/processor/view-group.js'
-import { createViewProgram, type RunnableView } from '#host/processor/view-program.js'
-import { createMemoryStore } from '#host/tables/memory.js'
-import type { TableStore } from '#host/tables/store.js'
+import type { RunnableView } from '#host/processor/view-program.js'
 import { until } from '../../support/until.js'
 import { changed } from './changed-store.js'
-import { fastClock, partitions, edges as processorEdges } from './harness.js'
-
-const topic = 'shop.prices'
-const edges = {
-  ...processorEdges,
-  function: 'prices',
-  inputs: [{ stream: topic, topic }],
-  outputs: [],
-  table: { topic },
-}
-const numbers = Array.from({ length: partitions }, (_, partition) => partition)
-const asIs: RunnableView = { codec: string }
-
-class ViewHarness {
-  readonly log
-  readonly progress = Progress.allocate(partitions, 1)
-  readonly states: string[] = []
-  readonly halts: HaltReason[] = []
-  readonly warnings: string[] = []
-  readonly waits: (readonly string[])[] = []
-  readonly lines: string[] = []
-  store: TableStore = createMemoryStore()
-  /** Called when it says that it waits for something, or for nothing more. */
-  waiting: (whatFor: readonly string[]) => void = () => {}
-  #group: ViewGroup | undefined
-  #versions = 0
-
-  constructor(seed = 1, faults: MemoryFaults = {}) {
-    this.log = createMemoryLog({ seed, faults })
-  }
-
-  get group(): ViewGroup {
-    if (this.#group === undefined) throw new Error('no view runs')
-    return this.#group
-  }
-
-  program(definition = asIs) {
-    this.#versions += 1
-    const version = `v${this.#versions}`
-    const write = (message: string) => void this.lines.push(message)
-    const log = () => ({ debug: write, info: write, warn: write, error: write })
-    return createViewProgram({ definition, edges, version, log })
-  }
-
-  async prepare(count = partitions): Promise<void> {
-    await this.log.ensure([{ name: topic, kind: 'table', partitions: count }])
-  }
-
-  async start(definition = asIs): Promise<void> {
-    const { log, store, progress } = this
-    this.#group = new ViewGroup({
-      log,
-      store,
-      progress,
-      program: this.program(definition),
-      tombstoneRetentionMs: 3_600_000,
-      refreshMs: null,
-      clock: fastClock,
-      events: {
-        recovering: (partition) => void this.states.push(`recovering ${partition}`),
-        progressed: () => {},
-        running: (partition) => void this.states.push(`running ${partition}`),
-        halted: (reason) => void this.halts.push(reason),
-        resumed: () => void this.states.push('resumed'),
-        detached: (partition) => void this.states.push(`detached ${partition}`),
-        outdated: () => void this.states.push('outdated'),
-        warned: (message) => void this.warnings.push(message),
-        waiting: (whatFor) => {
-          this.waits.push(whatFor)
-          this.waiting(whatFor)
-        },
-      },
-    })
-    await this.#group.start(numbers)
-  }
-
-  async stop(how: 'crash' | 'drain' = 'drain'): Promise<void> {
-    const group = this.#group
-    this.#group = undefined
-    await (how === 'drain' ? group?.drain() : group?.[Symbol.asyncDispose]())
-  }
-
-  async put(key: string, value: string | null): Promise<void> {
-    await this.log.append([
-      { topic, ...at(key), value: value === null ? null : Buffer.from(value), timestamp: 1 },
-    ])
-  }
-
-  get(key: string): string | undefined {
-    const { partition, key: bytes } = at(key)
-    return this.store.partition(partition).get(bytes)?.toString()
-  }
-
-  async settled(): Promise<void> {
-    await this.log.quiet()
-    await until('all is stored', () =>
-      numbers.every(
-        (partition) => this.progress.position(partition, 0) >= this.log.stableEnd(topic, partition),
-      ),
-    )
-  }
-}
-
-const at = (text: string) => {
-  const key = Buffer.from(text)
-  return { key, partition: partitionOf(key, partitions, 'murmur2') }
-}
-
-async function running(...of: ConstructorParameters<typeof ViewHarness>): Promise<ViewHarness> {
-  const h = new ViewHarness(...of)
-  await h.prepare()
-  return h
-}
+import { partitions } from './harness.js'
+import { at, numbers, running, topic, ViewHarness } from './view-harness.js'
 
 t.test('it has what the topic has, however the log behaves', async (t) => {
   for (let seed = 1; seed <= 12; seed += 1) {
@@ -188,17 +71,7 @@ t.test(
 t.test('cut off it says so, and runs again only when it has all that came meanwhile', async (t) => {
   const h = await running()
   let isCut = false
-  const reader = h.log.reader.bind(h.log)
-  h.log.reader = (options) => {
-    const real = reader(options)
-    const next = real.next.bind(real)
-    real.next = async () => {
-      const batches = await next()
-      if (isCut) throw new HostError('BROKER_UNAVAILABLE', 'no broker answers')
-      return batches
-    }
-    return real
-  }
+  h.failing = () => (isCut ? new HostError('BROKER_UNAVAILABLE', 'no broker answers') : undefined)
   await h.put('a', 'old')
   await h.start()
   t.same(h.waits.at(-1), [])
