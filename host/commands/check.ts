@@ -5,7 +5,7 @@ import type { Command } from 'commander'
 import { type Config, loadConfig } from '../config.js'
 import { asHostError, HostError, toPlainError } from '../errors.js'
 import type { ShownError } from '../functions/catalog.js'
-import type { Bundle, FunctionDescription } from '../functions/description.js'
+import { type Bundle, type FunctionDescription, groupOf } from '../functions/description.js'
 import type { StoreKind } from '../functions/store-kind.js'
 import { errorLines } from './error-text.js'
 import { exitCodes } from './exit.js'
@@ -128,7 +128,7 @@ function documentOf(functions: readonly Checked[]) {
       table: description?.table ? name : null,
       store: description?.table ? description.store : null,
       loop: Boolean(description?.loop),
-      group: description?.group ?? null,
+      group: description && groupOf(description),
       hasher: description?.hasher ?? null,
       error,
     })),

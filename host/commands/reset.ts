@@ -7,8 +7,8 @@ import type { Command } from 'commander'
 import { type Config, loadConfig } from '../config.js'
 import { HostError, isErrorCode } from '../errors.js'
 import { isFolder } from '../folder.js'
-import { ownNames } from '../functions/names.js'
-import type { ResetOptions } from '../functions/reset.js'
+import { ownNames, viewStoreOf } from '../functions/names.js'
+import type { ResetNames } from '../functions/reset.js'
 import { nearest } from '../nearest.js'
 import { checkOne } from './check.js'
 import { exitCodes } from './exit.js'
@@ -39,7 +39,7 @@ export function addReset(program: Command, ended: (code: number) => void): void 
       `
 The host has to be stopped; on Kafka, every host that runs the function. Then the function handles the records that its inputs still have from the oldest one on, and emits to its
 outputs again; streams stay as they are. Interrupted, it can be run again; a host that is started in between finds the function either
-as it was or begun anew.
+as it was or begun anew. Of a view its copy on this host goes, and nothing of the log; without a file the name is taken for a processor's, too.
 
 Example:
   $ millrace reset click-count --yes`,
@@ -70,10 +70,7 @@ async function reset(name: string, flags: ResetFlags): Promise<boolean> {
       `there is no log in ${config.data}: no host has run on it, and there is nothing to reset`,
     )
   }
-  const names =
-    flags.revision === undefined
-      ? await namesOf(name, config)
-      : ownNames(name, config.namespace, { revision: flags.revision })
+  const names = await namesOf(name, config, flags.revision)
   // Loaded here: most commands have no need of the log.
   const { openLogAlone } = await import('../open-log.js')
   const { remainsOf, resetSteps } = await import('../functions/reset.js')
@@ -96,7 +93,7 @@ async function reset(name: string, flags: ResetFlags): Promise<boolean> {
   }
   const what = [
     ...topics.map((topic) => `${topic.name} (${grouped(topic.records)} records)`),
-    `${grouped(positions)} positions`,
+    ...(names.group === undefined ? [] : [`${grouped(positions)} positions`]),
     ...(hasStore ? ['the local table'] : []),
     ...(hasNotes ? ['what is noted of its inputs'] : []),
   ].join(', ')
@@ -116,23 +113,36 @@ async function reset(name: string, flags: ResetFlags): Promise<boolean> {
 }
 
 /** As the file has them: it may name them otherwise, or a revision, which has a group, a table and a loop of its own. */
-async function namesOf(name: string, config: Config): Promise<ResetOptions['names']> {
+async function namesOf(
+  name: string,
+  config: Config,
+  revision: string | undefined,
+): Promise<ResetNames> {
   const file = ['.ts', '.mts', '.js', '.mjs']
     .map((extension) => join(config.functions, name + extension))
     .find((path) => existsSync(path))
-  if (file === undefined) return ownNames(name, config.namespace)
+  const { namespace } = config
+  if (file === undefined) {
+    return {
+      ...ownNames(name, namespace, { revision }),
+      view: viewStoreOf(name, namespace, revision),
+    }
+  }
   const { Probe } = await import('../functions/probe.js')
   await using probe = new Probe({ loadMs: config.limits.loadMs })
   const { description, error } = await checkOne(file, [file], config, probe)
   if (description !== null) {
     const { kind, group, table, loop } = description
-    if (kind === 'view') return { group }
+    if (kind === 'view') {
+      return { view: revision === undefined ? group : viewStoreOf(name, namespace, revision) }
+    }
+    if (revision !== undefined) return ownNames(name, namespace, { revision })
     // Without one now, the function may have had one before: under the name that it would have.
-    return ownNames(name, config.namespace, { group, table: table?.topic, loop: loop?.topic })
+    return ownNames(name, namespace, { group, table: table?.topic, loop: loop?.topic })
   }
   throw new HostError(
     error?.code !== undefined && isErrorCode(error.code) ? error.code : 'LOAD_FAILED',
-    `${error?.message}: mend or delete the file first, since it says which group and topics are meant`,
+    `${error?.message}: mend or delete the file first, since it says what is meant`,
   )
 }
 

@@ -146,7 +146,8 @@ export interface Topology {
   readonly functions: readonly {
     readonly name: string
     readonly kind: FunctionDescription['kind']
-    readonly group: string
+    /** Null: it joins none. */
+    readonly group: string | null
     readonly state: FunctionState
     readonly inputs: readonly string[]
     readonly outputs: readonly string[]

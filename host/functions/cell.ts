@@ -1,5 +1,5 @@
 // One function as the main thread has it: joins its group, keeps its thread and its table, and has it swapped, paused and stopped.
-import { type HostError, toPlainError } from '../errors.js'
+import { HostError, toPlainError } from '../errors.js'
 import type { Log } from '../log/log.js'
 import { joinAlone } from '../log/sole-member.js'
 import type { Logger } from '../logger.js'
@@ -48,9 +48,19 @@ export interface CellOptions extends Deployed {
 const keepsStore = ({ table, joins, lookups }: Edges): boolean =>
   table !== null || joins.length + lookups.length > 0
 
-/** Each instance has a copy of all that a view reads. */
-const alone = (log: Log): Pick<Log, 'join'> => ({
-  join: async (options) => joinAlone(options, await log.describe(options.topics)),
+/** Each instance has a copy of all that a view reads. `outdated`: its topic is not as it was when the edges were made of it. */
+const alone = (log: Log, outdated: () => void): Pick<Log, 'join'> => ({
+  join: async (options) => {
+    const [topic = ''] = options.topics
+    const found = await log.describe(options.topics)
+    const count = found.get(topic)?.partitions.length
+    if (count === options.partitions) return await joinAlone(options, found)
+    outdated()
+    throw new HostError(
+      'RECOVERING',
+      `the topic ${topic} was deleted or made anew just now: the view begins with what there is`,
+    )
+  },
 })
 
 export class Cell implements AsyncDisposable {
@@ -114,7 +124,7 @@ export class Cell implements AsyncDisposable {
       visiting: (progress) => visits.hear(progress),
     })
     this.#joining = new Joining({
-      log: description.kind === 'view' ? alone(options.log) : options.log,
+      log: description.kind === 'view' ? alone(options.log, outdated) : options.log,
       instance: options.instance,
       edges: () => this.edges,
       prepare: async () => {

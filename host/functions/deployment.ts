@@ -6,7 +6,7 @@ import type { SampleLimits } from '../tables/sample.js'
 import { Cell, type CellOptions } from './cell.js'
 import type { Cells } from './cells.js'
 import { Claims } from './claims.js'
-import type { Bundle, FunctionDescription } from './description.js'
+import { type Bundle, type FunctionDescription, tableIdOf } from './description.js'
 import type { Entry } from './entries.js'
 import type { WorkerSettings } from './messages.js'
 import { storePathOf } from './names.js'
@@ -44,7 +44,7 @@ export interface DeploymentOptions {
   /** What was refused for another function may be taken now. */
   released(): void
   /** The function's edges are others by now: it has to begin anew with them. */
-  outdated(name: string): void
+  outdated(name: string, cell: Cell): void
 }
 
 export class Deployment implements AsyncDisposable {
@@ -86,6 +86,16 @@ export class Deployment implements AsyncDisposable {
       else claim.withdraw()
       throw error
     }
+  }
+
+  /** The code that runs begins anew with edges as they are now, whatever its file has by now. Rejects if that cannot be done yet. */
+  async renew(entry: Entry, cell: Cell, logger: Logger): Promise<void> {
+    const { bundle, description } = cell
+    await cell[Symbol.asyncDispose]()
+    const { log, partitions } = this.#settings
+    const edges = await prepareTopics(log, description, partitions)
+    const counted = countedBy(cell)
+    await this.#start(entry, this.#cell({ bundle, description, edges, logger, counted }))
   }
 
   /** The function is gone, and has stopped. */
@@ -132,10 +142,10 @@ export class Deployment implements AsyncDisposable {
 
   /** A version that could not read what is stored would halt at the first record that needs it. */
   async #stored(running: Cell, logger: Logger): Promise<StoredValues | undefined> {
-    const { table } = running.edges
-    if (table === null || running.view === undefined) return undefined
+    const table = tableIdOf(running.description)
+    if (table === undefined || running.view === undefined) return undefined
     try {
-      return { topic: table.topic, sample: await running.view.sample(this.#settings.sample) }
+      return { table, sample: await running.view.sample(this.#settings.sample) }
     } catch (error) {
       // A table that is closed, or fails, must not keep a save from mending it.
       logger.warn(
@@ -195,9 +205,18 @@ export class Deployment implements AsyncDisposable {
     const quarantined = quarantine.reason(name, version)?.error
     // At once: the first record may be the last that is heard of this host.
     const opened = () => vitals.tell()
-    const outdated = () => this.#options.outdated(name)
+    const outdated = () => this.#options.outdated(name, cell)
     const state = { isPaused, quarantined, opened, outdated }
-    const cell = new Cell({ ...of, log, storePath, settings, ports, drainMs, instance, ...state })
+    const cell: Cell = new Cell({
+      ...of,
+      log,
+      storePath,
+      settings,
+      ports,
+      drainMs,
+      instance,
+      ...state,
+    })
     cells.add(cell)
     return cell
   }

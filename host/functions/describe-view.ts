@@ -3,7 +3,7 @@ import type { CodecKind } from '../../sdk/codec.js'
 import type { ViewDefinition } from '../../sdk/view.js'
 import type { FunctionDescription } from './description.js'
 import { inWords, oneOf, type Report, unknownFields } from './in-words.js'
-import { ownNames } from './names.js'
+import { viewStoreOf } from './names.js'
 import { hashers, nameIn } from './placement.js'
 import type { StoreKind } from './store-kind.js'
 
@@ -44,7 +44,7 @@ export function describeView(
   return {
     kind: 'view',
     name,
-    group: ownNames(name, namespace, { revision }).group,
+    group: viewStoreOf(name, namespace, revision),
     hasher,
     keys: null,
     inputs: [{ stream: topic, ...edge, codec }],

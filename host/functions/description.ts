@@ -20,7 +20,7 @@ export interface FunctionDescription {
   /** `view`: its table is a copy of one that others write, whose topic is its only input. */
   readonly kind: 'processor' | 'view'
   readonly name: string
-  /** Its own for each revision; also the folder of the table's store. */
+  /** Its own for each revision; also the folder of the table's store. A view's is that folder alone: it joins no group. */
   readonly group: string
   /** Of inputs, table and loop. */
   readonly hasher: Hasher
@@ -39,6 +39,24 @@ export interface FunctionDescription {
   readonly lookups: readonly EdgeDescription[]
   /** Defaults filled in. */
   readonly options: RunOptions
+}
+
+/** The consumer group; null: it joins none. */
+export const groupOf = ({ kind, group }: FunctionDescription): string | null =>
+  kind === 'view' ? null : group
+
+/**
+ * What is stored is found again by every version that has the same. A processor's table is its topic, wherever a copy of that is kept;
+ * what a view has made of a topic lies in its store alone. Undefined: there is no table.
+ */
+export function tableIdOf({
+  kind,
+  group,
+  store,
+  table,
+}: Pick<FunctionDescription, 'kind' | 'group' | 'store' | 'table'>): string | undefined {
+  if (table === null) return undefined
+  return JSON.stringify([kind, table.topic, ...(kind === 'view' ? [group, store] : [])])
 }
 
 /** A function's file, bundled: everything that a thread needs to load it. */

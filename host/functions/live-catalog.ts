@@ -16,7 +16,12 @@ import type {
   Topology,
 } from './catalog.js'
 import type { Cell } from './cell.js'
-import type { Bundle, EdgeDescription, FunctionDescription } from './description.js'
+import {
+  type Bundle,
+  type EdgeDescription,
+  type FunctionDescription,
+  groupOf,
+} from './description.js'
 import type { Entry } from './entries.js'
 import { showError } from './failure.js'
 import { RateMeter } from './rate-meter.js'
@@ -200,7 +205,7 @@ export class LiveCatalog implements Catalog, Disposable {
       functions: cells.map(({ name, state, description }) => ({
         name,
         kind: description.kind,
-        group: description.group,
+        group: groupOf(description),
         state,
         inputs: description.inputs.map(({ stream }) => stream),
         outputs: description.outputs.map(({ stream }) => stream),

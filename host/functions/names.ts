@@ -23,6 +23,13 @@ export function ownNames(name: string, namespace: string, given: GivenNames = {}
   return { group, table, loop }
 }
 
+/**
+ * A view joins no group: this is the name of its store alone. `~` is in no group's name, so that nothing of a processor that has the
+ * view's name, elsewhere or before, is taken for the view's, or the other way round.
+ */
+export const viewStoreOf = (name: string, namespace: string, revision?: string): string =>
+  `${ownNames(name, namespace, { revision }).group}.view~`
+
 /** Beside the store that a function has, or would have. */
 export const notesPathOf = (storePath: string): string => `${storePath}.inputs.json`
 

@@ -4,7 +4,7 @@ import { type PlainError, toPlainError } from '../errors.js'
 import { type TableDefinition, tableCodec } from '../processor/migration.js'
 import { storedTable } from './definition.js'
 import { describeDefinition } from './describe.js'
-import type { FunctionDescription } from './description.js'
+import { type FunctionDescription, tableIdOf } from './description.js'
 import { type LoadedBundle, loadBundle } from './load.js'
 import { unpack } from './packed.js'
 import type { ProbeAnswer, ProbeRequest, ProbeStage } from './probe.js'
@@ -34,7 +34,7 @@ function answerTo({ bundle, namespace, stored }: ProbeRequest): ProbeAnswer {
   } catch (thrown) {
     return { kind: 'refused', error: toPlainError(thrown), ...definedAt(definition) }
   }
-  if (stored === undefined || stored.topic !== description.table?.topic) {
+  if (stored === undefined || stored.table !== tableIdOf(description)) {
     return { kind: 'described', description }
   }
   say('loaded')

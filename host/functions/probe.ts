@@ -9,12 +9,12 @@ import { codeFrame, type MappedStack, mapStack, sourceOf } from './stack.js'
 export interface ProbeRequest {
   readonly bundle: Pick<Bundle, 'code' | 'file' | 'name' | 'version'>
   readonly namespace: string
-  readonly stored?: { readonly topic: string; readonly values: Packed } | undefined
+  readonly stored?: { readonly table: string; readonly values: Packed } | undefined
 }
 
-/** Values that the table with this topic holds. */
+/** Values that a table holds: which, says `tableIdOf`. */
 export interface StoredValues {
-  readonly topic: string
+  readonly table: string
   readonly sample: readonly Sample[]
 }
 
@@ -86,7 +86,7 @@ export class Probe implements AsyncDisposable {
         bundle: { code, file, name, version },
         namespace,
         stored: stored && {
-          topic: stored.topic,
+          table: stored.table,
           values: pack(stored.sample.map(({ value }) => value)),
         },
       }

@@ -6,7 +6,8 @@ import { asHostError, HostError, toPlainError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import type { VisitReport } from '../processor/visiting.js'
 import { bundleFunction } from './bundle.js'
-import { isBeginning } from './catalog.js'
+import { isBeginning, type ShownError } from './catalog.js'
+import type { Cell } from './cell.js'
 import { Cells } from './cells.js'
 import { Deployment, type DeploymentSettings } from './deployment.js'
 import type { Bundle } from './description.js'
@@ -76,7 +77,7 @@ export class Registry implements AsyncDisposable, Operator {
       vitals: this.#vitals,
       changed: () => this.#changed(),
       released: () => this.#takeRefused('FUNCTION_CONFLICT'),
-      outdated: (name) => void this.#queues.inTurn(name, () => this.#renew(name)),
+      outdated: (name, cell) => this.#renewInTurn(name, cell),
     })
   }
 
@@ -268,10 +269,37 @@ export class Registry implements AsyncDisposable, Operator {
     this.#changed()
   }
 
-  /** The same code, for edges that are others now. Never rejects. */
-  async #renew(name: string): Promise<void> {
-    await this.#entries.get(name)?.cell?.[Symbol.asyncDispose]()
-    await this.#update(name)
+  #renewInTurn(name: string, cell: Cell, shown: ShownError | null = null): void {
+    void this.#queues.inTurn(name, () => this.#renew(name, cell, shown))
+  }
+
+  /**
+   * The code that runs, for edges that are others now; `shown`: why it could not be done the last time. Never rejects. Why a save
+   * was refused stays shown: that is as it was.
+   */
+  async #renew(name: string, cell: Cell, shown: ShownError | null): Promise<void> {
+    await this.#cells.over
+    const entry = this.#entries.get(name)
+    // A save, or another that had noticed it, came first.
+    if (entry?.cell !== cell || this.#isStopped) return
+    const logger = this.#options.logger.child({ function: name })
+    try {
+      await this.#deployment.renew(entry, cell, logger)
+      if (entry.error === shown) entry.error = null
+    } catch (error) {
+      if (this.#isStopped) return
+      const failure = asHostError(error, 'LOAD_FAILED')
+      const why = showError(toPlainError(failure), cell.bundle)
+      if (shown?.code !== why.code) {
+        logger.error(`it cannot begin anew yet\n${describeError(why)}`, { code: why.code })
+      }
+      if (entry.error === shown) entry.error = why
+      const next = entry.cell
+      const again = async () => this.#renewInTurn(name, next, why)
+      // A point is in no function's name: a save that waits to be tried again goes on waiting.
+      this.#retries.later(`${name}.anew`, again, pauseAfter(failure))
+    }
+    this.#changed()
   }
 
   #refused(entry: Entry, failure: HostError, bundle: Bundle | undefined, logger: Logger): void {
@@ -297,7 +325,7 @@ export class Registry implements AsyncDisposable, Operator {
     if (!failure.retryable || file === undefined) return
     // No fault of the file's: a log that takes nothing for a while, for instance.
     const again = () => this.#queues.inTurn(name, () => this.#update(name))
-    this.#retries.later(name, again, failure.code === 'RECOVERING' ? lookMs : retryMs)
+    this.#retries.later(name, again, pauseAfter(failure))
   }
 
   async #remove(entry: Entry): Promise<void> {
@@ -323,6 +351,8 @@ export class Registry implements AsyncDisposable, Operator {
     }
   }
 }
+
+const pauseAfter = ({ code }: HostError): number => (code === 'RECOVERING' ? lookMs : retryMs)
 
 /** A failed build names what it read: a change of any of these may mend it. */
 function inputsOf(error: HostError): readonly string[] | undefined {

@@ -7,8 +7,14 @@ export interface ResetOptions {
   readonly log: Log
   /** The folder in which each function has its store, absolute. */
   readonly tables: string
-  /** The function's, as its definition has them. A view has no topic of its own. */
-  readonly names: Pick<OwnNames, 'group'> & Partial<OwnNames>
+  /** The function's, as its definition has them. */
+  readonly names: ResetNames
+}
+
+/** A view has nothing but a store. Of a name without a file, it may be either. */
+export interface ResetNames extends Partial<OwnNames> {
+  /** The name of a view's store. */
+  readonly view?: string
 }
 
 /** What there is of the function outside of its file. */
@@ -23,6 +29,7 @@ export interface Remains {
 
 export async function remainsOf({ log, tables, names }: ResetOptions): Promise<Remains> {
   const { group, table, loop } = names
+  const stores = storesOf(tables, names)
   const known = await log.describe([table, loop].flatMap((topic) => topic ?? []))
   // Of another kind it is somebody else's stream that only has such a name.
   const own = [...known.values()].filter(
@@ -33,9 +40,9 @@ export async function remainsOf({ log, tables, names }: ResetOptions): Promise<R
       name: topic.name,
       records: topic.partitions.reduce((sum, { oldest, stableEnd }) => sum + stableEnd - oldest, 0),
     })),
-    positions: (await log.committed(group)).length,
-    hasStore: (await Promise.all(storesOf(tables, group).map(isThere))).includes(true),
-    hasNotes: await exists(notesPathOf(storePathOf(tables, group))),
+    positions: group === undefined ? 0 : (await log.committed(group)).length,
+    hasStore: (await Promise.all(stores.flatMap(foldersOf).map(isThere))).includes(true),
+    hasNotes: (await Promise.all(stores.map((store) => exists(notesPathOf(store))))).includes(true),
   }
 }
 
@@ -46,31 +53,35 @@ export async function remainsOf({ log, tables, names }: ResetOptions): Promise<R
 export function resetSteps(options: ResetOptions, remains: Remains): (() => Promise<void>)[] {
   const { log, tables, names } = options
   const { group } = names
-  const stores = storesOf(tables, group)
+  const stores = storesOf(tables, names)
+  const folders = stores.flatMap(foldersOf)
   const drop = async () => {
-    for (const store of stores) await rm(asideOf(store), { recursive: true, force: true })
-    await rm(notesPathOf(storePathOf(tables, group)), { force: true })
+    for (const folder of folders) await rm(asideOf(folder), { recursive: true, force: true })
+    for (const store of stores) await rm(notesPathOf(store), { force: true })
   }
   return [
     drop,
     // Aside by one rename: a store that was deleted in part would be taken for a damaged one.
     async () => {
-      for (const store of stores) if (await exists(store)) await rename(store, asideOf(store))
+      for (const folder of folders) {
+        if (await exists(folder)) await rename(folder, asideOf(folder))
+      }
     },
-    () =>
-      log.remove(
-        remains.topics.map((topic) => topic.name),
-        { groups: [group] },
-      ),
+    async () => {
+      // A view's host need not have the right to.
+      if (group === undefined) return
+      const topics = remains.topics.map((topic) => topic.name)
+      await log.remove(topics, { groups: [group] })
+    },
     drop,
   ]
 }
 
+const storesOf = (tables: string, { group, view }: ResetNames): string[] =>
+  [group, view].flatMap((name) => (name === undefined ? [] : storePathOf(tables, name)))
+
 /** The host's own, and one of the user's. */
-function storesOf(tables: string, group: string): string[] {
-  const store = storePathOf(tables, group)
-  return [store, ownStorePathOf(store)]
-}
+const foldersOf = (store: string): string[] => [store, ownStorePathOf(store)]
 
 /** `~` is in no group's name. */
 const asideOf = (store: string): string => `${store}.reset~`

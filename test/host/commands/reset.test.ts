@@ -122,6 +122,38 @@ t.test('resets the group and the topics that the file names', async (t) => {
   t.same((await totals(host))[0], 100)
 })
 
+t.test(
+  'of a view its store alone goes: the name may be that of who writes the table',
+  async (t) => {
+    const host = await counted(t)
+    const tables = join(host.root, '.millrace/tables')
+    const revisions = [undefined, 2] as const
+    for (const revision of revisions) {
+      host.save(
+        'sum.ts',
+        `import { defineView, json } from 'millrace'
+      export default defineView({ table: 'sum-table', codec: json<number>(), revision: ${revision} })`,
+      )
+      await host.start()
+      await host.untilStatus('sum', 'running')
+      t.equal(await host.view('sum', 'a'), 1)
+      await host.stop()
+    }
+    t.same(readdirSync(tables).sort(), ['sum', 'sum.2.view~', 'sum.view~'])
+    const done = await reset(t, host, 'sum', '--yes')
+    t.match(done, { code: 0, out: /^sum is reset: the local table deleted/ })
+    t.same(readdirSync(tables).sort(), ['sum', 'sum.view~'])
+    const former = await reset(t, host, 'sum', '--revision', '2', '--yes')
+    t.match(former, { code: 0, out: /nothing to reset/ })
+    host.save('sum.ts', counter(100))
+    t.same(await totals(host), before, 'its group, its topics and its store are there')
+    host.remove('sum.ts')
+    const gone = await reset(t, host, 'sum', '--yes')
+    t.match(gone, { code: 0, out: /sum-table \(6 records\).*positions, the local table deleted/ })
+    t.same(readdirSync(tables), [], 'without a file it may be either')
+  },
+)
+
 t.test('has a function without a table take an input that was made anew', async (t) => {
   const passing = `
 import { defineProcessor, json } from 'millrace'

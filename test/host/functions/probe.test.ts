@@ -755,7 +755,7 @@ void t.test(
 )
 
 const storedAs = (topic: string, ...values: string[]) => ({
-  topic,
+  table: JSON.stringify(['processor', topic]),
   sample: values.map((value, n) => ({
     partition: n,
     key: Buffer.from(`key ${n}`),
