@@ -31,7 +31,10 @@ export function createLogger({ level, format, stream }: LoggerOptions): Logger {
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
-    serializers: { error: pino.stdSerializers.err },
+    serializers: {
+      // That of a thread is plain already.
+      error: (value: unknown) => (value instanceof Error ? pino.stdSerializers.err(value) : value),
+    },
   }
   const target = isPretty(format)
     ? prettyStream(stream)

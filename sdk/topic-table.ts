@@ -28,7 +28,7 @@ export type Tables = Readonly<Record<string, AnyCodec | TopicTable>>
 export type TableOut<Table> = Table extends TopicTable<infer Value> ? OutOf<Value> : OutOf<Table>
 
 /**
- * A table that is not a function's, by its topic as the log has it: the namespace is not put in front. The topic is compacted, and has a
+ * A table that is not a function's, by its topic, whose whole name it is: the namespace is not put in front. The topic is compacted, and has a
  * record for each change of a key; one without a value deletes it.
  *
  * Throws a `TypeError` for a topic that is no text.

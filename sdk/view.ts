@@ -36,7 +36,7 @@ export type Update<Value, Out, In> = (ctx: UpdateContext<Out, In>, value: Value 
  * const prices: View<TextCodec<number>, TextCodec<number>> = { table: 'shop.prices', codec: json<number>() }
  */
 export interface View<Value extends AnyCodec, Stored extends AnyCodec> {
-  /** The table's topic, by the name that it has in the log (without the namespace). It is compacted; others make and write it. */
+  /** The table's topic, by the whole name that it has in the log: the namespace is not put in front. It is compacted; others make and write it. */
   readonly table: string
   /** Of the topic's values. */
   readonly codec: Value

@@ -55,8 +55,9 @@ export function projectFiles({ name, millrace }: { name: string; millrace: strin
     type: 'module',
     engines: { node: '>=20.19' },
     scripts: {
-      dev: 'millrace dev',
-      start: 'millrace start',
+      // In the shell's place: a signal to npm would else end the shell alone.
+      dev: 'exec millrace dev',
+      start: 'exec millrace start',
       check: 'millrace check',
       test: 'tsx --test test/*.test.ts',
       types: 'tsc',

@@ -91,13 +91,16 @@ function conflictOf(one: FunctionDescription, other: FunctionDescription): strin
 /** A table that is named by its function lies where that has it. */
 function misreadTable(
   reader: FunctionDescription,
-  { name, table }: FunctionDescription,
+  { kind, name, table }: FunctionDescription,
 ): string | undefined {
   const read = [...reader.joins, ...reader.lookups].find(
     ({ stream, isByTopic = false }) => stream === name && !isByTopic,
   )
   if (read === undefined) return undefined
   if (table === null) return `${reader.name} reads the table of ${name}, which has none`
+  if (kind === 'view') {
+    return `${reader.name} reads ${name}, which is a view: what that stores is on each host only, and nobody can follow it. Read what it is made of, by topicTable('${table.topic}', codec, { hasher: '${table.hasher}' }), or have a function keep the table`
+  }
   if (table.topic === read.topic && table.hasher === read.hasher) return undefined
   return `${reader.name} reads the table of ${name} in ${read.topic} (${read.hasher}), and it is ${table.topic} (${table.hasher}): name it by topicTable('${table.topic}', codec, { hasher: '${table.hasher}' })`
 }

@@ -36,6 +36,8 @@ export function describeView(
   const { update, stored } = given
   const codec = kindOf('codec', given.codec)
   const isUpdating = typeof update === 'function'
+  if (isUpdating && update.constructor.name === 'AsyncFunction')
+    report('update', 'it has to be synchronous: what is stored cannot wait for it')
   if (update !== undefined && !isUpdating)
     report('update', `a function is needed, not ${inWords(update)}`)
   if (stored !== undefined && update === undefined)

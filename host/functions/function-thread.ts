@@ -270,11 +270,18 @@ function placeOf(reason: HaltReason): RecordPlace {
   return place
 }
 
+const plainError = ({ name, message, stack, cause }: Error) => ({
+  type: name,
+  message,
+  ...(stack === undefined ? {} : { stack }),
+  ...(cause === undefined ? {} : { cause }),
+})
+
 // A log line's fields are the user's: whatever they are, they must not fail the handler.
 function toJson(fields: Record<string, unknown>): string {
   try {
     const text: string | undefined = JSON.stringify(fields, (_, value: unknown) => {
-      if (value instanceof Error) return { type: value.name, message: value.message }
+      if (value instanceof Error) return plainError(value)
       return typeof value === 'bigint' ? String(value) : value
     })
     // A `toJSON` of their own may say that there is nothing.

@@ -50,7 +50,7 @@ export class Hearing {
         condition.resumed()
         break
       case 'waiting':
-        condition.waitingFor = message.whatFor
+        this.#waits(message.whatFor)
         break
       case 'outdated':
         logger.warn(`begins anew: ${message.error.message}`)
@@ -84,7 +84,12 @@ export class Hearing {
         this.#cannotStart(message.error)
         break
       case 'log':
-        logger[message.level](message.message, JSON.parse(message.fields))
+        logger[message.level](
+          message.message,
+          JSON.parse(message.fields, (name, value: unknown) =>
+            name === 'stack' && typeof value === 'string' ? versions.mapped(value) : value,
+          ),
+        )
         return
     }
     this.#options.changed()
@@ -105,6 +110,17 @@ export class Hearing {
     else condition.trouble = shown
     logger.error(`${what}: started anew in ${pauseMs} ms\n${describeError(shown)}`)
     this.#options.changed()
+  }
+
+  /** Told once, when something is not there at all: what is only being brought up is there in a moment. */
+  #waits(whatFor: readonly string[]): void {
+    const { condition, logger } = this.#options
+    const before = condition.waitingFor
+    condition.waitingFor = whatFor
+    for (const what of whatFor) {
+      if (/does not exist yet|cut off/.test(what) && !before.includes(what))
+        logger.warn(`waits for ${what}`)
+    }
   }
 
   /** Its membership of its group, which it tries to get again. */

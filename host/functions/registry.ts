@@ -245,8 +245,13 @@ export class Registry implements AsyncDisposable, Operator {
     let bundle: Bundle | undefined
     try {
       if (file === undefined) {
+        const isView = entry.cell?.description.kind === 'view'
         await this.#remove(entry)
-        logger.info('stopped: its file is gone; its table and positions stay in the log')
+        logger.info(
+          isView
+            ? 'stopped: its file is gone; its copy stays on this disk'
+            : 'stopped: its file is gone; its table and positions stay in the log',
+        )
       } else if (second !== undefined) {
         throw new HostError(
           'DUPLICATE_FUNCTION',

@@ -5,6 +5,7 @@ import type { ShownError } from './catalog.js'
 import type { Bundle, FunctionDescription } from './description.js'
 import { showError } from './failure.js'
 import type { RecordPlace, Version } from './messages.js'
+import { mapStack } from './stack.js'
 
 export interface Deployed {
   readonly bundle: Bundle
@@ -35,6 +36,12 @@ export class Versions {
     this.running = { ...this.running, bundle }
     const known = this.#bundles.findIndex(({ version }) => version === bundle.version)
     if (known !== -1) this.#bundles[known] = bundle
+  }
+
+  /** Of user code, with its places in the files as they were written. */
+  mapped(stack: string): string {
+    return mapStack(stack, (version) => this.#bundles.find((bundle) => bundle.version === version))
+      .stack
   }
 
   /** What went wrong at a record, in the code that handled it. */

@@ -12,7 +12,10 @@ export function healthRoutes(app: HttpApp, { catalog, stopping }: HttpDeps): voi
     if (problem !== undefined) return errorAnswer(problem)
     const waiting = [...catalog.states()]
       .filter(([, state]) => state !== 'running' && state !== 'paused')
-      .map(([name, state]) => ({ function: name, state }))
+      .map(([name, state]) => {
+        const { waitingFor = [] } = catalog.condition(name) ?? {}
+        return { function: name, state, ...(waitingFor.length === 0 ? {} : { for: waitingFor }) }
+      })
     if (waiting.length === 0) return json({ status: 'ready' })
     const names = waiting.map(({ function: name, state }) => `${name} (${state})`).join(', ')
     return errorAnswer(

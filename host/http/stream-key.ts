@@ -24,7 +24,7 @@ export function streamKeys(
     }
     throw new HostError(
       'BAD_KEY',
-      `the key is none of the stream "${name}": ${[...new Set(refusals)].join('; ')}`,
+      `the key is none of the stream "${name}": ${[...new Set(refusals)].join('; ')}; how keys of several parts are written is in docs/functions.md (an integer has a letter for its length in front: 42 is b42)`,
     )
   }
 }

@@ -233,7 +233,7 @@ function refuseStale(table: TableEntry, partition: number): void {
     'RECOVERING',
     `partition ${partition} of the table "${table.name}" ${
       table.isOwned(partition)
-        ? 'is being rebuilt from the log'
+        ? 'is being rebuilt from the log, or waits with its function: GET /functions/NAME tells for what'
         : 'is at another host, or not given to any yet: GET /functions of each tells which it has'
     }; try again, or take what is there with ?stale=ok`,
     { function: table.function, partition },
