@@ -3,6 +3,7 @@ import { int64, string } from 'millrace'
 import t from 'tap'
 import { HostError } from '#host/errors.js'
 import type { RunnableView } from '#host/processor/view-program.js'
+import { turn } from '#host/turn.js'
 import { until } from '../../support/until.js'
 import { changed } from './changed-store.js'
 import { fastClock, partitions } from './harness.js'
@@ -24,7 +25,7 @@ const runs = (h: ViewHarness) =>
     ),
   )
 
-/** Writes that wait until they are let through; `reached` resolves when one does. */
+/** A write that waits until it is let through; `reached` resolves when it does. Those behind it do not wait. */
 function gated(h: ViewHarness) {
   let open = () => {}
   let gate: Promise<void> | undefined
@@ -33,9 +34,11 @@ function gated(h: ViewHarness) {
     partition: (real) => ({
       write: async (changes, meta) => {
         const list = [...changes]
-        if (list.length > 0 && gate !== undefined) {
+        const shut = list.length > 0 ? gate : undefined
+        if (shut !== undefined) {
+          gate = undefined
           isWaiting = true
-          await gate
+          await shut
         }
         await real.write(list, meta)
       },
@@ -222,6 +225,8 @@ t.test('a copy that is lost while a batch is being written counts each record on
     await h.put(`${code} again`, 'x')
     await until('it is lost', () => h.states.length > before || h.halts.length > 0)
     if (h.halts.length > 0) h.group.resume()
+    // As long as it takes to look at what is stored, and to begin behind it.
+    for (let n = 0; n < 100; n += 1) await turn()
     writes.open()
     await runs(h)
     await h.settled()
