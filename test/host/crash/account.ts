@@ -122,6 +122,7 @@ export class Account {
   #expected(table: keyof Tables): Map<string, unknown> {
     switch (table) {
       case 'totals':
+      case 'mirror':
       case 'announce':
         return this.#sums(({ key, event }) => [key, `loop-${event.w % loopKeys}`])
       case 'slow':
@@ -208,9 +209,10 @@ function compare(
   })
 }
 
-/** Where in the log a key was handled last depends on how requests met; that it never went back does not. */
+/** Where in the log a key was handled last, and what it read, depends on how requests met; that it never went back does not. */
 function shown(table: keyof Tables, value: unknown): string {
-  if (table !== 'slow' || typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const { last: _, disorder, ...rest } = { last: 0, disorder: 0, ...value }
+  const isOrdered = table === 'slow' || table === 'mirror'
+  if (!isOrdered || typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const { last: _, joined: __, disorder, ...rest } = { last: 0, joined: 0, disorder: 0, ...value }
   return JSON.stringify(disorder === 0 ? rest : { ...rest, disorder })
 }

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Test } from 'tap'
 import type { HostProcess } from '#bench/host-process.js'
 import { until } from '../../support/until.js'
-import { type FunctionName, tables as withTable } from './functions.js'
+import { type FunctionName, withTable } from './functions.js'
 import { Project } from './project.js'
 import type { ProjectLog } from './project-log.js'
 

@@ -48,19 +48,25 @@ export default defineProcessor({
   },
 })`
 
-/** Eight keys at once, each handler awaiting as long as it happens to. Counts what comes out of a key's order. */
+/**
+ * Eight keys at once, each handler awaiting as long as it happens to. Counts what comes out of a key's order, and how often what it
+ * reads of another table is older than it was.
+ */
 const slow: Source = (edition, more) => `${head(edition)}
 export default defineProcessor({
   inputs: { events: json<Event>()${more === undefined ? '' : `, '${more}': json<number>()`} },
   outputs: { slowed: json<Event>() },
-  table: json<Sum & { last: number; disorder: number }>(),
+  table: json<Sum & { last: number; disorder: number; joined: number }>(),
+  joins: { totals: json<Sum>() },
   concurrency: 8,
   on: {
     async events(ctx, event) {
       if (event.w % 3 > 0) await new Promise((resolve) => setTimeout(resolve, Math.random() * 4))
       const was = ctx.get()
-      const disorder = (was?.disorder ?? 0) + ((was?.last ?? -1) < ctx.offset ? 0 : 1)
-      ctx.set({ ...add(was, event.w), last: ctx.offset, disorder })
+      const joined = ctx.join('totals')?.count ?? 0
+      const isInOrder = (was?.last ?? -1) < ctx.offset && (was?.joined ?? 0) <= joined
+      const disorder = (was?.disorder ?? 0) + (isInOrder ? 0 : 1)
+      ctx.set({ ...add(was, event.w), last: ctx.offset, disorder, joined })
       ctx.emit('slowed', event.batch, event)
     },${more === undefined ? '' : `'${more}'() {},`}
   },
@@ -156,7 +162,20 @@ export default defineProcessor({
   },
 })`
 
-export const sources = { totals, slow, copy, announce, receipts, pending, register }
+/** A copy of a table, in which nothing goes back. */
+const mirror: Source = (edition) => `${head(edition).replace('defineProcessor', 'defineView')}
+export default defineView({
+  table: process.env.MILLRACE_NAMESPACE === undefined ? 'totals-table' : process.env.MILLRACE_NAMESPACE + 'totals-table',
+  codec: json<Sum>(),
+  stored: json<Sum & { disorder: number }>(),
+  update(ctx, sum) {
+    const was = ctx.get()
+    const isInOrder = sum !== null && (was?.count ?? 0) < sum.count && edition >= 0
+    ctx.set({ ...(sum ?? { count: 0, sum: 0 }), disorder: (was?.disorder ?? 0) + (isInOrder ? 0 : 1) })
+  },
+})`
+
+export const sources = { totals, slow, copy, announce, receipts, pending, register, mirror }
 export type FunctionName = keyof typeof sources
 export const names = [
   'totals',
@@ -166,9 +185,20 @@ export const names = [
   'receipts',
   'pending',
   'register',
+  'mirror',
 ] as const
 /** Streams in which each event has to be once, under its batch. */
 export const outputs = ['seen', 'slowed', 'copied'] as const
 /** The stream in which each event has to be at least once, under its key, numbered as `Announced`. */
 export const repeated = 'announced'
-export const tables = ['totals', 'slow', 'announce', 'receipts', 'pending', 'register'] as const
+export const tables = [
+  'totals',
+  'slow',
+  'announce',
+  'receipts',
+  'pending',
+  'register',
+  'mirror',
+] as const
+/** With a table of their own. */
+export const withTable = ['totals', 'slow', 'announce', 'receipts', 'pending', 'register'] as const

@@ -4,7 +4,7 @@ import { dieAtInstants } from './instants.js'
 import { embedded } from './project-log.js'
 
 t.test('a host that is killed at random instants', { timeout: 580_000 }, async (t) => {
-  await dieAtInstants(t, embedded, { kills: 50, maxLifeMs: 400 })
+  await dieAtInstants(t, embedded, { kills: 30, maxLifeMs: 400 })
 })
 
 t.test(
@@ -17,6 +17,6 @@ t.test(
       pending: 'journal',
       slow: 'memory',
     } as const
-    await dieAtInstants(t, embedded, { kills: 25, maxLifeMs: 400, stores })
+    await dieAtInstants(t, embedded, { kills: 12, maxLifeMs: 400, stores })
   },
 )
