@@ -40,7 +40,13 @@ const host = new HostUnderTest(testFolder(t), {
     'counts.ts': counts('early'),
     'shown.ts': view('counts-table'),
     'changes.ts': changes(1),
-    'later.ts': view('late.topic'),
+    'later.ts': view(
+      'late.topic',
+      `update(ctx, length) {
+        ctx.log.warn('sees it', { error: new RangeError('odd') })
+        if (length !== null) ctx.set(length)
+      }`,
+    ),
   },
 })
 t.teardown(() => host.stop())
@@ -121,6 +127,11 @@ t.test('a view has what others write, and waits for a topic that is not there', 
   await host.untilStatus('later', 'running')
   const emitted = await clicks('ann', 1)
   t.equal(await host.view('later', 'ann', emitted), 4)
+  const logged = host.lines.map((line) => JSON.parse(line)).find(({ msg }) => msg === 'sees it')
+  t.match(logged, {
+    error: { type: 'RangeError', message: 'odd', stack: /later\.ts:4/ },
+    key: 'ann',
+  })
   t.ok(
     host.lines.some((line) =>
       /late\.topic is read as the table later, and is not compacted/.test(line),

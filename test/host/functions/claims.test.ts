@@ -1,5 +1,5 @@
 // Functions that cannot run beside each other: refused with both named, taken as soon as they can.
-import { defineProcessor, json, string, topic } from 'millrace'
+import { defineProcessor, defineView, json, string, topic } from 'millrace'
 import t from 'tap'
 import { Claims, refuseConflict } from '#host/functions/claims.js'
 import { describeDefinition } from '#host/functions/describe.js'
@@ -53,6 +53,19 @@ for (const [what, one, other, message] of conflicts) {
     })
   })
 }
+
+t.test('a view is read by nobody, and writes nobody’s topic', async (t) => {
+  const view = describeDefinition(defineView({ table: 'a-table', codec: string }), {
+    name: 'shown',
+    namespace: '',
+  })
+  t.doesNotThrow(() => refuseConflict(view, describe('a', table)))
+  t.doesNotThrow(() => refuseConflict(describe('a', table), view))
+  t.throws(() => refuseConflict(describe('b', { lookups: { shown: string } }), view), {
+    code: 'FUNCTION_CONFLICT',
+    message: /b reads shown, which is a view.*topicTable\('a-table', codec/,
+  })
+})
 
 t.test('functions that agree run beside each other', async (t) => {
   const shared = { ...reading(topic('x', json())), hasher: 'fnv1a' }

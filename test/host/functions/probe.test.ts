@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import {
   bytes,
   defineProcessor,
+  defineView,
   int64,
   json,
   keyed,
@@ -806,3 +807,29 @@ void t.test('a codec that hangs on a stored value is given up', async (t) => {
     message: /was loaded, but its table's codec was not done .* within 300 ms/,
   })
 })
+
+for (const [what, fields, at, message] of [
+  ['no topic', { codec: string }, 'table', /a name of 1 to 249/],
+  ['no codec', { table: 'x' }, 'codec', /a codec is needed/],
+  ['an update that is none', { table: 'x', codec: string, update: 7 }, 'update', /a function/],
+  [
+    'an async update',
+    { table: 'x', codec: string, update: async () => {} },
+    'update',
+    /synchronous/,
+  ],
+  ['stored without update', { table: 'x', codec: string, stored: int64 }, 'stored', /add update/],
+  [
+    'inputs',
+    { table: 'x', codec: string, inputs: {} },
+    'inputs',
+    /no such option.*options are table/,
+  ],
+  ['a store that is none', { table: 'x', codec: string, store: 7 }, 'store', /open is needed/],
+] as const) {
+  void t.test(`a view with ${what} is refused, with the place in the definition`, async (t) => {
+    const problems = await problemsOf(Reflect.apply(defineView, undefined, [fields]))
+    t.match(problems, [{ at, message }])
+    t.equal(problems.length, 1)
+  })
+}
