@@ -193,7 +193,7 @@ const say = (kind: string, code: string) =>
 /** The code with which a read of the store itself fails; undefined: it does not. */
 function readError(host: HostUnderTest): string | undefined {
   try {
-    host.host.catalog.table('counter')?.view.get(0, Buffer.from('ada'))
+    void host.host.catalog.table('counter')?.view.get(0, Buffer.from('ada'))
     return undefined
   } catch (error) {
     return error instanceof HostError ? error.code : 'INTERNAL'
