@@ -504,10 +504,11 @@ export class Copies implements AsyncDisposable {
   }
 
   #isAnother(copy: Copy, found: TopicInfo | undefined): boolean {
-    if (found === undefined) return false
+    const { topicId } = copy
+    if (found === undefined || topicId === undefined) return false
     const count = this.#counts.get(copy.topic)
     return (
-      found.id !== copy.meta?.changelog.topicId ||
+      found.id !== topicId ||
       // More partitions than are looked in.
       (count !== undefined && count !== found.partitions.length)
     )

@@ -60,6 +60,12 @@ export class Copy {
     return this.#options.clock.wallTime() - meta.appliedAt > this.retentionMs * 0.9
   }
 
+  /** Of what is stored; undefined: nothing is. */
+  get topicId(): string | undefined {
+    // One that could not be brought up has stored more than is known of it here.
+    return (this.isFollowing ? this.meta : this.store.meta())?.changelog.topicId
+  }
+
   /** Behind what is stored. */
   get position(): Position {
     const { topic, partition } = this

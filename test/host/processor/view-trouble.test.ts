@@ -256,3 +256,26 @@ t.test('made anew while it catches up, it catches up with the new topic', async 
   t.equal(h.get('a'), 'of another topic')
   await h.stop()
 })
+
+t.test(
+  'what has halted while it was brought up is left alone until somebody resumes it',
+  async (t) => {
+    const h = await running()
+    h.clock = { ...fastClock, after: (ms, callback) => fastClock.after(ms / 1_200, callback) }
+    let looks = 0
+    const describe = h.log.describe.bind(h.log)
+    await h.put('a', 'two')
+    await h.start(strict)
+    await until('it halts', () => h.halts.length > 0)
+    h.log.describe = async (names) => {
+      looks += 1
+      return await describe(names)
+    }
+    await until('it was looked at often', () => looks > 20)
+    t.equal(h.halts.length, 1)
+    await h.group.swap(h.program(lenient))
+    await h.settled()
+    t.equal(h.get('a'), 'two')
+    await h.stop()
+  },
+)
