@@ -7,6 +7,7 @@ import type { Apply } from '../tables/recovery.js'
 import type { TableStore } from '../tables/store.js'
 import { CatchingUp } from './catching-up.js'
 import { backoffMs, type Clock } from './clock.js'
+import { CopiedTopics } from './copied-topics.js'
 import { Copy } from './copy.js'
 import { Feed } from './feed.js'
 import { Slots } from './slots.js'
@@ -75,13 +76,8 @@ export class Copies implements AsyncDisposable {
   readonly #slots = new Slots(maxOpenings)
   /** Brought up, and not read on: held. */
   readonly #heldBack = new Set<Copy>()
-  /** Partitions of tables, all of which are there. */
-  readonly #counts = new Map<string, number>()
-  readonly #waiting = new Map<string, string>()
+  readonly #topics: CopiedTopics
   readonly #paused = new Set<Copy>()
-  readonly #uncompacted = new Set<string>()
-  /** Of each topic that is being looked at: for all that want to know. */
-  readonly #describing = new Map<string, Promise<TopicInfo>>()
   readonly #catchingUp: CatchingUp | undefined
   #waitingBytes = 0
   #isHeld = false
@@ -92,6 +88,7 @@ export class Copies implements AsyncDisposable {
 
   constructor(options: CopiesOptions) {
     this.#options = options
+    this.#topics = new CopiedTopics(options)
     this.#feed = new Feed({
       reader: options.log.reader(),
       deliver: (batch) => this.#deliver(batch),
@@ -137,10 +134,10 @@ export class Copies implements AsyncDisposable {
   /** Resolves when all that a task of the partition reads is as it was in the log at the call, or later. */
   async ready(partition: number): Promise<void> {
     for (const one of this.#options.tables) {
-      const topic = await this.#described(one)
+      const topic = await this.#topics.described(one)
       if (one.kind === 'lookup') await this.#lookedUp(one, topic)
       else {
-        this.#copartitioned(one, topic)
+        this.#topics.copartitioned(one, topic)
         await this.#opened(one, partition, topic)
       }
     }
@@ -162,11 +159,11 @@ export class Copies implements AsyncDisposable {
     this.#isHeld = false
     try {
       for (const one of this.#options.tables) {
-        const found = await this.#described(one)
+        const found = await this.#topics.described(one)
         const own = [...this.#heldBack].filter(({ topic }) => topic === one.topic)
         if (this.#isHeld || this.#isStopped) return
         for (const copy of own) this.#heldBack.delete(copy)
-        const others = own.filter((copy) => this.#isAnother(copy, found))
+        const others = own.filter((copy) => this.#topics.isAnother(copy, found))
         for (const copy of own) if (!others.includes(copy)) this.#follow(copy)
         this.#lose(others)
       }
@@ -193,10 +190,10 @@ export class Copies implements AsyncDisposable {
       )
       if (lost.length === 0) continue
       await Promise.all(lost.map((copy) => copy.settled()))
-      const topic = await this.#described(one)
+      const topic = await this.#topics.described(one)
       if (one.kind === 'lookup') await this.#lookedUp(one, topic)
       else {
-        this.#copartitioned(one, topic)
+        this.#topics.copartitioned(one, topic)
         for (const copy of lost) await this.#opened(one, copy.partition, topic)
       }
     }
@@ -208,7 +205,7 @@ export class Copies implements AsyncDisposable {
     partition: number,
     key: Buffer,
   ): Buffer | undefined {
-    const count = this.#counts.get(topic) ?? 1
+    const count = this.#topics.count(topic) ?? 1
     const number = kind === 'join' ? partition : partitionOf(key, count, hasher)
     const copy = this.#copies.get(keyOf({ topic, partition: number }))
     if (copy?.isFollowing !== true) {
@@ -227,7 +224,7 @@ export class Copies implements AsyncDisposable {
       if (topics === undefined || this.#isHeld) return
       const known = [...this.#copies].filter(([key]) => !this.#opening.has(key))
       const copies = known.map(([, copy]) => copy)
-      this.#lose(copies.filter((copy) => this.#isAnother(copy, topics.get(copy.topic))))
+      this.#lose(copies.filter((copy) => this.#topics.isAnother(copy, topics.get(copy.topic))))
       const due = copies.filter(
         ({ meta, isFollowing }) =>
           meta !== undefined && isFollowing && clock.wallTime() - meta.appliedAt >= olderThanMs,
@@ -247,38 +244,6 @@ export class Copies implements AsyncDisposable {
     await Promise.all([...this.#copies.values()].map((copy) => copy.settled()))
   }
 
-  /** Waits for a topic that nobody has made yet. */
-  async #described(one: CopiedTable): Promise<TopicInfo> {
-    const { topic } = one
-    const under = this.#describing.get(topic) ?? this.#describe(one)
-    this.#describing.set(topic, under)
-    return await under.finally(() => this.#describing.delete(topic))
-  }
-
-  async #describe(one: CopiedTable): Promise<TopicInfo> {
-    const { log, rest, signal, warned } = this.#options
-    const key = `${one.kind} ${one.topic}`
-    const what = `the ${one.kind} ${one.table}: the topic ${one.topic} does not exist yet, whoever writes the table makes it`
-    for (let attempt = 0; ; attempt += 1) {
-      signal.throwIfAborted()
-      try {
-        const found = (await log.describe([one.topic])).get(one.topic)
-        // One that is being made has none.
-        if (found !== undefined && found.partitions.length > 0) {
-          this.#waited(key)
-          this.#compacted(one, found)
-          return found
-        }
-        this.#waitsFor(key, what)
-      } catch (thrown) {
-        const error = asHostError(thrown, 'LOG_FAILED')
-        if (signal.aborted || !error.retryable) throw error
-        if (attempt === 0) warned(`${one.topic} cannot be looked at yet: ${error.message}`, {})
-      }
-      await rest(backoffMs(attempt, 50, 1_000))
-    }
-  }
-
   /** Each partition is there before the first key is looked for among so many. */
   async #lookedUp(one: CopiedTable, topic: TopicInfo): Promise<void> {
     const count = topic.partitions.length
@@ -291,36 +256,7 @@ export class Copies implements AsyncDisposable {
       await copy.settled()
       await copy.store.wipe()
     }
-    this.#counts.set(one.topic, count)
-  }
-
-  #copartitioned({ kind, table, topic }: CopiedTable, found: TopicInfo): void {
-    const { partitions, function: name } = this.#options
-    const count = found.partitions.length
-    if (count === partitions) {
-      this.#counts.set(topic, count)
-      return
-    }
-    if (kind === 'view') {
-      throw new HostError(
-        'TOPIC_MISMATCH',
-        `${topic} has ${count} partitions, and had ${partitions}`,
-      )
-    }
-    throw new HostError(
-      'TOPIC_MISMATCH',
-      `${name}: its inputs have ${partitions} partitions, the joined table ${table} has ${count} (${topic}): a join needs the same number, so that a key is in the same partition of each; take the table as a lookup, which may have any number, or make one of the topics anew`,
-      { function: name, stream: topic },
-    )
-  }
-
-  #compacted({ table, topic }: CopiedTable, { kind }: TopicInfo): void {
-    if (kind === 'table' || this.#uncompacted.has(topic)) return
-    this.#uncompacted.add(topic)
-    this.#options.warned(
-      `${topic} is read as the table ${table}, and is not compacted: what expires there stays in copies that have it, and is missing in new ones; set its cleanup.policy to compact`,
-      {},
-    )
+    this.#topics.counted(one.topic, count)
   }
 
   #opened({ kind, table, topic }: CopiedTable, partition: number, info: TopicInfo): Promise<void> {
@@ -345,7 +281,7 @@ export class Copies implements AsyncDisposable {
   async #open(copy: Copy, key: string, what: string, described: TopicInfo): Promise<void> {
     const { log, rest, signal, warned } = this.#options
     let topic: TopicInfo | undefined = described
-    this.#waitsFor(key, what)
+    this.#topics.waitsFor(key, what)
     for (let attempt = 0; ; attempt += 1) {
       signal.throwIfAborted()
       try {
@@ -355,7 +291,7 @@ export class Copies implements AsyncDisposable {
         }
         const found = topic
         const progressed = (next: number, end: number) => {
-          this.#waitsFor(key, `${what}: at ${next} of ${end}`)
+          this.#topics.waitsFor(key, `${what}: at ${next} of ${end}`)
           this.#options.progressed?.(copy.partition, next, end)
         }
         await this.#slots.run(() => copy.recover(found, progressed))
@@ -376,7 +312,7 @@ export class Copies implements AsyncDisposable {
         topic = undefined
       }
     }
-    this.#waited(key)
+    this.#topics.waited(key)
     this.#catchingUp?.check()
   }
 
@@ -501,27 +437,6 @@ export class Copies implements AsyncDisposable {
       copy.isFollowing = false
       this.#feed.forget(copy)
     }
-  }
-
-  #isAnother(copy: Copy, found: TopicInfo | undefined): boolean {
-    const { topicId } = copy
-    if (found === undefined || topicId === undefined) return false
-    const count = this.#counts.get(copy.topic)
-    return (
-      found.id !== topicId ||
-      // More partitions than are looked in.
-      (count !== undefined && count !== found.partitions.length)
-    )
-  }
-
-  #waitsFor(key: string, what: string): void {
-    if (this.#waiting.get(key) === what) return
-    this.#waiting.set(key, what)
-    this.#options.waiting([...this.#waiting.values()])
-  }
-
-  #waited(key: string): void {
-    if (this.#waiting.delete(key)) this.#options.waiting([...this.#waiting.values()])
   }
 }
 
