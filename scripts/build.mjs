@@ -4,9 +4,11 @@
 import { chmod, readdir, rm } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { build } from 'esbuild'
+import { folders, markBuilt } from './is-built.mjs'
+
+const begun = new Date()
 
 const root = join(import.meta.dirname, '..')
-const folders = ['sdk', 'host', 'examples', 'bench', 'test/support/crash', 'test/support/kafka']
 
 const threads = [
   'host/functions/worker.ts',
@@ -72,3 +74,4 @@ for (const folder of new Set(threads.map(partsBeside))) {
 }
 
 await chmod(join(root, 'dist/host/main.js'), 0o755).catch(() => {})
+await markBuilt(begun)

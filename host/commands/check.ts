@@ -7,6 +7,7 @@ import { asHostError, HostError, toPlainError } from '../errors.js'
 import type { ShownError } from '../functions/catalog.js'
 import { type Bundle, type FunctionDescription, groupOf } from '../functions/description.js'
 import type { StoreKind } from '../functions/store-kind.js'
+import { nearest } from '../nearest.js'
 import { errorLines } from './error-text.js'
 import { exitCodes } from './exit.js'
 import { jsonOption, rootOption } from './option.js'
@@ -140,9 +141,13 @@ function shown(functions: readonly Checked[], root: string): string {
     return 'the configuration is right; there is no function yet: make one with millrace new NAME'
   }
   const failed = functions.filter(({ error }) => error !== null).length
+  const names = functions.map(({ name }) => name)
   const lines = functions.flatMap(({ name, description, error }) =>
     error === null
-      ? [`${styled('green', 'ok')}      ${name}  ${edgesOf(description)}`]
+      ? [
+          `${styled('green', 'ok')}      ${name}  ${edgesOf(description)}`,
+          ...absentTables(description, names).map((note) => `        ${note}`),
+        ]
       : [
           `${styled('red', 'FAILED')}  ${name}`,
           ...errorLines({
@@ -156,6 +161,21 @@ function shown(functions: readonly Checked[], root: string): string {
       ? `${functions.length} checked: all can run`
       : `${functions.length} checked: ${failed} cannot run`
   return [...lines, '', sum].join('\n')
+}
+
+/** Tables that are read by the name of a function, which is not among these: it would be waited for. */
+function absentTables(
+  description: FunctionDescription | null,
+  names: readonly string[],
+): readonly string[] {
+  const { joins = [], lookups = [] } = description ?? {}
+  return [...joins, ...lookups]
+    .filter(({ stream, isByTopic = false }) => !isByTopic && !names.includes(stream))
+    .map(({ stream, topic }) => {
+      const near = nearest(stream, names)
+      const hint = near === undefined ? '' : `; did you mean ${near}?`
+      return `${styled('yellow', 'note')}: no function here is "${stream}": until somebody makes the topic ${topic} it waits${hint}`
+    })
 }
 
 const inStore: Readonly<Record<StoreKind, string>> = {

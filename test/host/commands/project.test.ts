@@ -136,6 +136,23 @@ t.test('each template passes its own test', async (t) => {
   t.match(stdout, /# pass \d+\n# fail 0\n/)
 })
 
+t.test('check tells of tables that no function here keeps', async (t) => {
+  const reading = (joins: string) => `
+import { defineProcessor, string, topicTable } from 'millrace'
+export default defineProcessor({ inputs: { s: string }, table: string, ${joins} on: { s() {} } })`
+  const root = testFolder(t, {
+    functions: {
+      'profiles.ts': reading(''),
+      'right.ts': reading("joins: { profiles: string }, lookups: { x: topicTable('x', string) },"),
+      'wrong.ts': reading('joins: { profile: string },'),
+    },
+  })
+  const { code, out } = await run(t, 'check', '--root', root)
+  t.equal(code, 0)
+  t.match(out, /ok +wrong .*\n +note: no function here is "profile": .*; did you mean profiles\?\n/)
+  t.equal(out.match(/note:/g)?.length, 1)
+})
+
 t.test('check finds what the host would refuse, with the line, and touches nothing', async (t) => {
   const sound =
     "import { defineProcessor, json } from 'millrace'\nexport default defineProcessor({ inputs: { s: json() }, table: json(), on: { s() {} } })"
