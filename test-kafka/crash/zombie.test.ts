@@ -4,7 +4,7 @@ import t from 'tap'
 import type { HostProcess } from '#bench/host-process.js'
 import type { Output } from '../../test/host/crash/account.js'
 import { outputs } from '../../test/host/crash/functions.js'
-import { allPartitions, Project } from '../../test/host/crash/project.js'
+import { allPartitions, Project, viewPartitions } from '../../test/host/crash/project.js'
 import { brokerAddress } from '../../test/support/kafka/shared.js'
 import { runTool } from '../../test/support/kafka/tool.js'
 import { until } from '../../test/support/until.js'
@@ -39,7 +39,7 @@ t.test(
     const bothRun = () =>
       until('both run, and share all partitions', async () => {
         const [one, other] = [await open(mortal), await open(sleeper)]
-        return one > 0 && other > 0 && one + other === allPartitions
+        return one > 0 && other > 0 && one + other === allPartitions + viewPartitions
       })
     await bothRun()
     const load = project.load(sleeper)

@@ -33,6 +33,8 @@ import { type ProjectLog, readOutputs, streamBytes } from './project-log.js'
 const main = fileURLToPath(new URL('../../../dist/test/support/crash/host.js', import.meta.url))
 const partitions = 3
 export const allPartitions = names.length * partitions
+/** Of views: each host has all of them. */
+export const viewPartitions = partitions
 
 class Choice extends Random {
   one<T>(of: readonly T[]): T {
