@@ -119,11 +119,11 @@ export class Copies implements AsyncDisposable {
 
   async start(): Promise<void> {
     this.#feed.start()
-    const topics = new Set(this.#options.tables.map(({ topic }) => topic))
-    for (const of of await this.#options.store.copies()) {
-      // Of a version before.
-      if (!topics.has(of.topic)) await this.#options.store.copy(of).wipe()
-    }
+    const { store, tables } = this.#options
+    await dropOtherCopies(
+      store,
+      tables.map(({ topic }) => topic),
+    )
   }
 
   /** The partitions of which something was lost, and is not mended. */
@@ -437,6 +437,13 @@ export class Copies implements AsyncDisposable {
       copy.isFollowing = false
       this.#feed.forget(copy)
     }
+  }
+}
+
+/** Those that a version before has read, and this one does not. */
+export async function dropOtherCopies(store: TableStore, topics: readonly string[]): Promise<void> {
+  for (const of of await store.copies()) {
+    if (!topics.includes(of.topic)) await store.copy(of).wipe()
   }
 }
 

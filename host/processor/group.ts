@@ -4,7 +4,7 @@ import type { Batch, Log } from '../log/log.js'
 import type { TableStore } from '../tables/store.js'
 import { backoffMs, type Clock } from './clock.js'
 import { Attempt, type UserLog } from './context.js'
-import { type CopiedTable, Copies } from './copies.js'
+import { type CopiedTable, Copies, dropOtherCopies } from './copies.js'
 import { Feed } from './feed.js'
 import { Holds } from './holds.js'
 import { positionIn } from './input.js'
@@ -167,7 +167,9 @@ export class Group implements AsyncDisposable {
   async start(partitions: readonly number[]): Promise<void> {
     this.#feed.start()
     this.#refreshLater()
-    await this.#copies?.start()
+    const { store } = this.#options
+    if (this.#copies !== undefined) await this.#copies.start()
+    else if (store !== null) await dropOtherCopies(store, [])
     await Promise.all(partitions.map((partition) => this.#openSoon(partition)))
   }
 

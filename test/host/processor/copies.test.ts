@@ -5,6 +5,7 @@ import t from 'tap'
 import { HostError } from '#host/errors.js'
 import { partitionOf } from '#host/log/partitioner.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
+import { createMemoryStore } from '#host/tables/memory.js'
 import { until } from '../../support/until.js'
 import { changed } from './changed-store.js'
 import { edges, fastClock, Harness, partitions } from './harness.js'
@@ -273,6 +274,26 @@ t.test('what of a copy is not read any more is cleared away', async (t) => {
     (await h.store.copies()).filter(({ topic }) => topic === 'of-before'),
     [],
   )
+  await h.end()
+})
+
+t.test('so are those of a function that reads no others any more', async (t) => {
+  const store = createMemoryStore()
+  const copy = store.copy({ topic: 'of-before', partition: 1 })
+  await copy.write([[Buffer.from('a'), Buffer.from('old')]], {
+    layout: 2,
+    changelog: { topic: 'of-before', topicId: 'x', next: 1, leaderEpoch: 0 },
+    appliedAt: 0,
+    inputs: [],
+  })
+  const { joins: _, lookups: __, ...alone } = definition
+  const h = await harness({
+    definition: { ...alone, on: { numbers: (ctx, value) => ctx.set(String(value)) } },
+    edges,
+  })
+  h.store = store
+  await h.start()
+  t.same(await store.copies(), [])
   await h.end()
 })
 

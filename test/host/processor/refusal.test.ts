@@ -7,6 +7,7 @@ import type { RunnableDefinition } from '#host/processor/program.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import { roughLog } from '#host/testing/options.js'
 import { until } from '../../support/until.js'
+import { changed } from './changed-store.js'
 import { harness, jsonOf, options } from './harness.js'
 
 type Acknowledge = (error?: unknown) => void
@@ -292,25 +293,15 @@ t.test('keys that cannot be read at once are one failure, not many', async (t) =
     options: { ...options, concurrency: 16 },
   })
   let refusals = 0
-  const { store } = h
-  h.store = {
-    ...store,
-    partition: (number) => {
-      const inner = store.partition(number)
-      return {
-        get(key) {
-          refusals += 1
-          if (refusals <= 32) throw new Error('the disk is busy')
-          return inner.get(key)
-        },
-        write: (changes, meta) => inner.write(changes, meta),
-        meta: () => inner.meta(),
-        wipe: () => inner.wipe(),
-        range: (bounds) => inner.range(bounds),
-      }
-    },
-    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
-  }
+  h.store = changed(h.store, {
+    partition: (inner) => ({
+      get(key) {
+        refusals += 1
+        if (refusals <= 32) throw new Error('the disk is busy')
+        return inner.get(key)
+      },
+    }),
+  })
   for (let n = 0; n < 16; n += 1) await h.emit('numbers', `k${n}`, n, { partition: 0 })
   const definition = handling(async (ctx) => {
     await turns(1)
