@@ -189,7 +189,6 @@ export class Copies implements AsyncDisposable {
         ({ topic, isFollowing }) => topic === one.topic && !isFollowing,
       )
       if (lost.length === 0) continue
-      await Promise.all(lost.map((copy) => copy.settled()))
       const topic = await this.#topics.described(one)
       if (one.kind === 'lookup') await this.#lookedUp(one, topic)
       else {

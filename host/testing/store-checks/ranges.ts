@@ -4,22 +4,6 @@ import type { Change, RangeOptions } from '../../tables/store.js'
 import { all, check, metaAt, numbers, put, shown, type TableStoreCheck } from './helpers.js'
 
 export const rangeChecks: readonly TableStoreCheck[] = [
-  check('a settled write is read, as value, meta and in a range', async (store) => {
-    const partition = store.partition(0)
-    await partition.write([put('b', '2'), put('a', '1')], metaAt(2))
-    assert.deepEqual(partition.get(Buffer.from('a')), Buffer.from('1'))
-    assert.deepEqual(partition.meta(), metaAt(2))
-    await partition.write([put('a', '3'), [Buffer.from('b'), null], put('c', '4')], metaAt(5))
-    assert.equal(partition.get(Buffer.from('b')), undefined)
-    assert.deepEqual(shown(await all(partition.range())), ['a=3', 'c=4'])
-    assert.deepEqual(partition.meta(), metaAt(5))
-    assert.deepEqual(
-      store.partition(0).get(Buffer.from('a')),
-      Buffer.from('3'),
-      'by another handle too',
-    )
-  }),
-
   check('a range includes its lower bound and excludes its upper one', async (store) => {
     const partition = store.partition(3)
     await partition.write(
