@@ -2,7 +2,7 @@
 import type { AnyCodec } from '../../sdk/codec.js'
 import type { EmitOptions } from '../../sdk/context.js'
 import { HostError } from '../errors.js'
-import { isView } from '../functions/definition.js'
+import { isView, storedTable } from '../functions/definition.js'
 import { createMemoryLog, type MemoryLog } from '../log/memory/log.js'
 import { Random } from '../log/memory/random.js'
 import { turn } from '../turn.js'
@@ -350,8 +350,8 @@ class RunningHost<D extends Definitions> implements TestHost<D> {
   }
 }
 
-const tableIn = (definition: Definition): AnyCodec | undefined =>
-  isView(definition) ? (definition.stored ?? definition.codec) : definition.table
+/** A processor may have none. */
+const tableIn = (definition: Definition): AnyCodec | undefined => storedTable(definition).table
 
 const own = (codecs: Readonly<Record<string, AnyCodec>>, name: string): AnyCodec[] => {
   const codec = Object.hasOwn(codecs, name) ? codecs[name] : undefined
