@@ -11,11 +11,12 @@ import { contentOf, fill, move, sourceLog, startedAt, topics } from '../test/hos
 import { Command } from '../test/support/command.js'
 import { testFolder } from '../test/support/folder.js'
 import { HostUnderTest, testHost } from '../test/support/host.js'
+import { keepsAll } from '../test/support/kafka/properties.js'
 import { ownBroker, ownName } from '../test/support/kafka/shared.js'
 import { until } from '../test/support/until.js'
 
 // Its topics have the names that they have.
-const broker = await ownBroker(t)
+const broker = await ownBroker(t, { properties: keepsAll })
 
 const settings = kafkaSettings(
   loadConfig({ root: '.', flags: { log: `kafka://${broker.address}` } }),

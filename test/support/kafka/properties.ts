@@ -27,6 +27,12 @@ export const brokerProperties = {
   'broker.heartbeat.interval.ms': '500',
 } as const
 
+/** Nothing is compacted or deleted while a test looks: records with old timestamps may be at any time, once a marker of now has closed their segment. */
+export const keepsAll = {
+  'log.cleaner.backoff.ms': '86400000',
+  'log.initial.task.delay.ms': '86400000',
+} as const
+
 /** Names of listeners to their protocols, such as `{ TLS: 'SASL_SSL' }`. */
 export type Listeners = Readonly<
   Record<string, 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'>

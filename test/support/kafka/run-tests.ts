@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startBroker } from './broker.js'
+import { keepsAll } from './properties.js'
 import { addressVariable } from './shared.js'
 
 const folder = 'test-kafka'
@@ -20,6 +21,7 @@ const given = process.argv.slice(2)
 const isNamed = given.some((argument) => !argument.startsWith('-'))
 const files = isNamed ? given : [...given, ...(await testFiles())]
 const broker = await startBroker({
+  properties: keepsAll,
   fetching: () => process.stderr.write('Fetching Apache Kafka by Maven, once …\n'),
 }).catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
