@@ -6,7 +6,7 @@ import { joinKafkaGroup } from '#host/log/kafka/membership.js'
 import { describeGroup } from '#host/log/kafka/requests/groups.js'
 import { KafkaTopics } from '#host/log/kafka/topics.js'
 import { kafkaWriteSettings } from '#host/log/kafka/write-settings.js'
-import type { Membership } from '#host/log/log.js'
+import type { GroupPeer, Membership } from '#host/log/log.js'
 import { makeTopics, quietKafka } from '../test/support/kafka/client.js'
 import { brokerAddress, ownName } from '../test/support/kafka/shared.js'
 import { runTool } from '../test/support/kafka/tool.js'
@@ -24,6 +24,8 @@ interface TestMember {
   readonly membership: Membership
   readonly members: OwnMembers
   partitions: readonly number[]
+  kept: readonly number[]
+  standbys: readonly number[]
   readonly steps: string[]
   readonly failures: string[]
 }
@@ -38,7 +40,14 @@ async function join(
     revoked = async () => {},
     file,
     signal,
-  }: { revoked?: () => Promise<void>; file?: string; signal?: AbortSignal } = {},
+    ...more
+  }: {
+    revoked?: () => Promise<void>
+    file?: string
+    signal?: AbortSignal
+    standbys?: number
+    warm?: () => readonly number[]
+  } = {},
 ): Promise<TestMember> {
   const kafka = quietKafka(address)
   const control = new Brokers(kafka)
@@ -56,8 +65,10 @@ async function join(
     await control[Symbol.asyncDispose]()
   })
   const members = new OwnMembers(file)
-  const own: { partitions: readonly number[]; steps: string[]; failures: string[] } = {
+  const own: Omit<TestMember, 'membership' | 'members'> = {
     partitions: [],
+    kept: [],
+    standbys: [],
     steps: [],
     failures: [],
   }
@@ -67,12 +78,13 @@ async function join(
     members,
     times,
     ...(signal === undefined ? {} : { signal }),
+    ...more,
     group,
     topics,
     instance,
     describe: (names) => described.describe(names),
-    async assigned({ epoch, partitions }) {
-      own.partitions = partitions
+    async assigned({ epoch, partitions, kept, standbys }) {
+      Object.assign(own, { partitions, kept, standbys })
       own.steps.push(`assigned ${epoch}`)
     },
     async revoked(epoch) {
@@ -99,7 +111,7 @@ t.test('members share the partitions, keep what they can, and know who has which
   const [clicks, taps, group] = [ownName('clicks'), ownName('taps'), ownName('counts')]
   await makeTopics(t, address, { [clicks]: 4, [taps]: 4 })
   const first = await join(t, group, [clicks, taps], 'one')
-  t.same(first.partitions, [0, 1, 2, 3])
+  t.same([first.partitions, first.kept], [[0, 1, 2, 3], []])
   t.match(await first.members.of(group), { group, generation: 1, member: String })
 
   const second = await join(t, group, [clicks, taps], 'two')
@@ -112,8 +124,10 @@ t.test('members share the partitions, keep what they can, and know who has which
     ],
   )
   t.same(first.steps, ['assigned 1', 'revoked 1', 'assigned 2'])
-  const owners = [0, 1, 2, 3].map((partition) => second.membership.owners().get(partition))
-  t.same(owners, ['one', 'one', 'two', 'two'])
+  t.same([first.kept, second.kept], [[0, 1], []], 'nobody else had those that stayed')
+  const shown = ({ instance, partitions, standbys }: GroupPeer) =>
+    `${instance}: ${partitions.join(' ')} and ${standbys.join(' ')}`
+  t.same(second.membership.members().map(shown).sort(), ['one: 0 1 and ', 'two: 2 3 and '])
 
   const described = await runTool(address, 'kafka-consumer-groups', [
     '--describe',

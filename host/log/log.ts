@@ -155,6 +155,19 @@ export interface Assignment {
   /** Rises with each assignment of this member. */
   readonly epoch: number
   readonly partitions: readonly number[]
+  /** Those of `partitions` that it has had since its assignment before: nobody else has written for them in between. */
+  readonly kept: readonly number[]
+  /** Partitions of others whose tables it is to keep a warm copy of. */
+  readonly standbys: readonly number[]
+}
+
+/** A member of a group, as the one who shared the partitions out has told all of them. */
+export interface GroupPeer {
+  readonly instance: string
+  /** Where it is reached; undefined: it did not say. */
+  readonly address: string | undefined
+  readonly partitions: readonly number[]
+  readonly standbys: readonly number[]
 }
 
 export interface JoinOptions {
@@ -163,6 +176,12 @@ export interface JoinOptions {
   readonly topics: readonly string[]
   /** Names this host to the others. */
   readonly instance: string
+  /** Where the others reach it, as `http://host:port`. Absent: they do not. */
+  readonly address?: string
+  /** How many other members are to keep a warm copy of each partition's table. Default 0. */
+  readonly standbys?: number
+  /** Asked each time that it joins: partitions whose tables are here, at their end or nearly so. It rather gets these than others. */
+  warm?(): readonly number[]
   /** How many each of the topics has to have; another number: TOPIC_MISMATCH. Absent: any, as long as all have the same. */
   readonly partitions?: number
   /** Aborted: it is not to join any more. Joining, it then rejects soon and is no member. */
@@ -179,8 +198,8 @@ export interface JoinOptions {
 
 /** Disposing leaves the group (after `revoked`). */
 export interface Membership extends AsyncDisposable {
-  /** Which instance owns which partition, as far as is known. */
-  owners(): ReadonlyMap<number, string>
+  /** Everybody in the group, itself included, and who has what, as far as is known. */
+  members(): readonly GroupPeer[]
   /** False: the group may have given its partitions to another by now, of which it has not heard. */
   holds(): boolean
 }

@@ -1,6 +1,6 @@
 // The membership of a group that has one member, as in a log that serves one process: all partitions, at once.
 import { HostError } from '../errors.js'
-import type { JoinOptions, Membership, TopicInfo } from './log.js'
+import type { GroupPeer, JoinOptions, Membership, TopicInfo } from './log.js'
 import { unknownTopic } from './problems.js'
 
 /** Resolves when the first assignment was taken. */
@@ -10,15 +10,16 @@ export async function joinAlone(
 ): Promise<Membership> {
   const partitions = sharedPartitions(options, topics)
   const epoch = 1
-  await options.assigned({ epoch, partitions })
-  let owners: ReadonlyMap<number, string> = new Map(partitions.map((p) => [p, options.instance]))
+  await options.assigned({ epoch, partitions, kept: [], standbys: [] })
+  const { instance, address } = options
+  let members: readonly GroupPeer[] = [{ instance, address, partitions, standbys: [] }]
   let left: Promise<void> | undefined
   return {
-    owners: () => owners,
+    members: () => members,
     holds: () => left === undefined,
     [Symbol.asyncDispose]: async () => {
       left ??= options.revoked(epoch).finally(() => {
-        owners = new Map()
+        members = []
       })
       await left
     },

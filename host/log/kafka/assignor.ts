@@ -1,47 +1,177 @@
 // Shares out a group's partitions: each with all its inputs to one member, and to the one that had it, as far as that is fair.
+import type { GroupPeer } from '../log.js'
 
 /** What a member says of itself when it joins. */
-export interface Claim {
+export interface Claim extends Pick<GroupPeer, 'instance' | 'address'> {
   readonly member: string
   readonly topics: readonly string[]
-  readonly instance: string
   readonly owned: readonly number[]
+  /** Partitions whose tables it has, at their end or nearly so. */
+  readonly warm: readonly number[]
+  /** How many members are to keep a copy of each table beside its owner's. */
+  readonly standbys: number
 }
 
 export type Shares = ReadonlyMap<string, readonly number[]>
 
 /**
  * Partitions from 0 to `count`. Nobody has two more than another, and whoever had a partition keeps it unless it would have more
- * than its share: then its highest ones go. The same claims give the same shares, whatever their order.
+ * than its share: then those go first that others have warm, then its highest ones. Where there are standbys, a partition that is
+ * free goes to one of them though it has its share already, until partitions are shared out again. The same claims give the same
+ * shares, whatever their order.
  */
 export function shareOut(claims: readonly Claim[], count: number): Shares {
+  const sharing = new Sharing(claims, count)
+  sharing.keep()
+  sharing.warmTo((member) => sharing.hasRoom(member))
+  if (standbysWanted(claims) > 0) sharing.warmTo(() => true)
+  sharing.rest()
+  return sharing.shares()
+}
+
+/** Whose copy each member keeps: of each partition as many as are wanted and there are others, rather those who have it warm already. */
+export function standbysOf(claims: readonly Claim[], shares: Shares, count: number): Shares {
   const members = claims.map(({ member }) => member).sort()
-  const shares = new Map(members.map((member): [string, number[]] => [member, []]))
-  const least = Math.floor(count / members.length)
-  let larger = count % members.length
-  const taken = new Set<number>()
-  // Who has the most comes first: its larger share moves the fewest.
-  const owners = [...claims].sort(
-    (a, b) => b.owned.length - a.owned.length || (a.member < b.member ? -1 : 1),
-  )
-  for (const { member, owned } of owners) {
-    const mine = [...new Set(owned)]
-      .filter((partition) => partition >= 0 && partition < count && !taken.has(partition))
-      .sort((a, b) => a - b)
-    const isLarger = larger > 0 && mine.length > least
-    if (isLarger) larger -= 1
-    for (const partition of mine.slice(0, least + (isLarger ? 1 : 0))) {
-      taken.add(partition)
-      shares.get(member)?.push(partition)
+  const standbys = new Map(members.map((member): [string, number[]] => [member, []]))
+  const copies = Math.min(standbysWanted(claims), members.length - 1)
+  if (copies <= 0) return standbys
+  const warm = warmMembers(claims)
+  const most = Math.ceil((count * copies) / members.length)
+  // The partitions of one member are spread over all others: they share what it leaves behind.
+  const ofOwner = new Map<string, number>()
+  for (const [owner, partitions] of [...shares].sort(byMember)) {
+    for (const partition of partitions) {
+      const load = (member: string) => standbys.get(member)?.length ?? 0
+      const isWarm = (member: string) => warm.get(partition)?.has(member) === true
+      const cost = (member: string): number[] => [
+        load(member) >= most ? 1 : 0,
+        isWarm(member) ? 0 : 1,
+        ofOwner.get(`${owner} ${member}`) ?? 0,
+        load(member),
+      ]
+      const others = members.filter((member) => member !== owner)
+      for (const member of cheapest(others, cost, copies)) {
+        standbys.get(member)?.push(partition)
+        const pair = `${owner} ${member}`
+        ofOwner.set(pair, (ofOwner.get(pair) ?? 0) + 1)
+      }
     }
   }
-  const free = Array.from({ length: count }, (_, partition) => partition).filter(
-    (partition) => !taken.has(partition),
-  )
-  for (const partition of free) {
-    const [smallest] = [...shares.values()].sort((a, b) => a.length - b.length)
-    smallest?.push(partition)
-  }
-  for (const share of shares.values()) share.sort((a, b) => a - b)
-  return shares
+  for (const own of standbys.values()) own.sort(ascending)
+  return standbys
 }
+
+class Sharing {
+  readonly #claims: readonly Claim[]
+  readonly #count: number
+  readonly #shares: ReadonlyMap<string, number[]>
+  readonly #warm: ReadonlyMap<number, ReadonlySet<string>>
+  readonly #taken = new Set<number>()
+  readonly #least: number
+  /** How many more may have one above the least. */
+  #larger: number
+
+  constructor(claims: readonly Claim[], count: number) {
+    this.#claims = claims
+    this.#count = count
+    this.#warm = warmMembers(claims)
+    const members = claims.map(({ member }) => member).sort()
+    this.#shares = new Map(members.map((member): [string, number[]] => [member, []]))
+    this.#least = Math.floor(count / members.length)
+    this.#larger = count % members.length
+  }
+
+  keep(): void {
+    // Who has the most comes first: its larger share moves the fewest.
+    const owners = [...this.#claims].sort(
+      (a, b) => b.owned.length - a.owned.length || (a.member < b.member ? -1 : 1),
+    )
+    for (const { member, owned } of owners) {
+      const isWanted = (partition: number) =>
+        [...(this.#warm.get(partition) ?? [])].some((other) => other !== member) ? 1 : 0
+      const mine = [...new Set(owned)]
+        .filter((one) => one >= 0 && one < this.#count && !this.#taken.has(one))
+        .sort((a, b) => isWanted(a) - isWanted(b) || a - b)
+      for (const partition of mine) if (this.hasRoom(member)) this.#give(partition, member)
+    }
+  }
+
+  /** What is free and warm, to whoever has it warm and may have it. */
+  warmTo(mayHave: (member: string) => boolean): void {
+    for (const partition of this.#free()) {
+      const warm = [...(this.#warm.get(partition) ?? [])].filter(mayHave)
+      const smallest = this.#smallest(warm)
+      if (smallest !== undefined) this.#give(partition, smallest)
+    }
+  }
+
+  rest(): void {
+    for (const partition of this.#free()) {
+      const smallest = this.#smallest([...this.#shares.keys()])
+      if (smallest !== undefined) this.#give(partition, smallest)
+    }
+  }
+
+  shares(): Shares {
+    for (const share of this.#shares.values()) share.sort(ascending)
+    return this.#shares
+  }
+
+  hasRoom(member: string): boolean {
+    const size = this.#size(member)
+    return size < this.#least || (size === this.#least && this.#larger > 0)
+  }
+
+  #give(partition: number, member: string): void {
+    if (this.#size(member) === this.#least) this.#larger -= 1
+    this.#shares.get(member)?.push(partition)
+    this.#taken.add(partition)
+  }
+
+  #free(): number[] {
+    return Array.from({ length: this.#count }, (_, partition) => partition).filter(
+      (partition) => !this.#taken.has(partition),
+    )
+  }
+
+  #smallest(members: readonly string[]): string | undefined {
+    return cheapest(members, (member) => [this.#size(member)], 1)[0]
+  }
+
+  #size(member: string): number {
+    return this.#shares.get(member)?.length ?? 0
+  }
+}
+
+const standbysWanted = (claims: readonly Claim[]): number =>
+  Math.max(0, ...claims.map(({ standbys }) => standbys))
+
+function warmMembers(claims: readonly Claim[]): ReadonlyMap<number, ReadonlySet<string>> {
+  const warm = new Map<number, Set<string>>()
+  for (const { member, warm: partitions } of claims) {
+    for (const partition of partitions) {
+      warm.set(partition, (warm.get(partition) ?? new Set()).add(member))
+    }
+  }
+  return warm
+}
+
+/** The first of them by cost, compared place by place, then by name. */
+function cheapest(
+  members: readonly string[],
+  cost: (member: string) => readonly number[],
+  count: number,
+): string[] {
+  const costs = members.map((member) => ({ member, cost: cost(member) }))
+  costs.sort((a, b) => {
+    const at = a.cost.findIndex((part, place) => part !== b.cost[place])
+    const difference = at === -1 ? 0 : (a.cost[at] ?? 0) - (b.cost[at] ?? 0)
+    return difference || (a.member < b.member ? -1 : 1)
+  })
+  return costs.slice(0, count).map(({ member }) => member)
+}
+
+const ascending = (a: number, b: number): number => a - b
+
+const byMember = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
+  a < b ? -1 : 1

@@ -1,20 +1,17 @@
 // What members of a group tell each other, in the form that Kafka's own tools read, with what is ours as user data.
+import type { GroupPeer } from '../log.js'
 import type { Claim } from './assignor.js'
 import { Reader, Writer } from './wire.js'
 
 export const protocolName = 'millrace'
 const version = 0
 
-interface Told {
-  readonly instance: string
-  readonly owned: readonly number[]
-}
+type Told = Omit<Claim, 'member' | 'topics'>
 
-export function packClaim({ topics, instance, owned }: Omit<Claim, 'member'>): Buffer {
+export function packClaim({ topics, ...told }: Omit<Claim, 'member'>): Buffer {
   const writer = new Writer(false)
-  const told: Told = { instance, owned }
   writer.int16(version).array([...topics], (topic) => writer.string(topic))
-  writer.bytes(Buffer.from(JSON.stringify(told)))
+  writer.bytes(Buffer.from(JSON.stringify(told satisfies Told)))
   return writer.take()
 }
 
@@ -24,37 +21,41 @@ export function unpackClaim(member: string, metadata: Buffer): Claim {
   reader.int16()
   const topics = reader.array(() => reader.text())
   const told = parse(reader.bytes())
-  const instance = typeof told.instance === 'string' ? told.instance : member
-  const owned = Array.isArray(told.owned) ? told.owned.filter(Number.isInteger) : []
-  return { member, topics, instance, owned }
+  const { standbys } = told
+  return {
+    member,
+    topics,
+    ...placeOf(told, member),
+    owned: numbersIn(told.owned),
+    warm: numbersIn(told.warm),
+    standbys: typeof standbys === 'number' && standbys > 0 ? Math.floor(standbys) : 0,
+  }
 }
-
-/** The owners' instances, by partition. */
-export type Owners = ReadonlyMap<number, string>
 
 /** `topics`: those that are shared out, by the one who does. */
 export function packShare(
   topics: readonly string[],
   partitions: readonly number[],
-  owners: Owners,
+  { standbys, members }: Pick<Share, 'standbys' | 'members'>,
 ): Buffer {
   const writer = new Writer(false)
   writer.int16(version).array([...topics], (topic) => {
     writer.string(topic).array([...partitions], (partition) => writer.int32(partition))
   })
-  writer.bytes(Buffer.from(JSON.stringify({ owners: [...owners] })))
+  writer.bytes(Buffer.from(JSON.stringify({ standbys, members })))
   return writer.take()
 }
 
 export interface Share {
   readonly topics: readonly string[]
   readonly partitions: readonly number[]
-  readonly owners: Owners
+  readonly standbys: readonly number[]
+  /** All of the group, with what each has. */
+  readonly members: readonly GroupPeer[]
 }
 
 export function unpackShare(assignment: Buffer): Share {
-  const none = { topics: [], partitions: [], owners: new Map<number, string>() }
-  if (assignment.length === 0) return none
+  if (assignment.length === 0) return { topics: [], partitions: [], standbys: [], members: [] }
   const reader = new Reader(assignment, false)
   reader.int16()
   const topics: string[] = []
@@ -62,23 +63,44 @@ export function unpackShare(assignment: Buffer): Share {
     topics.push(reader.text())
     return reader.array(() => reader.int32())
   })
-  const { owners } = parse(reader.bytes())
-  // Copartitioned: each topic's are the same.
-  const partitions = [...new Set(shares.flat())].sort((a, b) => a - b)
+  const { standbys, members } = parse(reader.bytes())
   return {
     topics,
-    partitions,
-    owners: new Map(Array.isArray(owners) ? owners.filter(isOwner) : []),
+    // Copartitioned: each topic's are the same.
+    partitions: [...new Set(shares.flat())].sort((a, b) => a - b),
+    standbys: numbersIn(standbys),
+    members: Array.isArray(members) ? members.map(peerOf) : [],
   }
 }
 
-const isOwner = (entry: unknown): entry is [number, string] =>
-  Array.isArray(entry) && Number.isInteger(entry[0]) && typeof entry[1] === 'string'
+function peerOf(told: unknown): GroupPeer {
+  const fields = fieldsOf(told)
+  return {
+    ...placeOf(fields, ''),
+    partitions: numbersIn(fields.partitions),
+    standbys: numbersIn(fields.standbys),
+  }
+}
 
-function parse(bytes: Uint8Array | null): Record<string, unknown> {
+const placeOf = (
+  { instance, address }: Fields,
+  unnamed: string,
+): Pick<GroupPeer, 'instance' | 'address'> => ({
+  instance: typeof instance === 'string' ? instance : unnamed,
+  address: typeof address === 'string' ? address : undefined,
+})
+
+const numbersIn = (told: unknown): number[] =>
+  Array.isArray(told) ? told.filter((one): one is number => Number.isInteger(one)) : []
+
+type Fields = Readonly<Record<string, unknown>>
+
+const fieldsOf = (told: unknown): Fields =>
+  typeof told === 'object' && told !== null ? { ...told } : {}
+
+function parse(bytes: Uint8Array | null): Fields {
   try {
-    const told: unknown = JSON.parse(Buffer.from(bytes ?? []).toString())
-    return typeof told === 'object' && told !== null ? { ...told } : {}
+    return fieldsOf(JSON.parse(Buffer.from(bytes ?? []).toString()))
   } catch {
     return {}
   }

@@ -185,7 +185,7 @@ class KafkaLog implements Log {
       })
       this.#memberships.add(membership)
       const kept: Membership = {
-        owners: () => membership.owners(),
+        members: () => membership.members(),
         holds: () => membership.holds(),
         [Symbol.asyncDispose]: async () => {
           await membership[Symbol.asyncDispose]()

@@ -3,12 +3,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { asHostError, type HostError } from '../../errors.js'
 import { settlesWithin, unlessAborted } from '../../within.js'
 import { heardOf } from '../heard-of.js'
-import type { JoinOptions, Membership, TopicInfo } from '../log.js'
+import type { GroupPeer, JoinOptions, Membership, TopicInfo } from '../log.js'
 import { sharedPartitions } from '../sole-member.js'
 import type { Brokers } from './brokers.js'
 import { Deadline } from './deadline.js'
 import { isExpelled, isPassing, kafkaErrors } from './error-codes.js'
-import { type Owners, packClaim, protocolName, unpackShare } from './group-data.js'
+import { packClaim, protocolName, unpackShare } from './group-data.js'
 import type { OwnMembers, OwnPlace } from './members.js'
 import { otherClient, otherTopics } from './problems.js'
 import type { KafkaRequest, Response } from './request.js'
@@ -66,7 +66,9 @@ class KafkaMember implements Membership {
   #assigned: Assigned | undefined
   /** Also after they were given up: who had a partition gets it again. */
   #owned: readonly number[] = []
-  #owners: Owners = new Map()
+  #members: readonly GroupPeer[] = []
+  /** What it was given last, as long as it has been a member since. */
+  #given: { readonly generation: number; readonly partitions: readonly number[] } | undefined
   #heardAt = 0
   #lookedAt = 0
   #count = 0
@@ -83,8 +85,8 @@ class KafkaMember implements Membership {
     this.#end.signal.addEventListener('abort', () => signal?.removeEventListener('abort', stop))
   }
 
-  owners(): Owners {
-    return this.#owners
+  members(): readonly GroupPeer[] {
+    return this.#members
   }
 
   holds(): boolean {
@@ -118,7 +120,7 @@ class KafkaMember implements Membership {
     await this.#giveUp()
     await this.#leave().catch(() => {})
     this.#place.forget()
-    this.#owners = new Map()
+    this.#members = []
     await this.#options.brokers[Symbol.asyncDispose]()
   }
 
@@ -211,6 +213,7 @@ class KafkaMember implements Membership {
     // Unheard of, it may be a member still: as another one it would wait until the group has given up the one that it was.
     if (why === 'expelled') this.#member = ''
     this.#owned = []
+    this.#given = undefined
     this.#place.set(null)
     if (assigned !== undefined) this.#options.lost(assigned.epoch)
   }
@@ -232,17 +235,18 @@ class KafkaMember implements Membership {
   /** A request to join waits for all others: nobody waits for it when it is to leave. */
   async #join(): Promise<void> {
     const { signal } = this.#end
-    const { topics, instance } = this.#options
+    const { topics, instance, address, standbys = 0, warm } = this.#options
     const described = await this.#described()
     const count = sharedPartitions(this.#options, described).length
     this.#count = count
     this.#lookedAt = performance.now()
-    const metadata = packClaim({ topics, instance, owned: this.#owned })
+    const claim = { topics, instance, address, owned: this.#owned, standbys }
+    const metadata = packClaim({ ...claim, warm: warm?.() ?? [] })
     while (!signal.aborted) {
       const joined = await unlessAborted(this.#askToJoin(metadata), signal)
       if (joined.error === kafkaErrors.MEMBER_ID_REQUIRED) continue
       if (isExpelled(joined.error)) {
-        this.#member = ''
+        this.#expelled()
         continue
       }
       if (joined.error !== kafkaErrors.NONE) throw this.#refused(joined.error)
@@ -259,7 +263,7 @@ class KafkaMember implements Membership {
       const synced = await unlessAborted(this.#ask(syncGroup(own, shares)), signal)
       if (synced.error === kafkaErrors.REBALANCE_IN_PROGRESS) continue
       if (isExpelled(synced.error)) {
-        this.#member = ''
+        this.#expelled()
         continue
       }
       if (synced.error !== kafkaErrors.NONE) throw this.#refused(synced.error)
@@ -299,18 +303,32 @@ class KafkaMember implements Membership {
 
   async #take(own: GroupMember, assignment: Buffer, heardAt: number): Promise<void> {
     const { assigned, topics, failed } = this.#options
-    const { partitions, owners, topics: shared } = unpackShare(assignment)
+    const { partitions, standbys, members, topics: shared } = unpackShare(assignment)
+    const kept = this.#keptOf(partitions, own.generation)
     this.#epoch += 1
     this.#heardAt = heardAt
     this.#owned = partitions
-    this.#owners = owners
+    this.#members = members
+    this.#given = { generation: own.generation, partitions }
     this.#assigned = { epoch: this.#epoch, in: own }
     // First: whoever opens a writer because of it asks for it.
     this.#place.set(own)
-    await assigned({ epoch: this.#epoch, partitions })
+    await assigned({ epoch: this.#epoch, partitions, kept, standbys })
     if (shared.length > 0 && !haveSame(shared, topics)) {
-      failed?.(otherTopics(own.group, topics, shared, new Set(owners.values())))
+      failed?.(otherTopics(own.group, topics, shared, ownersIn(members)))
     }
+  }
+
+  /** In a generation between the two that it was not given to it, a partition may have been another's. */
+  #keptOf(partitions: readonly number[], generation: number): number[] {
+    const before = this.#given
+    if (before?.generation !== generation - 1) return []
+    return partitions.filter((partition) => before.partitions.includes(partition))
+  }
+
+  #expelled(): void {
+    this.#member = ''
+    this.#given = undefined
   }
 
   /** The group would wait for it until its session is over. */
@@ -364,3 +382,6 @@ class KafkaMember implements Membership {
     return brokers.refused(error, `the group ${group}`, [right.group('Read', group)])
   }
 }
+
+const ownersIn = (members: readonly GroupPeer[]): ReadonlySet<string> =>
+  new Set(members.flatMap(({ instance, partitions }) => (partitions.length > 0 ? [instance] : [])))

@@ -1,5 +1,6 @@
-// What the leader of a group sends to its members: which partitions each gets, and who has which.
-import { shareOut } from './assignor.js'
+// What the leader of a group sends to its members: what each gets, and who has what.
+import type { GroupPeer } from '../log.js'
+import { type Claim, shareOut, standbysOf } from './assignor.js'
 import { packShare, unpackClaim } from './group-data.js'
 import type { JoinedGroup } from './requests/group.js'
 
@@ -13,13 +14,19 @@ export function sharesOf(
   // One that reads others would leave records of these unread, where it had a partition.
   const alike = claims.filter((claim) => haveSame(claim.topics, topics))
   const shares = shareOut(alike, count)
-  const owners = new Map(
-    claims.flatMap(({ member, instance }) =>
-      (shares.get(member) ?? []).map((partition): [number, string] => [partition, instance]),
-    ),
-  )
+  const standbys = standbysOf(alike, shares, count)
+  const peerOf = ({ member, instance, address }: Claim): GroupPeer => ({
+    instance,
+    address,
+    partitions: shares.get(member) ?? [],
+    standbys: standbys.get(member) ?? [],
+  })
+  const peers = claims.map(peerOf)
   return new Map(
-    claims.map(({ member }) => [member, packShare(topics, shares.get(member) ?? [], owners)]),
+    claims.map(({ member }) => {
+      const told = { standbys: standbys.get(member) ?? [], members: peers }
+      return [member, packShare(topics, shares.get(member) ?? [], told)]
+    }),
   )
 }
 

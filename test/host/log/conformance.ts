@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import type {
+  Assignment,
   Batch,
   CommitOutcome,
   Log,
@@ -771,8 +772,10 @@ export function logConformance(t: Test, name: string, create: CreateLog): void {
       group: unique('group'),
       topics: [topic, other],
       instance: 'host-1',
-      assigned: async ({ partitions }: { partitions: readonly number[] }) => {
-        seen.push(`assigned ${[...partitions].sort().join(' ')}`)
+      address: 'http://127.0.0.1:7420',
+      assigned: async ({ partitions, kept, standbys }: Assignment) => {
+        const more = [...kept, ...standbys].length
+        seen.push(`assigned ${[...partitions].sort().join(' ')}${more > 0 ? ' and more' : ''}`)
       },
       revoked: async () => {
         await log.append([record(topic, 0, 'last')])
@@ -785,8 +788,8 @@ export function logConformance(t: Test, name: string, create: CreateLog): void {
     const member = await log.join(options)
     t.same(seen, ['assigned 0 1 2'])
     t.same(
-      [...member.owners()].sort(([a], [b]) => a - b),
-      [0, 1, 2].map((partition) => [partition, 'host-1']),
+      member.members().map((one) => ({ ...one, partitions: [...one.partitions].sort() })),
+      [{ instance: 'host-1', address: options.address, partitions: [0, 1, 2], standbys: [] }],
     )
     await member[Symbol.asyncDispose]()
     await member[Symbol.asyncDispose]()

@@ -1,14 +1,22 @@
 // How partitions are shared out: evenly, by the same rule for everybody, and with as few moves as that allows.
 import t from 'tap'
-import { type Claim, shareOut } from '#host/log/kafka/assignor.js'
+import { type Claim, shareOut, standbysOf } from '#host/log/kafka/assignor.js'
 import { packClaim, packShare, unpackClaim, unpackShare } from '#host/log/kafka/group-data.js'
 import { Random } from '#host/log/memory/random.js'
 
-const claim = (member: string, owned: readonly number[] = []): Claim => ({
+const claim = (
+  member: string,
+  owned: readonly number[] = [],
+  more: Partial<Claim> = {},
+): Claim => ({
   member,
   topics: ['clicks'],
   instance: `host-${member}`,
+  address: undefined,
   owned,
+  warm: [],
+  standbys: 0,
+  ...more,
 })
 
 const shown = (shares: ReadonlyMap<string, readonly number[]>) => Object.fromEntries(shares)
@@ -34,6 +42,80 @@ t.test('whoever had a partition keeps it, as far as that is fair', (t) => {
     { a: [0, 1] },
     'what is not there is nobody’s',
   )
+  t.end()
+})
+
+t.test('who has a table warm gets its partition, before others and within its share', (t) => {
+  const warm = (...partitions: number[]) => ({ warm: partitions })
+  t.same(shown(shareOut([claim('a'), claim('b', [], warm(0, 1))], 4)), { a: [2, 3], b: [0, 1] })
+  t.same(
+    shown(shareOut([claim('a', [0, 1, 2, 3]), claim('b', [], warm(0, 1))], 4)),
+    { a: [2, 3], b: [0, 1] },
+    'one that has too many gives those that another has warm',
+  )
+  t.same(
+    shown(shareOut([claim('a', [0, 1]), claim('b', [2, 3], warm(0, 1, 2, 3))], 4)),
+    { a: [0, 1], b: [2, 3] },
+    'nothing is moved for it',
+  )
+  t.same(
+    shown(shareOut([claim('a', [0, 1]), claim('b', [2, 3], warm(4, 5))], 6)),
+    { a: [0, 1, 5], b: [2, 3, 4] },
+    'without standbys evenly',
+  )
+  t.same(
+    shown(shareOut([claim('a', [0, 1]), claim('b', [2, 3], { warm: [4, 5], standbys: 1 })], 6)),
+    { a: [0, 1], b: [2, 3, 4, 5] },
+    'a standby takes over what is left behind, however much it has',
+  )
+  t.end()
+})
+
+t.test('standbys: each partition as many as are wanted, with others than its owner', (t) => {
+  const seed = Number(process.env.MILLRACE_TEST_SEED ?? Date.now() % 1_000_000)
+  t.comment(`MILLRACE_TEST_SEED=${seed}`)
+  const random = new Random(seed)
+  for (let round = 0; round < 100; round += 1) {
+    const count = 1 + random.upTo(30)
+    const wanted = random.upTo(4)
+    const size = 2 + random.upTo(5)
+    const names = Array.from({ length: size }, (_, n) => `m${n}`)
+    const claims = names.map((name) => claim(name, [], { standbys: wanted }))
+    const shares = shareOut(claims, count)
+    const standbys = standbysOf(claims, shares, count)
+    t.same(shown(standbysOf(claims.toReversed(), shares, count)), shown(standbys), 'in any order')
+    const copies = Math.min(wanted, size - 1)
+    const kept = [...standbys.values()].flat()
+    const counts = Array.from({ length: count }, (_, p) => kept.filter((one) => one === p).length)
+    if (counts.some((copied) => copied !== copies)) t.fail('not as many', { counts, copies })
+    for (const name of names) {
+      const both = standbys.get(name)?.filter((one) => shares.get(name)?.includes(one))
+      if (both?.length !== 0) t.fail('an owner stands by for itself', { name, both })
+    }
+    const loads = [...standbys.values()].map(({ length }) => length)
+    if (Math.max(...loads) > Math.ceil((count * copies) / size) + 1) t.fail('uneven', { loads })
+
+    // One dies: a standby has each of its partitions, and nothing else was moved.
+    const warmed = names.slice(1).map((name) => {
+      const owned = shares.get(name) ?? []
+      return claim(name, owned, {
+        standbys: wanted,
+        warm: [...owned, ...(standbys.get(name) ?? [])],
+      })
+    })
+    const after = shareOut(warmed, count)
+    for (const partition of shares.get('m0') ?? []) {
+      const owner = [...after].find(([, own]) => own.includes(partition))?.[0] ?? ''
+      if (copies > 0 && !standbys.get(owner)?.includes(partition)) t.fail('a cold one has it')
+    }
+    const again = standbysOf(warmed, after, count)
+    for (const [name, own] of after) {
+      const before = standbys.get(name)?.filter((one) => !own.includes(one)) ?? []
+      const stayed = before.filter((one) => again.get(name)?.includes(one))
+      if (copies === 1 && stayed.length < before.length - 2) t.fail('copies wander', { name })
+    }
+  }
+  t.same(shown(standbysOf([claim('a', [], { standbys: 2 })], new Map([['a', [0]]]), 1)), { a: [] })
   t.end()
 })
 
@@ -78,25 +160,37 @@ t.test('members come and go at random: always even, never more moved than has to
 t.test(
   'what members tell each other comes out as it went in; of strangers the topics are known',
   (t) => {
-    const told = { topics: ['clicks', 'taps'], instance: 'host-1', owned: [1, 3] }
+    const told = {
+      topics: ['clicks', 'taps'],
+      instance: 'host-1',
+      address: 'http://host-1:7420',
+      owned: [1, 3],
+      warm: [1, 3, 4],
+      standbys: 1,
+    }
     t.same(unpackClaim('m', packClaim(told)), { member: 'm', ...told })
-    const owners = new Map([
-      [0, 'host-1'],
-      [2, 'host-2'],
-    ])
-    t.same(unpackShare(packShare(['clicks', 'taps'], [0, 2], owners)), {
+    const members = [
+      { instance: 'host-1', address: 'http://host-1:7420', partitions: [0, 2], standbys: [1] },
+      { instance: 'host-2', address: undefined, partitions: [1], standbys: [0, 2] },
+    ]
+    t.same(unpackShare(packShare(['clicks', 'taps'], [0, 2], { standbys: [1], members })), {
       topics: ['clicks', 'taps'],
       partitions: [0, 2],
-      owners,
+      standbys: [1],
+      members,
     })
-    t.same(unpackShare(Buffer.alloc(0)), { topics: [], partitions: [], owners: new Map() })
+    const none = { topics: [], partitions: [], standbys: [], members: [] }
+    t.same(unpackShare(Buffer.alloc(0)), none)
     const stranger = packClaim(told)
     stranger.fill('x', stranger.indexOf('{'))
     t.same(unpackClaim('m', stranger), {
       member: 'm',
       topics: told.topics,
       instance: 'm',
+      address: undefined,
       owned: [],
+      warm: [],
+      standbys: 0,
     })
     t.end()
   },
