@@ -383,14 +383,15 @@ t.test(
     await consumer.run({ autoCommit: false, eachMessage: async () => {} })
     const member = await joined
     let now: GroupMember = member
-    const writer = await open({ member: () => now })
-    t.equal((await writer.commit(commit(1, 'a'))).kind, 'committed')
+    const writer = await open({ member, asMember: async () => now })
     now = { ...member, generation: 0 }
+    t.equal((await writer.commit(commit(1, 'a'))).kind, 'committed')
+    await writer.renew?.()
     t.strictSame(await writer.commit(commit(2, 'b')), { kind: 'fenced' })
     t.strictSame(await writer.commit(commit(3, 'c')), { kind: 'fenced' }, 'for good')
-    const owner = await open({ member: () => member })
+    const owner = await open({ member })
     const stale = { ...member, member: 'somebody' }
-    await t.rejects(open({ member: () => stale }), { code: 'FENCED' })
+    await t.rejects(open({ member: stale }), { code: 'FENCED' })
     t.equal((await owner.commit(commit(4, 'd'))).kind, 'committed')
     t.strictSame(await values(), ['a', 'd'])
     t.equal(await position(), 4)

@@ -12,10 +12,11 @@ import type { FunctionState, PartitionStatus, RecoveryStatus, ShownError } from 
 import { Condition } from './condition.js'
 import type { Bundle, FunctionDescription } from './description.js'
 import { showError } from './failure.js'
+import { HandOff } from './hand-off.js'
 import { Hearing } from './hearing.js'
 import { type HeldTable, holdTable } from './held-table.js'
 import { Joining } from './joining.js'
-import { KeptThread } from './kept-thread.js'
+import { KeptThread, notAtBoundary } from './kept-thread.js'
 import type { WorkerSettings } from './messages.js'
 import { notesPathOf, ownStorePathOf } from './names.js'
 import type { VisitOrder } from './operation.js'
@@ -123,6 +124,14 @@ export class Cell implements AsyncDisposable {
       changed,
       visiting: (progress) => visits.hear(progress),
     })
+    const handOff = new HandOff({
+      thread,
+      condition,
+      drainMs,
+      logger,
+      assigned: () => this.#joining.assigned,
+      launch: () => this.#launch(),
+    })
     this.#joining = new Joining({
       log: description.kind === 'view' ? alone(options.log, outdated) : options.log,
       instance: options.instance,
@@ -132,16 +141,9 @@ export class Cell implements AsyncDisposable {
         if (this.#disposing === undefined) condition.enter('joining')
       },
       failed: (failure, again) => thread.retry('cannot start', failure, again),
-      takenUp: async () => {
-        condition.enter('active')
-        await this.#launch()
-      },
-      givenUp: async () => {
-        if (condition.phase === 'active') condition.enter('joining')
-        await thread.end()
-        // After a loss it may have been assigned some again already.
-        if (this.#joining.assigned.length === 0) condition.lostAll()
-      },
+      takenUp: (assignment) => handOff.takenUp(assignment),
+      revoked: () => handOff.revoked(),
+      givenUp: () => handOff.givenUp(),
       lost: () => condition.lostAll(),
       troubled: (failure) => hearing.troubled(failure),
     })
@@ -295,10 +297,10 @@ export class Cell implements AsyncDisposable {
   async restart(): Promise<void> {
     this.#condition.failure = null
     this.#condition.quarantined = undefined
-    // One that has not joined yet is being tried already.
-    if (this.#condition.phase !== 'active') return
-    await this.#thread.end()
-    await this.#launch()
+    const isActive = this.#condition.phase === 'active'
+    // One that has not joined yet is being tried already; one that joins again starts another when it has.
+    if (isActive || this.#thread.isThere) await this.#thread.end()
+    if (isActive) await this.#launch()
   }
 
   /** Ends the thread until `reclaimLog`; what the table holds is served meanwhile. */
@@ -333,9 +335,7 @@ export class Cell implements AsyncDisposable {
     const outcome = await this.#thread.ask({ kind })
     if (outcome === 'late') {
       const { drainMs, logger } = this.#options
-      logger.warn(
-        `it did not come to a record boundary within ${drainMs} ms (limits.drainMs): its thread was ended, a new one takes up what it had not flushed; look for a handler that does not return`,
-      )
+      logger.warn(notAtBoundary(drainMs))
     }
     return outcome
   }

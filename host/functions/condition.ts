@@ -101,6 +101,16 @@ export class Condition {
     this.#changed()
   }
 
+  /** Its thread goes on with those that it keeps. */
+  assigned(partitions: readonly number[], kept: readonly number[]): void {
+    for (const partition of [...this.#partitions.keys()]) {
+      if (!partitions.includes(partition)) this.lost(partition)
+    }
+    const isThere = (partition: number) =>
+      kept.includes(partition) && this.#partitions.has(partition)
+    this.recovering(partitions.filter((partition) => !isThere(partition)))
+  }
+
   /** A thread is to start, or to start anew. */
   recovering(partitions: readonly number[]): void {
     for (const partition of partitions) this.opened(partition, 'recovering')

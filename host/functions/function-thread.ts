@@ -158,7 +158,14 @@ class FunctionThread {
       if (message.kind === 'swap') await this.#swap(message.version)
       else if (message.kind === 'pause') await this.#group?.pause()
       else if (message.kind === 'resume') this.#group?.resume()
-      else if (message.kind === 'endVisit') await this.#processor?.endVisit(message.why)
+      else if (message.kind === 'revoke') await this.#tasks.revoke()
+      else if (message.kind === 'assign') {
+        const goOn = await this.#tasks.assign(message)
+        // First: what goes on may not let anything else through for a while.
+        this.#say({ kind: 'reply', id: message.id })
+        goOn()
+        return
+      } else if (message.kind === 'endVisit') await this.#processor?.endVisit(message.why)
       else if (message.kind === 'evict') await this.#evict(message)
       else {
         await this.close()
@@ -185,6 +192,13 @@ class FunctionThread {
     } catch (error) {
       this.#say({ kind: 'reply', id, error: toPlainError(error) })
     }
+  }
+
+  /** Of a view nothing is shared out. */
+  get #tasks(): Group {
+    const group = this.#processor
+    if (group === undefined) throw new TypeError('a view is alone in its group')
+    return group
   }
 
   /** Views have no visitors. */

@@ -1,6 +1,6 @@
 // A function's place in its consumer group: which partitions it is assigned, joined for again until the log takes it in.
 import { asHostError, HostError } from '../errors.js'
-import type { JoinOptions, Log, Membership } from '../log/log.js'
+import type { Assignment, JoinOptions, Log, Membership } from '../log/log.js'
 
 export interface JoiningOptions {
   readonly log: Pick<Log, 'join'>
@@ -13,8 +13,11 @@ export interface JoiningOptions {
   prepare(): Promise<void>
   /** What does not last: `again` is to be called after a while. */
   failed(failure: HostError, again: () => Promise<void>): void
-  /** Partitions were assigned, or taken away: `assigned` is another. */
-  takenUp(): Promise<void>
+  /** Partitions were assigned: `assigned` is another. */
+  takenUp(assignment: Assignment): Promise<void>
+  /** They are shared out anew: what it does not write before this resolves it must not write before `takenUp`, or `givenUp`. */
+  revoked(): Promise<void>
+  /** It is no member any more. */
   givenUp(): Promise<void>
   /** Its partitions are another's by now, perhaps: at once, before `givenUp`. */
   lost(): void
@@ -84,12 +87,12 @@ export class Joining implements AsyncDisposable {
       instance,
       partitions,
       signal: this.#end.signal,
-      assigned: async ({ partitions }) => {
+      assigned: async (assignment) => {
         if (this.#isDisposed) return
-        this.#assigned = partitions
-        await this.#options.takenUp()
+        this.#assigned = assignment.partitions
+        await this.#options.takenUp(assignment)
       },
-      revoked: () => this.#giveUp(),
+      revoked: () => this.#revoke(),
       lost: () => {
         this.#options.lost()
         void this.#giveUp()
@@ -109,6 +112,13 @@ export class Joining implements AsyncDisposable {
         if (!this.#isDisposed) this.#later(asHostError(error))
       }
     })
+  }
+
+  async #revoke(): Promise<void> {
+    // Leaving, it comes for nothing that it has.
+    if (this.#isDisposed) return await this.#giveUp()
+    this.#assigned = []
+    await this.#options.revoked()
   }
 
   async #giveUp(): Promise<void> {

@@ -20,6 +20,10 @@ export interface KeptThreadOptions {
   failed(failure: ThreadFailure): void
 }
 
+/** Why it was ended, in words. */
+export const notAtBoundary = (drainMs: number): string =>
+  `it did not come to a record boundary within ${drainMs} ms (limits.drainMs): its thread was ended, a new one takes up what it had not flushed; look for a handler that does not return`
+
 export interface ThreadFailure {
   readonly what: string
   readonly error: HostError

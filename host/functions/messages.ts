@@ -44,6 +44,14 @@ export type ToWorker = { readonly id: number } & (
   | { readonly kind: 'pause' }
   | { readonly kind: 'resume' }
   | { readonly kind: 'drain' }
+  /** The partitions of its group are shared out anew: nothing is handled, opened or written to the log until `assign`. */
+  | { readonly kind: 'revoke' }
+  /** `kept`: those of which its tasks go on. */
+  | {
+      readonly kind: 'assign'
+      readonly partitions: readonly number[]
+      readonly kept: readonly number[]
+    }
   | {
       readonly kind: 'visit'
       readonly visitor: string

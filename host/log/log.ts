@@ -149,6 +149,11 @@ export interface LogWriter extends AsyncDisposable {
   readonly positions: readonly Position[]
   /** Never rejects: how it ended is in the outcome. A closed writer answers `fenced`. */
   commit(commit: Commit): Promise<CommitOutcome>
+  /**
+   * Its partition has stayed with this host while its group was shared out anew (`Assignment.kept`): from now on it writes as the
+   * member that this host is now. Not while it commits. Rejects with FENCED when it is none. Absent: it is no matter.
+   */
+  renew?(): Promise<void>
 }
 
 export interface Assignment {

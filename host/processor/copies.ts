@@ -5,6 +5,7 @@ import { type Batch, keyOf, type Log, type TopicInfo, type TopicPartition } from
 import { partitionOf } from '../log/partitioner.js'
 import type { Apply } from '../tables/recovery.js'
 import type { TableStore } from '../tables/store.js'
+import { unlessAborted } from '../within.js'
 import { CatchingUp } from './catching-up.js'
 import { backoffMs, type Clock } from './clock.js'
 import { CopiedTopics } from './copied-topics.js'
@@ -78,6 +79,8 @@ export class Copies implements AsyncDisposable {
   readonly #heldBack = new Set<Copy>()
   readonly #topics: CopiedTopics
   readonly #paused = new Set<Copy>()
+  /** By partition: settles when nothing of what was left is under way. */
+  readonly #leaving = new Map<number, Promise<unknown>>()
   readonly #catchingUp: CatchingUp | undefined
   #waitingBytes = 0
   #isHeld = false
@@ -131,16 +134,42 @@ export class Copies implements AsyncDisposable {
     return [...this.#copies.values()].flatMap((copy) => (copy.isFollowing ? [] : copy.partition))
   }
 
-  /** Resolves when all that a task of the partition reads is as it was in the log at the call, or later. */
-  async ready(partition: number): Promise<void> {
+  /** Resolves when all that a task of the partition reads is as it was in the log at the call, or later. `signal`: nobody waits any more. */
+  async ready(partition: number, signal: AbortSignal = this.#options.signal): Promise<void> {
+    await this.#leaving.get(partition)
     for (const one of this.#options.tables) {
       const topic = await this.#topics.described(one)
+      signal.throwIfAborted()
       if (one.kind === 'lookup') await this.#lookedUp(one, topic)
       else {
         this.#topics.copartitioned(one, topic)
         await this.#opened(one, partition, topic)
       }
     }
+  }
+
+  /** Nobody here reads what is joined with the partition any more: it is not read on, and brought up anew should it be asked for. */
+  leave(partition: number): void {
+    const { tables } = this.#options
+    const isLookedUp = (topic: string) =>
+      tables.some((one) => one.kind === 'lookup' && one.topic === topic)
+    const left = [...this.#copies].filter(
+      ([, copy]) => copy.partition === partition && !isLookedUp(copy.topic),
+    )
+    const ends = left.map(async ([key, copy]) => {
+      this.#copies.delete(key)
+      this.#heldBack.delete(copy)
+      this.#paused.delete(copy)
+      this.#forget([copy])
+      copy.leave()
+      await Promise.allSettled([this.#opening.get(key)])
+      await copy.settled()
+      this.#topics.waited(key)
+    })
+    const leaving = Promise.all([this.#leaving.get(partition), ...ends]).finally(() => {
+      if (this.#leaving.get(partition) === leaving) this.#leaving.delete(partition)
+    })
+    this.#leaving.set(partition, leaving)
   }
 
   /** Resolves when what was read is stored, and no more is until `release`. */
@@ -278,7 +307,8 @@ export class Copies implements AsyncDisposable {
   }
 
   async #open(copy: Copy, key: string, what: string, described: TopicInfo): Promise<void> {
-    const { log, rest, signal, warned } = this.#options
+    const { log, rest, warned } = this.#options
+    const { signal } = copy
     let topic: TopicInfo | undefined = described
     this.#topics.waitsFor(key, what)
     for (let attempt = 0; ; attempt += 1) {
@@ -294,6 +324,7 @@ export class Copies implements AsyncDisposable {
           this.#options.progressed?.(copy.partition, next, end)
         }
         await this.#slots.run(() => copy.recover(found, progressed))
+        signal.throwIfAborted()
         this.#options.stored?.(copy.partition, copy.position.offset, 0)
         if (this.#isHeld) this.#heldBack.add(copy)
         else this.#follow(copy)
@@ -307,7 +338,7 @@ export class Copies implements AsyncDisposable {
         const isOver = error.code === 'STORE_FAILED' || !(error.retryable || isInFlux)
         if (signal.aborted || isOver) throw error
         if (attempt === 0) warned(`${what} cannot be copied yet: ${error.message}`, {})
-        await rest(backoffMs(attempt, 50, 5_000))
+        await unlessAborted(rest(backoffMs(attempt, 50, 5_000)), signal)
         topic = undefined
       }
     }

@@ -28,7 +28,10 @@ export class Copy {
   readonly topic: string
   readonly partition: number
   readonly store: PartitionStore
+  /** Aborted: it is not brought up any more. */
+  readonly signal: AbortSignal
   readonly #options: CopyOptions
+  readonly #left = new AbortController()
   /** It was brought up to its end, and what comes is applied. */
   isFollowing = false
   /** It is brought up just now: what is stored may be of another topic, or older than it was. */
@@ -46,6 +49,12 @@ export class Copy {
     this.partition = partition
     this.store = store
     this.#options = options
+    this.signal = AbortSignal.any([options.signal, this.#left.signal])
+  }
+
+  /** Nobody reads it any more: what is under way ends. */
+  leave(): void {
+    this.#left.abort(new HostError('STOPPING', `the copy of ${this.topic} is not read any more`))
   }
 
   get isIdle(): boolean {
@@ -78,8 +87,8 @@ export class Copy {
     changelog: TopicInfo,
     progressed: (next: number, end: number) => void,
   ): Promise<void> {
-    const { log, tombstoneRetentionMs, clock, signal, apply = putAll, warned } = this.#options
-    const { topic, partition } = this
+    const { log, tombstoneRetentionMs, clock, apply = putAll, warned } = this.#options
+    const { topic, partition, signal } = this
     // What is on its way would land on top of what is brought up.
     await this.#written
     this.retentionMs = changelog.tombstoneRetentionMs ?? tombstoneRetentionMs

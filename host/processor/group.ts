@@ -1,7 +1,8 @@
 // The data plane of one function in one thread: its tasks, the reader that feeds them, and what holds or replaces them.
 import { asHostError, HostError, type PlainError, toPlainError } from '../errors.js'
-import type { Batch, Log } from '../log/log.js'
+import type { Assignment, Batch, Log } from '../log/log.js'
 import type { TableStore } from '../tables/store.js'
+import { unlessAborted } from '../within.js'
 import { backoffMs, type Clock } from './clock.js'
 import { Attempt, type UserLog } from './context.js'
 import { type CopiedTable, Copies, dropOtherCopies } from './copies.js'
@@ -10,6 +11,7 @@ import { Holds } from './holds.js'
 import { positionIn } from './input.js'
 import type { InputNotes } from './input-notes.js'
 import { type OpenPartition, openPartition } from './opening.js'
+import { Openings } from './openings.js'
 import type { Program } from './program.js'
 import type { Progress } from './progress.js'
 import { Repeats } from './repeats.js'
@@ -95,10 +97,9 @@ export class Group implements AsyncDisposable {
   readonly #notes: InputNotes
   readonly #repeats: Repeats
   readonly #tasks = new Map<number, OpenTask>()
-  readonly #opening = new Map<number, Promise<void>>()
-  readonly #closing = new Map<number, Promise<void>>()
-  /** Partitions that could not be opened: tried again by `resume` and `swap`. */
-  readonly #unopened = new Set<number>()
+  readonly #openings: Openings
+  /** Those that it has, open or not; undefined before it is told. */
+  #assigned: readonly number[] | undefined
   readonly #feed: Feed
   readonly #copies: Copies | undefined
   readonly #holds: Holds
@@ -107,9 +108,11 @@ export class Group implements AsyncDisposable {
   /** Cut short when the group ends. */
   readonly #rest: Rest
   #program: Program
-  /** Settles when everything is held; undefined: not halted. */
-  #halted: Promise<void> | undefined
+  /** `held` settles when everything is; undefined: not halted. */
+  #halted: { readonly partition: number; readonly held: Promise<void> } | undefined
   #isPaused = false
+  /** Between `revoke` and `assign`; settles when nothing is under way any more. */
+  #revoked: Promise<void> | undefined
   #isStopped = false
   #callOffRefresh: () => void = () => {}
 
@@ -123,6 +126,7 @@ export class Group implements AsyncDisposable {
       warned: (...told) => options.events.warned(...told),
     })
     this.#program = options.program
+    this.#openings = new Openings({ open: (partition, signal) => this.#open(partition, signal) })
     this.#holds = new Holds({
       ...options,
       // A partition that is being opened gets its holds when its task is made.
@@ -152,7 +156,7 @@ export class Group implements AsyncDisposable {
   /** Everything that is known to be in the log is handled and stored, and no partition is being opened. */
   get isIdle(): boolean {
     return (
-      this.#opening.size + this.#closing.size === 0 &&
+      this.#openings.isIdle &&
       (this.#copies?.isIdle ?? true) &&
       [...this.#tasks.values()].every(({ task }) => task.isIdle)
     )
@@ -165,12 +169,42 @@ export class Group implements AsyncDisposable {
 
   /** Resolves when each partition runs, or has halted the function. */
   async start(partitions: readonly number[]): Promise<void> {
+    // Unless it was told better already.
+    this.#assigned ??= partitions
     this.#feed.start()
     this.#refreshLater()
     const { store } = this.#options
     if (this.#copies !== undefined) await this.#copies.start()
     else if (store !== null) await dropOtherCopies(store, [])
-    await Promise.all(partitions.map((partition) => this.#openSoon(partition)))
+    await this.#openMissing()
+  }
+
+  /**
+   * Its partitions are shared out anew: resolves when its tasks are at a record boundary, with everything before it flushed. From then
+   * on nothing is handled, opened or written to the log until `assign`, since the generation in which it may write is over. What was
+   * read stays, and is read ahead.
+   */
+  async revoke(): Promise<void> {
+    this.#revoked ??= this.#standStill()
+    await this.#revoked
+  }
+
+  /**
+   * After `revoke`. Tasks of partitions that are kept go on with all that they have; the others are closed, and what is missing is
+   * opened, for which nobody waits. Resolves, when all is ready for it, with what lets them go on.
+   */
+  async assign({ partitions, kept }: Pick<Assignment, 'partitions' | 'kept'>): Promise<() => void> {
+    const before = this.#assigned ?? []
+    this.#assigned = partitions
+    this.#openings.keep(kept)
+    for (const [partition, entry] of this.#tasks) {
+      if (!kept.includes(partition)) this.#close(partition, entry)
+    }
+    for (const partition of before) {
+      if (!partitions.includes(partition)) this.#copies?.leave(partition)
+    }
+    await Promise.all([...this.#tasks].map(([partition, entry]) => this.#renew(partition, entry)))
+    return () => this.#goOn(kept)
   }
 
   /** Puts another version in place, at a record boundary, after a flush. A halted function goes on at its record. */
@@ -222,10 +256,12 @@ export class Group implements AsyncDisposable {
     if (this.#isStopped) return
     this.#isStopped = true
     this.#callOffRefresh()
-    this.#abort.abort(new HostError('STOPPING', 'the function is stopping'))
+    const stopping = new HostError('STOPPING', 'the function is stopping')
+    this.#abort.abort(stopping)
+    this.#openings.stop(stopping)
     const visited = this.#visiting.end('drained')
     await this.#feed[Symbol.asyncDispose]()
-    await Promise.all([...this.#opening.values(), ...this.#closing.values()])
+    await this.#openings.settled()
     await Promise.all([...this.#tasks.values()].map((entry) => closeTask(entry)))
     this.#tasks.clear()
     await visited
@@ -245,8 +281,7 @@ export class Group implements AsyncDisposable {
     if (this.#isPaused) throw refused('is paused: resume it, then visit', 'NOT_RUNNING')
     if (this.isHalted) throw refused('has halted: mend it, or resume it, then visit', 'NOT_RUNNING')
     // With what is not open, or held for a moment, not every key would have its turn.
-    const isOpen = this.#opening.size + this.#closing.size + this.#unopened.size === 0
-    if (!isOpen || this.#holds.isHeld) {
+    if (!this.#openings.isDone || this.#holds.isHeld) {
       throw refused('has partitions that are not open yet: try again', 'RECOVERING')
     }
   }
@@ -261,15 +296,16 @@ export class Group implements AsyncDisposable {
   }
 
   async #refresh(olderThanMs: number): Promise<void> {
+    if (this.#revoked !== undefined) return
     await Promise.all([...this.#tasks.values()].map(({ task }) => task.refresh(olderThanMs)))
   }
 
   /** Holds every task before it returns: the record must not be taken up again. */
   #halt(reason: HaltReason): void {
     if (this.#halted !== undefined) return
-    const halt = this.#hold('halted')
+    const halt = { partition: reason.partition, held: this.#hold('halted') }
     this.#halted = halt
-    void halt.then(() => {
+    void halt.held.then(() => {
       // Undone meanwhile: nobody has to know.
       if (this.#halted === halt && !this.#isStopped) this.#options.events.halted(reason)
     })
@@ -282,26 +318,61 @@ export class Group implements AsyncDisposable {
     // Held before the halt lets go: what was lost and could not be mended is tried again first.
     if (this.#copies?.isBroken === true) void this.#mendCopies()
     this.#holds.release()
-    for (const partition of this.#unopened) void this.#openSoon(partition)
-    this.#unopened.clear()
+    this.#openings.again()
   }
 
-  #openSoon(partition: number): Promise<void> {
-    // Not before the last batch of the task before has settled: it would put old values over recovered ones.
-    const closed = this.#closing.get(partition) ?? Promise.resolve()
-    const opening = closed
-      .then(() => this.#open(partition))
-      .finally(() => this.#opening.delete(partition))
-    this.#opening.set(partition, opening)
-    return opening
+  async #standStill(): Promise<void> {
+    this.#openings.stop(
+      new HostError('STOPPING', 'the partitions of the group are shared out anew'),
+    )
+    await this.#hold('drained')
+    // Also what has ended at its last flush.
+    await this.#openings.settled()
   }
 
-  async #open(partition: number): Promise<void> {
+  /** After the group was shared out anew. */
+  #goOn(kept: readonly number[]): void {
+    if (this.#isStopped || this.#revoked === undefined) return
+    this.#revoked = undefined
+    this.#openings.allow()
+    // The record at which it had halted is another host's, or was given back.
+    if (this.#halted !== undefined && !kept.includes(this.#halted.partition)) this.#unhalt()
+    this.#holds.release()
+    void this.#openMissing()
+  }
+
+  /** It writes for the generation that is now. */
+  async #renew(partition: number, entry: OpenTask): Promise<void> {
+    try {
+      await entry.open.writer.renew?.()
+    } catch (cause) {
+      // Opened anew, it is told why.
+      if (this.#isStopped || this.#tasks.get(partition) !== entry) return
+      this.#options.events.warned('a partition that was kept has to be opened anew', {
+        partition,
+        cause: asHostError(cause).message,
+      })
+      this.#close(partition, entry)
+    }
+  }
+
+  /** Resolves when all that was assigned runs, or has halted the function. */
+  async #openMissing(): Promise<void> {
+    const missing = (this.#assigned ?? []).filter(
+      (partition) => !this.#tasks.has(partition) && !this.#openings.has(partition),
+    )
+    await Promise.all(missing.map((partition) => this.#openings.begin(partition)))
+  }
+
+  async #open(partition: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
     const { log, store, tombstoneRetentionMs, clock, events } = this.#options
+    const rest = new Rest(clock, signal)
     events.recovering(partition)
-    for (let attempt = 0; !this.#isStopped; attempt += 1) {
+    for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
-        await this.#copies?.ready(partition)
+        const copied = this.#copies?.ready(partition, signal)
+        if (copied !== undefined) await unlessAborted(copied, signal)
         const open = await openPartition({
           log,
           store: this.#program.edges.table === null ? null : store,
@@ -309,8 +380,8 @@ export class Group implements AsyncDisposable {
           partition,
           tombstoneRetentionMs,
           clock,
-          rest: (ms) => this.#rest.wait(ms),
-          signal: this.#abort.signal,
+          rest: (ms) => rest.wait(ms),
+          signal,
           onDataLoss: this.#program.options.onDataLoss,
           notes: this.#notes,
           onSkipped: (what) => events.warned(`records are gone: ${what}`, { partition }),
@@ -319,11 +390,11 @@ export class Group implements AsyncDisposable {
             events.warned(`the local table is rebuilt from the log: ${reason}`, { partition }),
           onProgress: (_, next, end) => events.progressed(partition, next, end),
         })
-        if (this.#isStopped) await open.writer[Symbol.asyncDispose]()
+        if (signal.aborted) await open.writer[Symbol.asyncDispose]()
         else this.#run(partition, open)
         return
       } catch (error) {
-        if (this.#isStopped) return
+        if (signal.aborted) return
         // What is not known to be final may pass: a log or table that cannot be read for a moment.
         const known = asHostError(error, 'LOG_FAILED')
         if (known.code === 'FENCED') {
@@ -335,14 +406,14 @@ export class Group implements AsyncDisposable {
           return
         }
         if (!known.retryable) {
-          this.#unopened.add(partition)
+          this.#openings.failed(partition)
           if (known.code === 'INPUT_LOST') this.#forgetPositions(partition)
           this.#halt({ error: toPlainError(known), partition, version: this.#program.version })
           return
         }
         const message = `partition ${partition} cannot be opened yet: ${known.message}`
         this.#repeats.failed('opening', partition, message, { code: known.code })
-        await this.#rest.wait(backoffMs(attempt, 50, 5_000))
+        await rest.wait(backoffMs(attempt, 50, 5_000))
       }
     }
   }
@@ -452,14 +523,14 @@ export class Group implements AsyncDisposable {
         break
       case 'cut':
         // Its opening finds it, and tells.
-        void this.#openSoon(partition)
+        void this.#openings.begin(partition)
         break
       case 'unknown':
         events.warned('how a flush ended is not known: the partition is read anew from the log', {
           partition,
           cause: asHostError(cause).message,
         })
-        void this.#openSoon(partition)
+        void this.#openings.begin(partition)
         break
       case 'detached':
         events.detached(partition, cause)
@@ -467,7 +538,7 @@ export class Group implements AsyncDisposable {
       case 'refused':
       case 'broken': {
         const version = this.#program.version
-        this.#unopened.add(partition)
+        this.#openings.failed(partition)
         this.#halt({ error: toPlainError(cause), partition, version })
         break
       }
@@ -479,8 +550,7 @@ export class Group implements AsyncDisposable {
     void this.#visiting.end('lost')
     this.#repeats.gaveUp(partition)
     for (const { topic } of entry.open.inputs) this.#feed.forget({ topic, partition })
-    const closing = closeTask(entry).finally(() => this.#closing.delete(partition))
-    this.#closing.set(partition, closing)
+    this.#openings.close(partition, closeTask(entry))
   }
 
   #forgetPositions(partition: number): void {
@@ -508,7 +578,7 @@ export class Group implements AsyncDisposable {
       const lost = this.#tasks.get(partition)
       if (lost === undefined) return
       this.#close(partition, lost)
-      void this.#openSoon(partition)
+      void this.#openings.begin(partition)
       return
     }
     if (!error.retryable) {
@@ -517,7 +587,7 @@ export class Group implements AsyncDisposable {
         // A topic that is another one is so in each of its partitions.
         if (!isAnother && number !== (partition ?? number)) continue
         this.#close(number, lost)
-        this.#unopened.add(number)
+        this.#openings.failed(number)
         // Of the topic before: whoever waits for a record of another one must not take them for that.
         if (isAnother) this.#forgetPositions(number)
       }

@@ -151,17 +151,22 @@ class KafkaLog implements Log {
     partition: number,
     topics?: readonly string[],
   ): Promise<LogWriter> {
-    return await this.#open(async () => {
-      // As it is now: a writer of a generation that is over is not to write for the next one.
+    const asMember = async () => {
       const member = await this.#members.of(group)
       // Of a group that it was in: to write as an outsider would fence the one who came after.
       if (member === null) throw noMember(group)
+      return member
+    }
+    return await this.#open(async () => {
+      // As it is now: a writer of a generation that is over is not to write for the next one, unless it is told to.
+      const member = await asMember()
       return await openKafkaWriter(this.#writing, {
         group,
         partition,
         ...(topics === undefined ? {} : { topics }),
         settings: this.#settings.write,
-        ...(member === undefined ? {} : { member: () => member }),
+        ...(member === undefined ? {} : { member }),
+        asMember,
       })
     })
   }

@@ -23,8 +23,10 @@ export interface KafkaWriterOptions {
   readonly partition: number
   /** Those in which it moves positions; absent: any, and what there is of topics is asked for when it is opened. */
   readonly topics?: readonly string[]
-  /** As whom it commits now: the positions of a group that has members are moved by them alone. */
-  readonly member?: () => GroupMember | undefined
+  /** As whom it commits: the positions of a group that has members are moved by them alone. */
+  readonly member?: GroupMember
+  /** As whom it would by now. Rejects with FENCED when this host is no member of the group any more. */
+  readonly asMember?: () => Promise<GroupMember | undefined>
   readonly settings?: Partial<KafkaWriteSettings>
 }
 
@@ -37,7 +39,7 @@ export async function openKafkaWriter(
   const settings = kafkaWriteSettings(options.settings)
   const deadline = new Deadline(settings.deadlineMs, brokers.signal)
   try {
-    const member = options.member?.()
+    const { member } = options
     if (member !== undefined) await checkMember(brokers, settings, member, deadline)
     const id = transactionalIdOf(settings, group, partition)
     const transactor = await Transactor.begin(brokers, id, settings, deadline)
@@ -130,6 +132,7 @@ class KafkaWriter implements LogWriter {
   readonly #options: KafkaWriterOptions
   readonly #transactor: Transactor
   readonly #topicIds: Map<string, string>
+  #member: GroupMember | undefined
   /** How it ended for good. */
   #end: CommitOutcome | undefined
 
@@ -144,6 +147,7 @@ class KafkaWriter implements LogWriter {
     this.#options = options
     this.#transactor = transactor
     this.#topicIds = topicIds
+    this.#member = options.member
     this.positions = positions
   }
 
@@ -155,7 +159,7 @@ class KafkaWriter implements LogWriter {
     const transaction: Transaction = {
       records,
       // An empty commit, too, is answered by the fence: it tells whether this writer is the one.
-      ...(isAbout ? { move: { member: this.#member(), positions: this.#named(positions) } } : {}),
+      ...(isAbout ? { move: { member: this.#mover(), positions: this.#named(positions) } } : {}),
       ...(positions.length > 0
         ? { check: async (deadline) => await this.#check(commit, deadline) }
         : {}),
@@ -180,12 +184,16 @@ class KafkaWriter implements LogWriter {
     }
   }
 
+  async renew(): Promise<void> {
+    this.#member = await this.#options.asMember?.()
+  }
+
   /**
    * Its partition is another's, unless it is a member still: then nobody else has begun under its transactional id but the brokers,
    * which have given up a transaction that took too long.
    */
   async #fenced(): Promise<CommitOutcome> {
-    const member = this.#options.member?.()
+    const member = this.#member
     if (member === undefined) return { kind: 'fenced' }
     const settings = kafkaWriteSettings(this.#options.settings)
     const deadline = new Deadline(settings.deadlineMs, this.#brokers.signal)
@@ -211,9 +219,8 @@ class KafkaWriter implements LogWriter {
     }))
   }
 
-  #member(): GroupMember {
-    const outsider = { group: this.#options.group, generation: -1, member: '' }
-    return this.#options.member?.() ?? outsider
+  #mover(): GroupMember {
+    return this.#member ?? { group: this.#options.group, generation: -1, member: '' }
   }
 
   /** A position from before must not become one of a topic of the same name. On the way it is looked who leads what is written. */

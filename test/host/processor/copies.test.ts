@@ -358,3 +358,55 @@ t.test('a table that is not declared is no table', async (t) => {
   t.match(h.halts[0]?.error.message, /not in this function's lookups \(declared: rates\)/)
   await h.end()
 })
+
+t.test(
+  'what is joined with a partition that goes is not read on, until it comes back',
+  async (t) => {
+    const h = await harness()
+    await h.others()
+    await h.rate('eur', 1)
+    await h.name('a', 'Ann')
+    await h.start()
+    t.equal(await h.reads('a'), 'Ann 1')
+    const own = partitionOf(Buffer.from('a'), partitions, 'murmur2')
+    const others = [0, 1, 2].filter((partition) => partition !== own)
+    const copied = () =>
+      h.group.copied.flatMap(({ topic, partition }) => (topic === joined.topic ? partition : []))
+    await h.group.revoke()
+    const goOn = await h.group.assign({ partitions: others, kept: others })
+    goOn()
+    t.same(copied().sort(), others)
+    await h.name('a', 'Anna')
+    await h.rate('eur', 2)
+    await h.copied()
+    const stored = h.store.copy({ topic: joined.topic, partition: own }).get(Buffer.from('a'))
+    t.equal(String(stored), 'Ann')
+    await h.group.revoke()
+    const goOnAgain = await h.group.assign({ partitions: [0, 1, 2], kept: others })
+    goOnAgain()
+    t.equal(await h.reads('a'), 'Anna 2')
+    await h.end()
+  },
+)
+
+t.test(
+  'a partition that goes while its join is waited for is not waited for any more',
+  async (t) => {
+    const h = await harness()
+    await h.log.ensure([{ name: looked.topic, kind: 'table', partitions: lookupPartitions }])
+    const starting = h.start()
+    await until('it waits', () => h.waits.at(-1)?.some((what) => what.includes('names-table')))
+    await h.group.revoke()
+    const goOn = await h.group.assign({ partitions: [0], kept: [0] })
+    goOn()
+    await starting
+    await h.others()
+    await until('it runs', () => h.states.includes('running 0'))
+    t.same(
+      h.group.copied.flatMap(({ topic, partition }) => (topic === joined.topic ? partition : [])),
+      [0],
+    )
+    t.same(h.waits.at(-1), [])
+    await h.end()
+  },
+)

@@ -56,6 +56,8 @@ export interface HarnessOptions {
   readonly maxRecordBytes?: number
   readonly refreshMs?: number
   readonly clock?: Clock
+  /** Of several hosts; absent: one of its own. */
+  readonly log?: MemoryLog
 }
 
 /** Pauses pass fifty times as fast. */
@@ -104,7 +106,7 @@ export class Harness {
   constructor(given: HarnessOptions) {
     this.#options = given
     this.#edges = given.edges ?? edges
-    this.log = createMemoryLog({ seed: given.seed ?? 1, faults: given.faults ?? {} })
+    this.log = given.log ?? createMemoryLog({ seed: given.seed ?? 1, faults: given.faults ?? {} })
     const openWriter = this.log.openWriter.bind(this.log)
     this.log.openWriter = async (...of) => {
       const writer = await openWriter(...of)
@@ -140,7 +142,7 @@ export class Harness {
     return createProgram(definition, this.#edges, runOptions, `v${this.#versions}`)
   }
 
-  async start(): Promise<void> {
+  async start(own: readonly number[] = partitionNumbers): Promise<void> {
     this.#group = new Group({
       log: this.log,
       store: this.#edges.table === null ? null : this.#life.store(this.store),
@@ -177,7 +179,7 @@ export class Harness {
         },
       },
     })
-    await this.#group.start(partitionNumbers)
+    await this.#group.start(own)
   }
 
   /** As a thread that was ended leaves it: nothing is flushed, writes under way come to their end. */
@@ -192,6 +194,10 @@ export class Harness {
     this.#life.end()
     this.#life = new Life()
     await this.crash()
+  }
+
+  get isRunning(): boolean {
+    return this.#group !== undefined
   }
 
   async drain(): Promise<void> {

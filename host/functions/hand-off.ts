@@ -1,0 +1,77 @@
+// What becomes of a function's thread, and of what is shown of its partitions, while its group is shared out anew.
+import { asHostError } from '../errors.js'
+import type { Assignment } from '../log/log.js'
+import type { Logger } from '../logger.js'
+import type { Condition } from './condition.js'
+import { type KeptThread, notAtBoundary } from './kept-thread.js'
+import type { ThreadRequest } from './thread.js'
+
+export interface HandOffOptions {
+  readonly thread: KeptThread
+  readonly condition: Condition
+  readonly drainMs: number
+  readonly logger: Logger
+  /** What it has by now. */
+  assigned(): readonly number[]
+  /** Starts a thread for what it has, if it may have one. */
+  launch(): Promise<void>
+}
+
+export class HandOff {
+  readonly #options: HandOffOptions
+
+  constructor(options: HandOffOptions) {
+    this.#options = options
+  }
+
+  /** The thread comes to a record boundary, flushes and waits, or is ended: nothing more is written. */
+  async revoked(): Promise<void> {
+    const { thread, condition } = this.#options
+    if (condition.phase === 'active') condition.enter('joining')
+    if (await this.#isDone({ kind: 'revoke' })) return
+    // What was to start one is over.
+    await thread.end()
+    this.#nothingLeft()
+  }
+
+  /** What the thread keeps goes on at once. Without a thread, or should it not answer, another one opens all of it. */
+  async takenUp({ partitions, kept }: Assignment): Promise<void> {
+    const { thread, condition, logger, launch } = this.#options
+    // It has stood still since they were revoked.
+    const goesOn = thread.isThere && partitions.length > 0
+    // Before anything is awaited: from now on its lease holds again, and what it has no more must not be read.
+    if (goesOn) condition.assigned(partitions, kept)
+    else condition.lostAll()
+    condition.enter('active')
+    if (!goesOn) await thread.end()
+    if (!goesOn) await launch()
+    else if (await this.#isDone({ kind: 'assign', partitions, kept })) {
+      logger.info('its partitions were shared out anew', { partitions, kept })
+    } else await launch()
+  }
+
+  /** It is no member any more. */
+  async givenUp(): Promise<void> {
+    const { thread, condition } = this.#options
+    if (condition.phase === 'active') condition.enter('joining')
+    await thread.end()
+    this.#nothingLeft()
+  }
+
+  /** After a loss it may have been assigned some again already. */
+  #nothingLeft(): void {
+    if (this.#options.assigned().length === 0) this.#options.condition.lostAll()
+  }
+
+  async #isDone(request: ThreadRequest): Promise<boolean> {
+    const { thread, drainMs, logger } = this.#options
+    try {
+      const outcome = await thread.ask(request)
+      if (outcome === 'late') logger.warn(notAtBoundary(drainMs))
+      return outcome === 'done'
+    } catch (error) {
+      logger.warn(`its thread refuses to go on: ${asHostError(error).message}`)
+      return false
+    }
+  }
+}

@@ -1,0 +1,237 @@
+// A function's thread while its group is shared out anew: it stays with what is kept, whatever befalls it in between.
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { LiveCatalog } from '#host/functions/live-catalog.js'
+import { Registry } from '#host/functions/registry.js'
+import type { JoinOptions } from '#host/log/log.js'
+import { createLogger } from '#host/logger.js'
+import { until } from '../../support/until.js'
+import { createProject, projectLog, registryOptions } from './project.js'
+
+/** Says of each click how many its thread has handled; goes on for ever, dies, or is slow, as it is told. */
+const counter = (flags: string, step = 1) => `
+import { existsSync, writeFileSync } from 'node:fs'
+import { defineProcessor, json } from 'millrace'
+const has = (name: string) => existsSync(${JSON.stringify(flags)} + name)
+let handled = 0
+const timer = setInterval(() => {
+  if (!has('die')) return
+  clearInterval(timer)
+  throw new Error('in a timer')
+}, 2)
+export default defineProcessor({
+  inputs: { clicks: json<string>() },
+  table: json<{ count: number; handled: number }>(),
+  on: {
+    clicks(ctx, click) {
+      handled += 1
+      if (click === 'hang' && has('hang')) {
+        writeFileSync(${JSON.stringify(flags)} + 'hangs', '')
+        for (;;) {}
+      }
+      ctx.set({ count: (ctx.get()?.count ?? 0) + ${step}, handled })
+    },
+  },
+})`
+
+/** A host of a group that is shared out as the test will have it. */
+async function shared(t: Test) {
+  const project = createProject(t)
+  const lines: string[] = []
+  const stream = { write: (text: string) => void lines.push(text) }
+  const logger = createLogger({ level: 'debug', format: 'json', stream })
+  const log = await projectLog(t, project)
+  let group: JoinOptions | undefined
+  let epoch = 0
+  let holds = false
+  const assign = async (partitions: readonly number[], kept: readonly number[] = []) => {
+    epoch += 1
+    holds = true
+    await group?.assigned({ epoch, partitions, kept, standbys: [] })
+  }
+  const revoke = async () => {
+    await group?.revoked(epoch)
+    holds = false
+  }
+  log.join = async (options) => {
+    group = options
+    await assign([0, 1])
+    return {
+      members: () => [],
+      holds: () => holds,
+      [Symbol.asyncDispose]: async () => {
+        if (holds) await revoke()
+      },
+    }
+  }
+  const registry = new Registry(registryOptions({ project, log, logger }))
+  const catalog = new LiveCatalog(registry, log)
+  t.teardown(async () => {
+    catalog[Symbol.dispose]()
+    await registry[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+  const flags = project.path('flag-')
+  const save = (step = 1) => project.write('functions/counter.ts', counter(flags, step))
+  await save()
+  await registry.start({ watch: true })
+  const status = () => catalog.condition('counter')
+  const states = () => status()?.partitions.map(({ partition, state }) => `${partition} ${state}`)
+  const run = async (...wanted: string[]) =>
+    until(`it is ${wanted}`, () => states()?.join() === wanted.join())
+  await run('0 running', '1 running')
+  const seen = new Set<string>()
+  const watch = catalog.onChange('counter', () => {
+    for (const state of states() ?? []) seen.add(state)
+  })
+  t.teardown(watch)
+  const key = Buffer.from('ada')
+  let position = 0
+  return {
+    ...{ project, registry, catalog, lines, states, run, save, assign, revoke, seen },
+    state: () => status()?.state,
+    lose: async () => {
+      holds = false
+      group?.lost(epoch)
+    },
+    path: (name: string) => flags + name,
+    emit: async (partition: number, click = 'x') => {
+      const value = Buffer.from(JSON.stringify(click))
+      const [offset = 0] = await log.append([
+        { topic: 'clicks', partition, key, value, timestamp: 1 },
+      ])
+      position = offset + 1
+    },
+    /** What its table has once the last click is counted. */
+    counted: async (partition: number) => {
+      await until(
+        'it is counted',
+        () => catalog.position('counter', 'clicks', partition) >= position,
+      )
+      const view = catalog.table('counter')?.view
+      return JSON.parse(String(await view?.get(partition, key)))
+    },
+    said: (what: RegExp) => lines.some((line) => what.test(line)),
+  }
+}
+
+t.test(
+  'partitions that are kept go on in the same thread, and are never shown otherwise',
+  async (t) => {
+    const f = await shared(t)
+    await f.emit(0)
+    t.same(await f.counted(0), { count: 1, handled: 1 })
+    await f.revoke()
+    t.equal(f.state(), 'joining')
+    t.same(f.states(), ['0 running', '1 running'])
+    t.notOk(f.catalog.table('counter')?.isServing(0), 'it is not served meanwhile')
+    await f.emit(0)
+    await f.assign([0], [0])
+    t.same(f.states(), ['0 running'])
+    t.equal(f.state(), 'running')
+    t.same(await f.counted(0), { count: 2, handled: 2 })
+    t.ok(f.catalog.table('counter')?.isServing(0))
+    t.notOk(f.catalog.table('counter')?.isServing(1))
+    t.same([...f.seen], ['0 running', '1 running'])
+
+    await f.revoke()
+    await f.assign([0, 1], [0])
+    await f.run('0 running', '1 running')
+    t.same([...f.seen], ['0 running', '1 running', '1 recovering'], 'what has come is recovered')
+    await f.emit(1)
+    t.same(await f.counted(1), { count: 1, handled: 3 })
+    t.ok(f.said(/shared out anew/))
+  },
+)
+
+t.test(
+  'a thread that does not come to a boundary is ended, and another opens all of it',
+  async (t) => {
+    const f = await shared(t)
+    writeFileSync(f.path('hang'), '')
+    await f.emit(0, 'hang')
+    await until('it hangs', () => existsSync(f.path('hangs')))
+    await f.revoke()
+    t.same(f.states(), [], 'nothing is there to be kept')
+    t.ok(f.said(/did not come to a record boundary within 200 ms/))
+    rmSync(f.path('hang'))
+    await f.assign([0, 1], [0, 1])
+    t.same(await f.counted(0), { count: 1, handled: 1 })
+    await f.run('0 running', '1 running')
+    t.equal(f.state(), 'running')
+  },
+)
+
+t.test('a thread that dies in between is replaced when its partitions are assigned', async (t) => {
+  const f = await shared(t)
+  await f.emit(0)
+  t.same(await f.counted(0), { count: 1, handled: 1 })
+  await f.revoke()
+  writeFileSync(f.path('die'), '')
+  await until('it has died', () => f.said(/its thread ended/))
+  rmSync(f.path('die'))
+  await f.assign([0, 1], [0, 1])
+  await f.emit(0)
+  t.same(await f.counted(0), { count: 2, handled: 1 })
+  await f.run('0 running', '1 running')
+})
+
+t.test('what was lost is opened anew, in another thread', async (t) => {
+  const f = await shared(t)
+  await f.emit(0)
+  t.same(await f.counted(0), { count: 1, handled: 1 })
+  await f.lose()
+  t.same(f.states(), [])
+  await f.assign([0, 1])
+  await f.emit(0)
+  t.same(await f.counted(0), { count: 2, handled: 1 })
+  await f.run('0 running', '1 running')
+})
+
+t.test('without partitions there is no thread, until it gets some', async (t) => {
+  const f = await shared(t)
+  await f.emit(0)
+  t.same(await f.counted(0), { count: 1, handled: 1 })
+  await f.revoke()
+  await f.assign([])
+  t.same(f.states(), [])
+  await f.revoke()
+  await f.assign([0, 1])
+  await f.emit(0)
+  t.same(await f.counted(0), { count: 2, handled: 1 })
+})
+
+t.test('paused, resumed, saved in between: it holds from the assignment on', async (t) => {
+  const f = await shared(t)
+  await f.revoke()
+  t.ok(await f.registry.operate('counter', 'pause'))
+  await f.assign([0, 1], [0, 1])
+  t.equal(f.state(), 'paused')
+  await f.revoke()
+  t.ok(await f.registry.operate('counter', 'resume'))
+  await f.save(10)
+  await until('it is taken', async () => (await f.catalog.function('counter'))?.swaps === 1)
+  await f.emit(0)
+  await f.assign([0, 1], [0, 1])
+  t.same(await f.counted(0), { count: 10, handled: 1 })
+})
+
+t.test('restarted in between it gets another thread', async (t) => {
+  const f = await shared(t)
+  await f.emit(0)
+  t.same(await f.counted(0), { count: 1, handled: 1 })
+  await f.revoke()
+  t.ok(await f.registry.operate('counter', 'restart'))
+  t.equal(f.state(), 'joining')
+  await f.assign([0, 1], [0, 1])
+  await f.emit(0)
+  t.same(await f.counted(0), { count: 2, handled: 1 })
+})
+
+t.test('a file that is deleted in between: the function stops', async (t) => {
+  const f = await shared(t)
+  await f.revoke()
+  rmSync(f.project.path('functions/counter.ts'))
+  await until('it is gone', () => f.catalog.condition('counter') === undefined)
+  t.notOk(f.said(/did not end well/))
+})
