@@ -91,6 +91,33 @@ t.test('calls that are not awaited keep their order, and share batches', async (
   t.ok(requests < 50, `${requests} requests`)
 })
 
+t.test('100,000 emits have monotonic offsets', async (t) => {
+  const topic = await newTopic(t)
+  const log = kafkaLog(t, address)
+  const partitions = [0, 1, 2, 3]
+  const sent = partitions.map((): string[] => [])
+  const last = partitions.map(() => -1)
+  const back: string[] = []
+  // Some thousands are on their way at a time, as from a host's clients.
+  for (let from = 0; from < 100_000; from += 5_000) {
+    const emits = count(5_000).map(async (n) => {
+      const value = `${from + Number(n)}`
+      const partition = Number(value) % 4
+      sent[partition]?.push(value)
+      const [offset = -1] = await log.append([record(topic, value, partition)])
+      if (offset <= (last[partition] ?? -1)) back.push(`${value} at ${offset}`)
+      last[partition] = offset
+    })
+    await Promise.all(emits)
+  }
+  t.strictSame(back, [])
+  t.strictSame(last, [24_999, 24_999, 24_999, 24_999])
+  for (const partition of partitions) {
+    const found = await committedValues(brokers, topic, partition)
+    t.equal(difference(found, sent[partition] ?? []), undefined, 'and records in their order')
+  }
+})
+
 t.test('what comes while a batch is on its way goes together behind it', async (t) => {
   const topic = await newTopic(t)
   const proxy = await proxyTo(t, address)

@@ -46,7 +46,7 @@ async function untilMembers(t: Test, group: string, count: number): Promise<void
   })
 }
 
-t.test('a broker that is killed and started again', async (t) => {
+t.test('broker gone: an error, not a hang; started again, all goes on', async (t) => {
   const trial = trialOf(t, 'killed')
   const host = trial.host('one')
   await host.start()
@@ -65,6 +65,9 @@ t.test('a broker that is killed and started again', async (t) => {
   }
   await load.stop()
   t.strictSame(await trial.wrong([load], host), {})
+  await broker.kill()
+  await host.stop()
+  t.pass('nor does it hang when it stops')
 })
 
 t.test('a broker that is not there yet when the host starts', async (t) => {
@@ -83,7 +86,10 @@ t.test('a broker that is not there yet when the host starts', async (t) => {
   t.strictSame(await trial.wrong([load], host), {})
 })
 
-for (const how of ['cut', 'silent'] as const) {
+for (const { how, survived } of [
+  { how: 'cut', survived: 'auto-commit survives a cut connection' },
+  { how: 'silent', survived: 'and one that has fallen silent for a moment' },
+] as const) {
   t.test(`a way that is ${how} for longer than the session`, async (t) => {
     const trial = trialOf(t, how)
     const host = trial.host('one')
@@ -104,7 +110,7 @@ for (const how of ['cut', 'silent'] as const) {
     t.strictSame(await trial.wrong([load], host), {})
   })
 
-  t.test(`a way that is ${how} for a moment`, async (t) => {
+  t.test(survived, async (t) => {
     const trial = trialOf(t, how)
     const host = trial.host('one')
     await host.start()

@@ -83,7 +83,7 @@ t.test('a view waits for the topic, and has what plain producers write', async (
 })
 
 t.test(
-  'cut off it serves what it has, and says so; then it catches up, as lookups do',
+  'a view serves values while cut off, then catches up; it says so, and lookups do it, too',
   async (t) => {
     t.same(await stale('/views/prices/k1'), [200, null, '1'])
     await broker.kill()
