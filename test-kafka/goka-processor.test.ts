@@ -18,8 +18,13 @@ interface Setting {
   readonly namespace?: string
 }
 
-function hostOf(t: Test, name: string, { functions, partitions = 1, namespace }: Setting) {
-  const root = testFolder(t)
+/** `root`: where it has its folder. */
+function hostOf(
+  t: Test,
+  name: string,
+  { functions, partitions = 1, namespace }: Setting,
+  root = testFolder(t),
+) {
   const host = new HostUnderTest(join(root, name), {
     functions: functions(root),
     env: {
@@ -119,30 +124,29 @@ export default defineProcessor({
 
 t.test('callback failure and panic under saturation end the run, not hang it', async (t) => {
   const fails = {
-    failure: "ctx.fail('enough')",
-    panic: 'Object(undefined).missing.field()',
-    rejection: "await Promise.reject(new Error('enough'))",
+    failure: { by: "ctx.fail('enough')", code: 'RECORD_FAILED' },
+    panic: { by: 'Object(undefined).missing.field()', code: 'HANDLER_FAILED' },
+    rejection: { by: "await Promise.reject(new Error('enough'))", code: 'HANDLER_FAILED' },
   }
   const { host } = hostOf(t, 'saturated', {
     partitions: 4,
     functions: () => ({
       'whole.ts': failing('ctx.delete()'),
       ...Object.fromEntries(
-        Object.entries(fails).map(([name, fail]) => [`${name}.ts`, failing(fail)]),
+        Object.entries(fails).map(([name, { by }]) => [`${name}.ts`, failing(by)]),
       ),
     }),
   })
   await host.start()
-  const names = Object.keys(fails)
-  for (const name of [...names, 'whole']) await host.untilStatus(name, 'running')
+  for (const name of [...Object.keys(fails), 'whole']) await host.untilStatus(name, 'running')
   const lines = Array.from({ length: 20_000 }, (_, n) => ({
     key: `k${n % 100}`,
     value: n === 10_000 ? 0 : 1,
   }))
   await host.emitAll('clicks', lines)
-  for (const name of names) {
+  for (const [name, { code }] of Object.entries(fails)) {
     const { error } = await host.untilStatus(name, 'halted')
-    t.match(error, { code: 'HANDLER_FAILED' }, name)
+    t.match(error, { code }, name)
   }
   // The run is over for them alone: others go on, and more is taken.
   const token = await host.emitAll('clicks', lines)
@@ -172,14 +176,12 @@ export default defineProcessor({
 
 t.test('five inputs, one key: view and processor agree', async (t) => {
   const namespace = `${ownName('five')}-`
-  const { host } = hostOf(t, 'processor', { functions: () => ({ 'five.ts': byFive }), namespace })
-  const { host: other } = hostOf(t, 'view', {
-    functions: () => ({
-      'copy.ts': `
+  const functions = () => ({ 'five.ts': byFive })
+  const { host, root } = hostOf(t, 'processor', { functions, namespace })
+  const copy = `
 import { defineView, json } from 'millrace'
-export default defineView({ table: '${namespace}five-table', codec: json() })`,
-    }),
-  })
+export default defineView({ table: '${namespace}five-table', codec: json() })`
+  const { host: other } = hostOf(t, 'view', { functions: () => ({ 'copy.ts': copy }) }, root)
   await host.start()
   await host.untilStatus('five', 'running')
   await other.start()

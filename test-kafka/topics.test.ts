@@ -52,7 +52,10 @@ t.test('topic manager: idempotent, also for several hosts at the same time', asy
 t.test('topic manager: partition mismatch', async (t) => {
   const name = ownName('clicks')
   await log.ensure([{ name, kind: 'stream', partitions: 2 }])
-  const otherwise = { code: 'TOPIC_MISMATCH', message: new RegExp(`${name} has 2 partitions`) }
+  const otherwise = {
+    code: 'TOPIC_MISMATCH',
+    message: new RegExp(`${name} is a stream of 2 partitions`),
+  }
   for (const partitions of [1, 3]) {
     await t.rejects(log.ensure([{ name, kind: 'stream', partitions }]), otherwise)
   }

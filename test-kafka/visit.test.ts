@@ -11,7 +11,8 @@ import { until } from '../test/support/until.js'
 const address = await brokerAddress(t)
 const partitions = 4
 const keys = Array.from({ length: 120 }, (_, n) => `key-${n}`)
-const flags = join(testFolder(t), 'flags/')
+const root = testFolder(t)
+const flags = join(root, 'flags/')
 mkdirSync(flags)
 
 /** With the flag `hold` a visit waits at one key until it is taken down. */
@@ -49,6 +50,7 @@ export default defineProcessor({
 const instances = new Instances(t, 'visit', {
   address,
   partitions,
+  root,
   function: { name: 'counter', source: counter },
 })
 const one = instances.host('one')
@@ -120,7 +122,7 @@ t.test('visiting: success', async (t) => {
 t.test('visiting: panic', async (t) => {
   t.match(await visit(one, 'fail'), {
     status: 500,
-    body: { error: { code: 'VISIT_FAILED', message: /"key-55".*TypeError/ } },
+    body: { error: { code: 'VISIT_FAILED', details: { key: 'key-55' } } },
   })
   t.match(await one.status('counter'), { state: 'running', error: null })
   t.match(await visit(one), { status: 200 }, 'others may come after it')

@@ -20,6 +20,8 @@ export interface InstancesOptions {
   /** The one that is looked at. Default: the one that adds clicks up. */
   readonly function?: { readonly name: string; readonly source: string }
   readonly env?: Readonly<Record<string, string>>
+  /** Where their folders are. Default: in one of the test's own. */
+  readonly root?: string
 }
 
 export class Instances {
@@ -32,7 +34,7 @@ export class Instances {
 
   constructor(t: Test, name: string, options: InstancesOptions) {
     this.#t = t
-    this.#root = testFolder(t)
+    this.#root = options.root ?? testFolder(t)
     this.#options = options
     this.namespace = `${ownName(name)}-`
   }
