@@ -5,12 +5,16 @@ import tseslint from 'typescript-eslint'
 const rooms = [
   {
     files: 'host/{errors,logger,metrics,lifecycle,turn}.ts',
-    forbidden: ['log', 'tables', 'processor', 'functions', 'http', 'testing'],
+    forbidden: ['log', 'tables', 'processor', 'functions', 'cluster', 'http', 'testing'],
   },
-  { files: 'host/log/**', forbidden: ['tables', 'processor', 'functions', 'http', 'testing'] },
-  { files: 'host/tables/**', forbidden: ['processor', 'functions', 'http', 'testing'] },
-  { files: 'host/processor/**', forbidden: ['functions', 'http', 'testing'] },
-  { files: 'host/functions/**', forbidden: ['http', 'testing'] },
+  {
+    files: 'host/log/**',
+    forbidden: ['tables', 'processor', 'functions', 'cluster', 'http', 'testing'],
+  },
+  { files: 'host/tables/**', forbidden: ['processor', 'functions', 'cluster', 'http', 'testing'] },
+  { files: 'host/processor/**', forbidden: ['functions', 'cluster', 'http', 'testing'] },
+  { files: 'host/functions/**', forbidden: ['cluster', 'http', 'testing'] },
+  { files: 'host/cluster/**', forbidden: ['http', 'testing'] },
   { files: 'host/http/**', forbidden: ['testing'] },
   { files: 'host/move/**', forbidden: ['processor', 'functions', 'http', 'testing'] },
   // Of functions it needs what a definition says of itself: the rest builds, loads and watches files.

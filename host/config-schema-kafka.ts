@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { bytes, mebibyte, ms } from './config-units.js'
 
-const variable = z
+export const variable = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'has to be the name of an environment variable')
 

@@ -1,5 +1,6 @@
 // The shape of host.config.json: every field, its default, and what it means to whoever edits it.
 import { z } from 'zod'
+import { advertised, cluster } from './config-schema-cluster.js'
 import { kafka, sasl, tls } from './config-schema-kafka.js'
 import { bytes, count, mebibyte, ms } from './config-units.js'
 
@@ -67,6 +68,7 @@ export const configSchema = z.strictObject({
         .default('127.0.0.1')
         .describe('The address to listen on. Any but a loopback address needs tokens.'),
       port: z.int().min(0).max(65_535).default(7420).describe('0: any that is free.'),
+      advertise: advertised.optional(),
       tokens: z.array(token).default([]).describe('Bearer tokens. None: whoever reaches it may.'),
     })
     .prefault({}),
@@ -174,6 +176,7 @@ export const configSchema = z.strictObject({
       kafka: kafka.prefault({}),
     })
     .prefault({}),
+  cluster: cluster.prefault({}),
   flush: z
     .strictObject({
       intervalMs: ms(100, 'The longest time between two flushes of a task under little load.'),

@@ -45,6 +45,11 @@ type Environment = Readonly<Record<string, string | undefined>>
 const notSet = (where: string, variable: string): string =>
   `${where}: the environment variable ${variable} is not set or empty; set it to the secret`
 
+const leastSecret = 16
+
+const tooShort = (where: string, variable: string, { length }: string): string =>
+  `${where}: ${variable} has ${length} characters; a secret needs ${leastSecret} or more`
+
 export function readTokens(tokens: ConfigInput['http']['tokens'], env: Environment): AccessToken[] {
   const problems: string[] = []
   const owners = new Map<string, string>()
@@ -53,10 +58,8 @@ export function readTokens(tokens: ConfigInput['http']['tokens'], env: Environme
     const where = `http.tokens.${index}.env (token ${JSON.stringify(name)})`
     if (secret === '') {
       problems.push(notSet(where, variable))
-    } else if (secret.length < 16) {
-      problems.push(
-        `${where}: ${variable} has ${secret.length} characters; a secret needs 16 or more`,
-      )
+    } else if (secret.length < leastSecret) {
+      problems.push(tooShort(where, variable, secret))
     }
     const hash = createHash('sha256').update(secret).digest('hex')
     const owner = owners.get(hash)
@@ -70,6 +73,27 @@ export function readTokens(tokens: ConfigInput['http']['tokens'], env: Environme
   })
   if (problems.length > 0) throw badConfig(problems)
   return read
+}
+
+export interface ClusterConfig {
+  /** Made of the secret, which itself is not kept; undefined: there is none. */
+  readonly credential: string | undefined
+  readonly timeoutMs: number
+}
+
+/** What the instances show each other in its place: in hex, whatever characters the secret has. */
+const credentialOf = (secret: string): string =>
+  createHash('sha256').update(`millrace-cluster:${secret}`).digest('hex')
+
+export function readCluster(
+  { secretEnv, timeoutMs }: ConfigInput['cluster'],
+  env: Environment,
+): ClusterConfig {
+  const secret = env[secretEnv] ?? ''
+  if (secret !== '' && secret.length < leastSecret) {
+    throw badConfig([tooShort('cluster.secretEnv', secretEnv, secret)])
+  }
+  return { credential: secret === '' ? undefined : credentialOf(secret), timeoutMs }
 }
 
 /** Files and secrets are read for a log that they are for. */

@@ -11,22 +11,33 @@ import {
   configSchema,
   knownNames,
 } from './config-schema.js'
+import { secretVariable } from './config-schema-cluster.js'
 import { passwordVariable } from './config-schema-kafka.js'
-import { type AccessToken, type LogConfig, readLog, readTokens } from './config-secrets.js'
+import {
+  type AccessToken,
+  type ClusterConfig,
+  type LogConfig,
+  readCluster,
+  readLog,
+  readTokens,
+} from './config-secrets.js'
 import { HostError } from './errors.js'
 import { findJsonFault } from './json-scan.js'
 import { nearest } from './nearest.js'
 import { isObject } from './object.js'
 
-export interface Config extends Readonly<Omit<ConfigInput, '$schema' | 'http' | 'log'>> {
+export interface Config
+  extends Readonly<Omit<ConfigInput, '$schema' | 'http' | 'log' | 'cluster'>> {
   /** The folder of host.config.json, absolute. `functions` and `data` are absolute, too. */
   readonly root: string
   readonly http: {
     readonly host: string
     readonly port: number
+    readonly advertise?: string | undefined
     readonly tokens: readonly AccessToken[]
   }
   readonly log: LogConfig
+  readonly cluster: ClusterConfig
 }
 
 /** As they come from the command line: text, whatever the field is. */
@@ -57,8 +68,9 @@ export function loadConfig(sources: ConfigSources): Config {
     root: folder,
     functions: resolve(folder, config.functions),
     data: resolve(folder, config.data),
-    http: { host: config.http.host, port: config.http.port, tokens },
+    http: { ...config.http, tokens },
     log: readLog(config.log, folder, sources.env ?? {}),
+    cluster: readCluster(config.cluster, sources.env ?? {}),
   })
 }
 
@@ -276,9 +288,11 @@ function allowed(issue: z.core.$ZodIssue): string {
 const kafkaAddress = /^kafka:\/\//
 
 /** Variables that a field names. */
-const secretsOf = ({ http, log }: ConfigInput): string[] => [
+const secretsOf = ({ http, log, cluster }: ConfigInput): string[] => [
   ...http.tokens.map(({ env }) => env),
   passwordVariable,
+  secretVariable,
+  cluster.secretEnv,
   ...(log.sasl === undefined ? [] : [log.sasl.passwordEnv]),
   ...(typeof log.ssl === 'object' && log.ssl.passphraseEnv !== undefined
     ? [log.ssl.passphraseEnv]

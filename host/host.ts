@@ -1,7 +1,8 @@
 // The composition: log, functions, gate and HTTP, started in this order and stopped in the reverse.
 import { mkdir } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { advertisedAddress, newInstance } from './cluster/address.js'
+import { Cluster, howToRoute } from './cluster/cluster.js'
 import type { Config } from './config.js'
 import { HostError } from './errors.js'
 import { isFolder } from './folder.js'
@@ -13,7 +14,7 @@ import { Registry } from './functions/registry.js'
 import { createApp } from './http/app.js'
 import { createGate } from './http/gate.js'
 import { createQuickRead } from './http/quick-read.js'
-import { listen, probePort } from './http/serve.js'
+import { bindPort } from './http/serve.js'
 import { Stack } from './lifecycle.js'
 import type { Logger } from './logger.js'
 import { type LogPorts, openHostLog } from './open-log.js'
@@ -67,8 +68,10 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     const { partitions, maxRecordBytes, tombstoneRetentionMs } = config.log
     const kept = stack.use(await openHostLog({ config, logger, ports, signal, onFailure: fail }))
     const { log } = kept
-    // Else functions would run before it is known that nobody can reach them.
-    await probePort(config.http)
+    // Before functions run: nobody could reach them, and the groups that they join tell the others where that is.
+    const port = stack.use(await bindPort(config.http))
+    const listening = { ...config.http, port: port.port }
+    const cluster = config.log.kind === 'kafka' ? stack.use(clusterOf(config, logger)) : undefined
     const registry = new Registry({
       log,
       logger,
@@ -92,7 +95,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       drainMs: config.limits.drainMs,
       loadMs: config.limits.loadMs,
       sample: { maxValues: config.limits.probeValues, maxBytes: config.limits.probeBytes },
-      instance: `${hostname()}-${process.pid}`,
+      instance: cluster?.instance ?? newInstance(),
+      ...(cluster === undefined ? {} : { address: advertisedAddress(listening) }),
     })
     stack.use(registry)
     kept.usedBy(registry)
@@ -112,7 +116,6 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       const vitals = setInterval(() => registry.tellVitals(), vitalsMs)
       stack.defer(() => clearInterval(vitals))
     }
-    await registry.start({ watch })
     const stopping = new AbortController()
     const app = createApp({
       catalog,
@@ -121,11 +124,13 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       gate,
       config,
       logger,
+      cluster,
       stopping: stopping.signal,
     })
-    const { host, port } = config.http
     const quickRead = createQuickRead({ catalog, config, logger })
-    const server = stack.use(await listen(app, { host, port, quickRead }))
+    const started = registry.start({ watch })
+    const server = stack.use(port.serve(app, { quickRead, opened: started }))
+    await started
     // Disposed of first: ends the waits that the server's own stop waits for.
     stack.defer(() => stopping.abort(new HostError('STOPPING', 'the host is stopping')))
     return {
@@ -139,6 +144,18 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     await stack[Symbol.asyncDispose]()
     throw error
   }
+}
+
+function clusterOf({ http, cluster }: Config, logger: Logger): Cluster {
+  const { credential, timeoutMs } = cluster
+  const admission = { credential, isOpen: http.tokens.length === 0 }
+  const made = new Cluster({ instance: newInstance(), admission, timeoutMs })
+  if (!made.isRouting) {
+    logger.warn(
+      `there is no cluster secret: keys of other instances are not answered here; ${howToRoute}`,
+    )
+  }
+  return made
 }
 
 /** A folder that is missing may come while it is followed, but not otherwise. */

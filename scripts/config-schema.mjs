@@ -76,6 +76,15 @@ or \`--log kafka://kafka-1:9092,kafka-2:9092\`. See [kafka.md](kafka.md).
 \`Authorization: Bearer SECRET\`, 16 characters or more. Scopes: \`emit\` writes to streams, \`read\` reads tables, functions and topology, \`admin\` operates
 functions. \`names\` are patterns of the streams, tables and functions that the token is good for. \`/healthz\` and \`/readyz\` need none. With no token
 configured, whoever reaches the port may do everything; so a host without tokens listens on loopback addresses only.
+
+## Several instances
+
+Hosts on one Kafka cluster, with the same namespace and functions, share the partitions, and each answers for all of them: it asks the one that has a key ([http.md](http.md#several-instances)). For that they need to
+reach each other, and to know each other:
+
+- \`http.advertise\` is the URL of this host for the others, where \`http.host\` and \`http.port\` do not say it: behind a translated address, in a container. It has to lead to this host alone, not to a balancer before all of them.
+- \`MILLRACE_CLUSTER_SECRET\`, or the variable that \`cluster.secretEnv\` names, has the same secret for all. It is needed by hosts that have tokens, so by all that listen on other than loopback addresses; one without it says so when it
+  starts, and answers other instances' keys with [NOT_ROUTED](errors.md#not_routed). What is made of the secret goes along with requests between instances, and with no other. Give it a network of its own, or TLS in front (\`https\` in \`http.advertise\`), where others may listen.
 `
 
 const outputs = [

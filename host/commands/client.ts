@@ -24,7 +24,7 @@ export interface Asked {
 }
 
 /** Of these the host has done nothing yet. */
-const passing: readonly string[] = ['OVERLOADED', 'RECOVERING', 'STOPPING']
+const passing: readonly string[] = ['OVERLOADED', 'PEER_UNREACHABLE', 'RECOVERING', 'STOPPING']
 const nothingSent: readonly string[] = [
   'ECONNREFUSED',
   'ENOTFOUND',

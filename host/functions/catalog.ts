@@ -3,6 +3,7 @@
 import type { CodecKind } from '../../sdk/codec.js'
 import type { Hasher } from '../../sdk/topic.js'
 import type { HostError } from '../errors.js'
+import type { GroupPeer } from '../log/log.js'
 import type { TableView } from '../tables/view.js'
 import type { Bundle, FunctionDescription } from './description.js'
 
@@ -181,6 +182,10 @@ export interface Catalog {
   bundle(functionName: string): Bundle | undefined
   /** What the function has handled and stored: the next offset of that input's partition; 0 when nothing yet. */
   position(functionName: string, topic: string, partition: number): number
+  /** False: another host may go on with the function's partition by now. */
+  isOwned(functionName: string, partition: number): boolean
+  /** Who has which of the function's partitions, this host included; another array after each assignment. Of a view: nobody. */
+  members(functionName: string): readonly GroupPeer[]
   /**
    * Calls back at each change of any position of the function, or of its state, or of what functions there are. The function
    * returned takes it back, and has to be called: what waits is kept.

@@ -1,6 +1,6 @@
 // One function as the main thread has it: joins its group, keeps its thread and its table, and has it swapped, paused and stopped.
 import { HostError, toPlainError } from '../errors.js'
-import type { Log } from '../log/log.js'
+import type { GroupPeer, Log } from '../log/log.js'
 import { joinAlone } from '../log/sole-member.js'
 import type { Logger } from '../logger.js'
 import type { Edges } from '../processor/program.js'
@@ -33,6 +33,8 @@ export interface CellOptions extends Deployed {
   readonly ports: FunctionPorts
   readonly drainMs: number
   readonly instance: string
+  /** Where other hosts reach this one; absent: there are none. */
+  readonly address?: string
   readonly logger: Logger
   /** A partition was opened: from now on it handles records. */
   opened(): void
@@ -48,6 +50,8 @@ export interface CellOptions extends Deployed {
 /** For its table, and for its copies of others'. */
 const keepsStore = ({ table, joins, lookups }: Edges): boolean =>
   table !== null || joins.length + lookups.length > 0
+
+const nobody: readonly GroupPeer[] = []
 
 /** Each instance has a copy of all that a view reads. `outdated`: its topic is not as it was when the edges were made of it. */
 const alone = (log: Log, outdated: () => void): Pick<Log, 'join'> => ({
@@ -135,6 +139,7 @@ export class Cell implements AsyncDisposable {
     this.#joining = new Joining({
       log: description.kind === 'view' ? alone(options.log, outdated) : options.log,
       instance: options.instance,
+      ...(options.address === undefined ? {} : { address: options.address }),
       edges: () => this.edges,
       prepare: async () => {
         await this.#table?.open()
@@ -204,6 +209,11 @@ export class Cell implements AsyncDisposable {
   /** What was read of it is still an answer: nobody else can have gone on with it. */
   isOwned(partition: number): boolean {
     return this.#condition.partition(partition) !== undefined && this.#joining.holds
+  }
+
+  /** Of its group; a view is in none. */
+  get members(): readonly GroupPeer[] {
+    return this.description.kind === 'view' ? nobody : this.#joining.members
   }
 
   position(topic: string, partition: number): number {

@@ -31,6 +31,8 @@ export interface DeploymentSettings {
   /** Of the stored values that a save has to take. */
   readonly sample: SampleLimits
   readonly instance: string
+  /** Where other hosts reach this one; absent: there are none. */
+  readonly address?: string
 }
 
 export interface DeploymentOptions {
@@ -197,7 +199,7 @@ export class Deployment implements AsyncDisposable {
   }
 
   #cell(of: Pick<CellOptions, 'bundle' | 'description' | 'edges' | 'logger' | 'counted'>): Cell {
-    const { log, tables, settings, ports, drainMs, instance } = this.#settings
+    const { log, tables, settings, ports, drainMs, instance, address } = this.#settings
     const { paused, quarantine, cells, vitals } = this.#options
     const { name, version } = of.bundle
     const storePath = storePathOf(tables, of.description.group)
@@ -215,6 +217,7 @@ export class Deployment implements AsyncDisposable {
       ports,
       drainMs,
       instance,
+      ...(address === undefined ? {} : { address }),
       ...state,
     })
     cells.add(cell)

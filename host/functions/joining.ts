@@ -1,10 +1,11 @@
 // A function's place in its consumer group: which partitions it is assigned, joined for again until the log takes it in.
 import { asHostError, HostError } from '../errors.js'
-import type { Assignment, JoinOptions, Log, Membership } from '../log/log.js'
+import type { Assignment, GroupPeer, JoinOptions, Log, Membership } from '../log/log.js'
 
 export interface JoiningOptions {
   readonly log: Pick<Log, 'join'>
   readonly instance: string
+  readonly address?: string
   edges(): Pick<JoinOptions, 'group'> & {
     readonly partitions: number
     readonly inputs: readonly { readonly topic: string }[]
@@ -25,6 +26,8 @@ export interface JoiningOptions {
   troubled(failure: HostError): void
 }
 
+const nobody: readonly GroupPeer[] = []
+
 export class Joining implements AsyncDisposable {
   readonly #options: JoiningOptions
   #membership: Membership | undefined
@@ -39,6 +42,10 @@ export class Joining implements AsyncDisposable {
 
   get assigned(): readonly number[] {
     return this.#assigned
+  }
+
+  get members(): readonly GroupPeer[] {
+    return this.#membership?.members() ?? nobody
   }
 
   /** What it was assigned is its own for sure. */
@@ -77,7 +84,7 @@ export class Joining implements AsyncDisposable {
   }
 
   async #joinOnce(): Promise<void> {
-    const { log, instance, edges, prepare } = this.#options
+    const { log, instance, address, edges, prepare } = this.#options
     await prepare()
     if (this.#isDisposed) return
     const { group, inputs, partitions } = edges()
@@ -85,6 +92,7 @@ export class Joining implements AsyncDisposable {
       group,
       topics: inputs.map(({ topic }) => topic),
       instance,
+      ...(address === undefined ? {} : { address }),
       partitions,
       signal: this.#end.signal,
       assigned: async (assignment) => {

@@ -1,6 +1,6 @@
 // The catalog of the functions that the registry runs, as they are at the moment of asking.
 import { type HostError, toPlainError } from '../errors.js'
-import type { Log, TopicInfo } from '../log/log.js'
+import type { GroupPeer, Log, TopicInfo } from '../log/log.js'
 import { settlesWithin } from '../within.js'
 import type {
   Catalog,
@@ -149,6 +149,14 @@ export class LiveCatalog implements Catalog, Disposable {
     return this.#registry.entries.get(functionName)?.cell?.position(topic, partition) ?? 0
   }
 
+  isOwned(functionName: string, partition: number): boolean {
+    return this.#registry.entries.get(functionName)?.cell?.isOwned(partition) ?? false
+  }
+
+  members(functionName: string): readonly GroupPeer[] {
+    return this.#registry.entries.get(functionName)?.cell?.members ?? nobody
+  }
+
   onChange(functionName: string, callback: () => void): () => void {
     const listener = { callback }
     this.#listeners.add(listener)
@@ -285,6 +293,7 @@ export class LiveCatalog implements Catalog, Disposable {
 }
 
 const describeMs = 2_000
+const nobody: readonly GroupPeer[] = []
 
 /** Those that it has. */
 function partitionsOf(cell: Cell): FunctionCondition['partitions'] {

@@ -1,14 +1,17 @@
 // Waits until a table reflects the records of a token, over as many functions as lie between stream and table.
+import { type Cluster, ownerOf } from '../cluster/cluster.js'
 import { HostError } from '../errors.js'
 import type { Catalog, TableEntry } from '../functions/catalog.js'
 import type { FunctionDescription } from '../functions/description.js'
 import type { Log } from '../log/log.js'
+import { partitionsOf } from './serving.js'
 import type { Token } from './token.js'
 import type { Wait } from './waiting.js'
 
 export interface AfterDeps {
   readonly catalog: Catalog
   readonly log: Log
+  readonly cluster?: Cluster | undefined
 }
 
 export interface Goal {
@@ -44,7 +47,7 @@ export async function waitUntilReflected(
   // where functions feed each other in a circle this waits for a little more than it has to, and ends.
   for (let level = catalog.descriptions().length; level > 0 && needs.size > 0; level--) {
     const here = readers(catalog, goal, needs)
-    await Promise.all(here.map((name) => reached(catalog, goal, name, needs, wait)))
+    await Promise.all(here.map((name) => reached(deps, goal, name, needs, wait)))
     needs = await wait.for(endsBehind(catalog, goal, here))
   }
 }
@@ -53,11 +56,16 @@ export async function waitUntilReflected(
  * Resolves when what is stored may be shown: a position is there as soon as a thread starts, the table only when it is recovered.
  * Also when the time is up: the read itself then says what is the matter.
  */
-export async function waitUntilServing(catalog: Catalog, goal: Goal, wait: Wait): Promise<void> {
+export async function waitUntilServing(
+  { catalog, cluster }: AfterDeps,
+  goal: Goal,
+  wait: Wait,
+): Promise<void> {
+  const isElsewhere = elsewhere(catalog, cluster, goal.function)
   while (true) {
     using change = nextChange(catalog, goal.function)
     const table = catalog.table(goal.table)
-    if (table === undefined || serves(table, goal.partition)) return
+    if (table === undefined || serves(table, goal.partition, isElsewhere)) return
     try {
       await wait.for(change.happened)
     } catch (error) {
@@ -80,10 +88,24 @@ export function nextChange(catalog: Pick<Catalog, 'onChange'>, name: string): Ne
   return { happened, [Symbol.dispose]: () => takeBack() }
 }
 
-function serves(table: TableEntry, partition: number | undefined): boolean {
-  if (partition !== undefined) return table.isServing(partition)
-  return Array.from({ length: table.partitions }).every((_, each) => table.isServing(each))
+/** What another has is for that one to say. */
+function serves(
+  table: TableEntry,
+  only: number | undefined,
+  isElsewhere: (partition: number) => boolean,
+): boolean {
+  const partitions = only === undefined ? partitionsOf(table) : [only]
+  return partitions.every((each) => table.isServing(each) || isElsewhere(each))
 }
+
+/** Of the partitions of a function: another instance has it, as far as is known. */
+const elsewhere =
+  (catalog: Catalog, cluster: Cluster | undefined, name: string) =>
+  (partition: number): boolean => {
+    if (cluster === undefined || catalog.isOwned(name, partition)) return false
+    const owner = ownerOf(catalog, name, partition)
+    return owner !== undefined && owner.instance !== cluster.instance
+  }
 
 async function needsOf(
   { catalog, log }: AfterDeps,
@@ -178,13 +200,14 @@ function readers(catalog: Catalog, goal: Goal, needs: Needs): string[] {
 }
 
 async function reached(
-  catalog: Catalog,
+  { catalog, cluster }: AfterDeps,
   goal: Goal,
   name: string,
   needs: Needs,
   wait: Wait,
 ): Promise<void> {
   const isLast = name === goal.function
+  const isElsewhere = elsewhere(catalog, cluster, name)
   while (true) {
     const description = catalog.descriptions().find((known) => known.name === name)
     if (description === undefined) {
@@ -199,6 +222,13 @@ async function reached(
           )
     }
     using change = nextChange(catalog, name)
+    if (isLast && goal.partition !== undefined && isElsewhere(goal.partition)) {
+      throw new HostError(
+        'RECOVERING',
+        `partition ${goal.partition} of the table "${goal.table}" went to another host while it was waited for: try again`,
+        { function: name, partition: goal.partition },
+      )
+    }
     const behind = behindOf(catalog, description, needs, isLast ? goal.partition : undefined)
     if (behind === undefined) return
     try {

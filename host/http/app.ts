@@ -3,10 +3,12 @@ import { Hono } from 'hono'
 import { HostError } from '../errors.js'
 import { createGatekeeper } from './access.js'
 import { errorAnswer, failureAnswer } from './answer.js'
-import type { HttpApp, HttpDeps, HttpEnv } from './deps.js'
+import { type HttpApp, type HttpDeps, type HttpEnv, isClustered } from './deps.js'
 import { emitterRoutes } from './emitters.js'
 import { functionRoutes } from './functions.js'
 import { healthRoutes } from './health.js'
+import { Moved, movedAnswer } from './peer-answer.js'
+import { peerRoutes } from './peer-routes.js'
 import { requestPath } from './target.js'
 import { viewRoutes } from './views.js'
 import { visitRoutes } from './visits.js'
@@ -24,9 +26,12 @@ export function createApp(deps: HttpDeps): HttpApp {
   functionRoutes(app, deps, gatekeeper, room)
   visitRoutes(app, deps, gatekeeper)
   healthRoutes(app, deps)
+  if (isClustered(deps)) peerRoutes(app, deps, room)
 
   app.notFound((c) => noRoute(app, c.req.method, c.req.path))
-  app.onError((error) => failureAnswer(error, deps.logger))
+  app.onError((error) =>
+    error instanceof Moved ? movedAnswer(error) : failureAnswer(error, deps.logger),
+  )
   return app
 }
 

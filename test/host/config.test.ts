@@ -248,6 +248,38 @@ t.test('secrets come from the environment only, and are not kept', (t) => {
   t.end()
 })
 
+t.test('instances: the secret they share, and where each is reached', (t) => {
+  const secret = 'a-secret-of-the-cluster'
+  const root = rootOf(t)
+  t.strictSame(loadConfig({ root }).cluster, { credential: undefined, timeoutMs: 5000 })
+  const config = loadConfig({ root, env: { MILLRACE_CLUSTER_SECRET: secret } })
+  t.match(config.cluster, { credential: /^[0-9a-f]{64}$/ })
+  t.notMatch(JSON.stringify(config), secret)
+  t.match(refusal({ root, env: { MILLRACE_CLUSTER_SECRET: 'short' } }), {
+    code: 'BAD_CONFIG',
+    message: /cluster\.secretEnv: MILLRACE_CLUSTER_SECRET has 5 characters; a secret needs 16/,
+  })
+
+  const env = { MILLRACE_HTTP_ADVERTISE: 'https://one.example' }
+  t.equal(loadConfig({ root, env }).http.advertise, 'https://one.example')
+  for (const wrong of [
+    'one.example:7420',
+    'http://one.example/path',
+    'ftp://one',
+    'http://u@one',
+  ]) {
+    t.match(refusal({ root, env: { MILLRACE_HTTP_ADVERTISE: wrong } }), {
+      message: /http\.advertise \(MILLRACE_HTTP_ADVERTISE\).*has to be "http:\/\/host:port"/,
+    })
+  }
+  const own = loadConfig({
+    root: rootOf(t, { cluster: { secretEnv: 'OWN', timeoutMs: 100 } }),
+    env: { OWN: secret },
+  })
+  t.strictSame(own.cluster, { ...config.cluster, timeoutMs: 100 })
+  t.end()
+})
+
 t.test('a list of brokers makes it Kafka, unless the kind says otherwise', (t) => {
   const brokers = ['a:9092', 'b.example:9093']
   const root = rootOf(t, { log: { brokers } })

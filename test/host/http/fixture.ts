@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Hasher } from 'millrace'
 import type { Test } from 'tap'
+import type { Cluster } from '#host/cluster/cluster.js'
 import { type Config, loadConfig } from '#host/config.js'
 import { bundleFunction } from '#host/functions/bundle.js'
 import type {
@@ -18,6 +19,7 @@ import type { VisitOrder } from '#host/functions/operation.js'
 import { createApp } from '#host/http/app.js'
 import type { HttpApp } from '#host/http/deps.js'
 import { createGate, type Gate, type GateOptions } from '#host/http/gate.js'
+import type { GroupPeer } from '#host/log/log.js'
 import { createMemoryLog, type MemoryLog } from '#host/log/memory/log.js'
 import { partitionOf } from '#host/log/partitioner.js'
 import { createLogger, type Logger } from '#host/logger.js'
@@ -57,6 +59,8 @@ export class FakeCatalog implements Catalog {
   /** Tables that are views of others'; those that are cut off; and what was evicted. */
   readonly views = new Set<string>()
   readonly stale = new Set<string>()
+  /** Of every function's group; replaced when it is shared out anew. */
+  peers: readonly GroupPeer[] = []
   readonly evicted: [view: string, partition: number, key: string][] = []
   readonly log: MemoryLog
   /** How often somebody has registered for a change. */
@@ -164,6 +168,12 @@ export class FakeCatalog implements Catalog {
   position(name: string, topic: string, partition: number) {
     return this.positions.get(`${name} ${topic}/${partition}`) ?? 0
   }
+  isOwned(name: string, partition: number) {
+    return this.tables.get(name)?.isOwned(partition) ?? !this.lost.has(partition)
+  }
+  members() {
+    return this.peers
+  }
   onChange(_: string, callback: () => void) {
     this.waits++
     const listener = () => callback()
@@ -216,6 +226,7 @@ export interface Fixture {
 }
 
 export interface FixtureOptions {
+  readonly cluster?: Cluster
   readonly env?: Readonly<Record<string, string>>
   readonly gate?: (options: GateOptions) => Gate
   /** Of all streams and tables. */
@@ -228,7 +239,13 @@ const noVisit = async () => ({ visited: 0, failed: 0, vanished: 0, partitions: [
 
 export function createFixture(
   t: Test,
-  { env = {}, gate: wrap = createGate, hasher = 'murmur2', visit = noVisit }: FixtureOptions = {},
+  {
+    env = {},
+    gate: wrap = createGate,
+    hasher = 'murmur2',
+    visit = noVisit,
+    cluster,
+  }: FixtureOptions = {},
 ): Fixture {
   const root = testFolder(t)
   const config = loadConfig({ root, env })
@@ -287,6 +304,7 @@ export function createFixture(
       gate,
       config,
       logger,
+      cluster,
       stopping: stopping.signal,
     }),
     catalog,

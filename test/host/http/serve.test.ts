@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { Agent, get, type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import t from 'tap'
-import { listen } from '#host/http/serve.js'
+import { bindPort, listen } from '#host/http/serve.js'
 import { partitionOf } from '#host/log/partitioner.js'
 import { createFixture, partitions } from './fixture.js'
 
@@ -43,6 +43,33 @@ t.test('a port that is taken, and an address that is not ours, are told apart', 
     code: 'CANNOT_LISTEN',
     message: /--host/,
   })
+})
+
+t.test('whoever comes before it has started waits; other instances do not', async (t) => {
+  const { app } = createFixture(t)
+  const port = await bindPort(local)
+  t.teardown(() => port[Symbol.asyncDispose]())
+  const url = new URL(port.url)
+  t.equal(url.port, String(port.port))
+  const answer = (path: string) =>
+    raw(url, `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+  const early = answer('/healthz')
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  const listener = port.serve(app, { opened })
+  t.teardown(() => listener[Symbol.asyncDispose]())
+  const later = answer('/healthz')
+  t.match(await answer('/cluster/x'), /^HTTP\/1.1 404/)
+  let isAnswered = false
+  void Promise.race([early, later]).then(() => {
+    isAnswered = true
+  })
+  t.match(await answer('/cluster/x'), /^HTTP\/1.1 404/)
+  t.notOk(isAnswered)
+  open()
+  for (const one of [early, later]) t.match(await one, /^HTTP\/1.1 200/)
 })
 
 t.test('keys arrive as they were sent, dots included', async (t) => {

@@ -1,0 +1,93 @@
+// This host among the instances of its cluster: whom it takes for one of them, and whom it may ask for what it does not have.
+import { HostError } from '../errors.js'
+import type { Catalog } from '../functions/catalog.js'
+import type { GroupPeer } from '../log/log.js'
+import { type Peer, PeerClient } from './client.js'
+import { type Admission, admitInstance, shownCredential } from './credential.js'
+
+export interface ClusterOptions {
+  /** Names this host to the others. */
+  readonly instance: string
+  readonly admission: Admission
+  /** How long another instance may take to answer. */
+  readonly timeoutMs: number
+  /** How long a request waits for who has its partition next. */
+  readonly graceMs?: number
+}
+
+export class Cluster implements Disposable {
+  readonly instance: string
+  readonly timeoutMs: number
+  readonly graceMs: number
+  readonly #admission: Admission
+  readonly #client: PeerClient | undefined
+
+  constructor({ instance, admission, timeoutMs, graceMs = 1000 }: ClusterOptions) {
+    this.instance = instance
+    this.timeoutMs = timeoutMs
+    this.graceMs = graceMs
+    this.#admission = admission
+    const credential = shownCredential(admission)
+    if (credential !== undefined) this.#client = new PeerClient(credential)
+  }
+
+  [Symbol.dispose](): void {
+    this.#client?.[Symbol.dispose]()
+  }
+
+  /** False: it answers for its own partitions alone. */
+  get isRouting(): boolean {
+    return this.#client !== undefined
+  }
+
+  /** Throws FORBIDDEN. */
+  admit(shown: string | undefined): void {
+    admitInstance(this.#admission, shown)
+  }
+
+  /** Throws NOT_ROUTED. */
+  get client(): PeerClient {
+    if (this.#client !== undefined) return this.#client
+    throw new HostError(
+      'NOT_ROUTED',
+      `what is asked for is at another instance, and this one may not ask it: ${howToRoute}`,
+    )
+  }
+
+  /** Who has the function's partition, if it is another instance, as far as is known. Throws NOT_ROUTED. */
+  ownerElsewhere(catalog: Members, functionName: string, partition: number): Peer | undefined {
+    const owner = ownerOf(catalog, functionName, partition)
+    return owner === undefined || owner.instance === this.instance ? undefined : toPeer(owner)
+  }
+
+  /** All others that share a group with this one. */
+  others(catalog: Members): GroupPeer[] {
+    const found = new Map<string, GroupPeer>()
+    for (const name of catalog.states().keys()) {
+      for (const peer of catalog.members(name)) found.set(peer.instance, peer)
+    }
+    found.delete(this.instance)
+    return [...found.values()].sort((a, b) => (a.instance < b.instance ? -1 : 1))
+  }
+}
+
+type Members = Pick<Catalog, 'members' | 'states'>
+
+export const ownerOf = (
+  catalog: Pick<Catalog, 'members'>,
+  functionName: string,
+  partition: number,
+): GroupPeer | undefined =>
+  catalog.members(functionName).find(({ partitions }) => partitions.includes(partition))
+
+/** Throws NOT_ROUTED. */
+export function toPeer({ instance, address }: GroupPeer): Peer {
+  if (address !== undefined) return { instance, address }
+  throw new HostError(
+    'NOT_ROUTED',
+    `what is asked for is at the instance ${instance}, which does not say where it is reached: it is of an older version; ask it there, or start it anew with this one`,
+  )
+}
+
+export const howToRoute =
+  'set MILLRACE_CLUSTER_SECRET to one secret, of 16 characters or more, for all instances, or ask the one that has it (GET /functions of each)'
