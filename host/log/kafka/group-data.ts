@@ -1,4 +1,5 @@
 // What members of a group tell each other, in the form that Kafka's own tools read, with what is ours as user data.
+import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
 import type { GroupPeer } from '../log.js'
 import type { Claim } from './assignor.js'
 import { Reader, Writer } from './wire.js'
@@ -20,7 +21,7 @@ export function unpackClaim(member: string, metadata: Buffer): Claim {
   const reader = new Reader(metadata, false)
   reader.int16()
   const topics = reader.array(() => reader.text())
-  const told = parse(reader.bytes())
+  const told = fieldsOf(parse(reader.bytes()))
   const { standbys } = told
   return {
     member,
@@ -32,17 +33,50 @@ export function unpackClaim(member: string, metadata: Buffer): Claim {
   }
 }
 
-/** `topics`: those that are shared out, by the one who does. */
+/**
+ * All members are told alike, and the broker keeps what each is told in one record, with the claims: above `message.max.bytes` (1 MB by
+ * default) it refuses the assignment, whoever makes it. Therefore in few bytes: who has each partition, by numbers.
+ */
+export function packMembers(members: readonly GroupPeer[]): Buffer {
+  const map: MembersMap = {
+    members: members.map(({ instance, address }) => ({ instance, address })),
+    owners: byPartition(members.map(({ partitions }) => partitions)),
+    standbys: byPartition(members.map(({ standbys }) => standbys)),
+  }
+  return brotliCompressSync(JSON.stringify(map))
+}
+
+interface MembersMap {
+  readonly members: readonly Pick<GroupPeer, 'instance' | 'address'>[]
+  /** Of each partition the members that have it, as their places in `members`. */
+  readonly owners: readonly (readonly number[])[]
+  readonly standbys: readonly (readonly number[])[]
+}
+
+function byPartition(ofMembers: readonly (readonly number[])[]): number[][] {
+  const found: number[][] = []
+  ofMembers.forEach((partitions, member) => {
+    for (const partition of partitions) {
+      while (found.length <= partition) found.push([])
+      found[partition]?.push(member)
+    }
+  })
+  return found
+}
+
+/** `topics`: those that are shared out, by the one who does. `members`: all of them, packed. */
 export function packShare(
   topics: readonly string[],
   partitions: readonly number[],
-  { standbys, members }: Pick<Share, 'standbys' | 'members'>,
+  { standbys, members }: { readonly standbys: readonly number[]; readonly members: Uint8Array },
 ): Buffer {
   const writer = new Writer(false)
   writer.int16(version).array([...topics], (topic) => {
     writer.string(topic).array([...partitions], (partition) => writer.int32(partition))
   })
-  writer.bytes(Buffer.from(JSON.stringify({ standbys, members })))
+  const told = new Writer(false)
+  told.array([...standbys], (partition) => told.int32(partition)).bytes(members)
+  writer.bytes(told.take())
   return writer.take()
 }
 
@@ -63,23 +97,36 @@ export function unpackShare(assignment: Buffer): Share {
     topics.push(reader.text())
     return reader.array(() => reader.int32())
   })
-  const { standbys, members } = parse(reader.bytes())
+  const told = new Reader(Buffer.from(reader.bytes() ?? []), false)
+  const standbys = told.array(() => told.int32())
   return {
     topics,
     // Copartitioned: each topic's are the same.
     partitions: [...new Set(shares.flat())].sort((a, b) => a - b),
-    standbys: numbersIn(standbys),
-    members: Array.isArray(members) ? members.map(peerOf) : [],
+    standbys,
+    members: unpackMembers(told.bytes() ?? new Uint8Array()),
   }
 }
 
-function peerOf(told: unknown): GroupPeer {
-  const fields = fieldsOf(told)
-  return {
-    ...placeOf(fields, ''),
-    partitions: numbersIn(fields.partitions),
-    standbys: numbersIn(fields.standbys),
-  }
+function unpackMembers(packed: Uint8Array): GroupPeer[] {
+  const map = fieldsOf(parse(brotliDecompressSync(packed)))
+  const members = Array.isArray(map.members) ? map.members : []
+  const owned = byMember(map.owners, members.length)
+  const standbys = byMember(map.standbys, members.length)
+  return members.map((told, at) => ({
+    ...placeOf(fieldsOf(told), ''),
+    partitions: owned[at] ?? [],
+    standbys: standbys[at] ?? [],
+  }))
+}
+
+function byMember(told: unknown, count: number): number[][] {
+  const found = Array.from({ length: count }, (): number[] => [])
+  const places = Array.isArray(told) ? told : []
+  places.forEach((members, partition) => {
+    for (const member of numbersIn(members)) found[member]?.push(partition)
+  })
+  return found
 }
 
 const placeOf = (
@@ -98,10 +145,11 @@ type Fields = Readonly<Record<string, unknown>>
 const fieldsOf = (told: unknown): Fields =>
   typeof told === 'object' && told !== null ? { ...told } : {}
 
-function parse(bytes: Uint8Array | null): Fields {
+/** Undefined: it is no JSON. */
+function parse(bytes: Uint8Array | null): unknown {
   try {
-    return fieldsOf(JSON.parse(Buffer.from(bytes ?? []).toString()))
+    return JSON.parse(Buffer.from(bytes ?? []).toString())
   } catch {
-    return {}
+    return undefined
   }
 }

@@ -1,7 +1,7 @@
 // What the leader of a group sends to its members: what each gets, and who has what.
 import type { GroupPeer } from '../log.js'
 import { type Claim, shareOut, standbysOf } from './assignor.js'
-import { packShare, unpackClaim } from './group-data.js'
+import { packMembers, packShare, unpackClaim } from './group-data.js'
 import type { JoinedGroup } from './requests/group.js'
 
 /** By member, as `syncGroup` takes them. */
@@ -21,7 +21,7 @@ export function sharesOf(
     partitions: shares.get(member) ?? [],
     standbys: standbys.get(member) ?? [],
   })
-  const peers = claims.map(peerOf)
+  const peers = packMembers(claims.map(peerOf))
   return new Map(
     claims.map(({ member }) => {
       const told = { standbys: standbys.get(member) ?? [], members: peers }

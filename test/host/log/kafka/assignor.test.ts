@@ -1,7 +1,14 @@
 // How partitions are shared out: evenly, by the same rule for everybody, and with as few moves as that allows.
 import t from 'tap'
 import { type Claim, shareOut, standbysOf } from '#host/log/kafka/assignor.js'
-import { packClaim, packShare, unpackClaim, unpackShare } from '#host/log/kafka/group-data.js'
+import {
+  packClaim,
+  packMembers,
+  packShare,
+  unpackClaim,
+  unpackShare,
+} from '#host/log/kafka/group-data.js'
+import { sharesOf } from '#host/log/kafka/shares.js'
 import { Random } from '#host/log/memory/random.js'
 
 const claim = (
@@ -173,7 +180,8 @@ t.test(
       { instance: 'host-1', address: 'http://host-1:7420', partitions: [0, 2], standbys: [1] },
       { instance: 'host-2', address: undefined, partitions: [1], standbys: [0, 2] },
     ]
-    t.same(unpackShare(packShare(['clicks', 'taps'], [0, 2], { standbys: [1], members })), {
+    const share = { standbys: [1], members: packMembers(members) }
+    t.same(unpackShare(packShare(['clicks', 'taps'], [0, 2], share)), {
       topics: ['clicks', 'taps'],
       partitions: [0, 2],
       standbys: [1],
@@ -195,3 +203,34 @@ t.test(
     t.end()
   },
 )
+
+t.test('what 100 members are told of 1,000 partitions fits into a record of the broker', (t) => {
+  const random = new Random(1)
+  const members = Array.from({ length: 100 }, (_, n) => ({
+    member: `millrace-${random.id()}`,
+    owned: [] as number[],
+    warm: [] as number[],
+    address: `http://10.${n}.${n % 7}.${n % 13}:7420`,
+  }))
+  // As it is after many have come and gone: what a member has is no regular row.
+  for (let partition = 0; partition < 1_000; partition += 1) {
+    members[random.upTo(100) - 1]?.owned.push(partition)
+    for (let copy = 0; copy < 2; copy += 1) members[random.upTo(100) - 1]?.warm.push(partition)
+  }
+  const claims = members.map(({ member, owned, warm, address }) =>
+    claim(member, owned, { address, warm: [...owned, ...warm], standbys: 2 }),
+  )
+  const told = claims.map(({ member, ...of }) => ({ member, metadata: packClaim(of) }))
+  const [first] = told
+  const own = { member: first?.member ?? '', leader: first?.member ?? '' }
+  const joined = { error: 0, throttleMs: 0, generation: 1, ...own, members: told }
+  const shares = [...sharesOf(joined, ['clicks'], 1_000)]
+  const sizes = [...told.map(({ metadata }) => metadata), ...shares.map(([, share]) => share)]
+  const bytes = sizes.reduce((sum, { length }) => sum + length, 0)
+  t.ok(bytes < 1_048_588 * 0.75, `${bytes} bytes`)
+  const [, share = Buffer.alloc(0)] = shares[0] ?? []
+  const { members: found } = unpackShare(Buffer.from(share))
+  const had = (of: (peer: (typeof found)[number]) => readonly number[]) => found.flatMap(of).length
+  t.same([had(({ partitions }) => partitions), had(({ standbys }) => standbys)], [1_000, 2_000])
+  t.end()
+})
