@@ -107,7 +107,7 @@ export class Cell implements AsyncDisposable {
       table: this.#table,
       drainMs,
       logger,
-      mayStart: () => this.#joining.assigned.length > 0 && !this.#condition.isHeld,
+      mayStart: () => this.#isNeeded && !this.#condition.isHeld,
       start: () => this.#start(),
       hear: (message) => hearing.hear(message),
       failed: (failure) => hearing.failed(failure, this.#joining.assigned),
@@ -324,7 +324,7 @@ export class Cell implements AsyncDisposable {
   async reclaimLog(): Promise<void> {
     this.#condition.isSuspended = false
     this.#condition.trouble = null
-    await this.#thread.resume(this.#joining.assigned.length > 0)
+    await this.#thread.resume(this.#isNeeded)
     this.progress.notify()
   }
 
@@ -353,7 +353,7 @@ export class Cell implements AsyncDisposable {
   async #launch(): Promise<void> {
     const condition = this.#condition
     condition.isGivenUp = false
-    if (this.#joining.assigned.length === 0) return
+    if (!this.#isNeeded) return
     if (condition.quarantined !== undefined) {
       condition.held(condition.quarantined)
       this.#options.logger.error(`quarantined: ${condition.quarantined.message}`)
@@ -362,6 +362,11 @@ export class Cell implements AsyncDisposable {
     }
     condition.started()
     await this.#thread.launch()
+  }
+
+  /** Its thread has something to do. */
+  get #isNeeded(): boolean {
+    return this.#joining.assigned.length + this.#joining.standbys.length > 0
   }
 
   #start(): Pick<ThreadOptions, 'entry' | 'start' | 'log'> {
@@ -376,6 +381,7 @@ export class Cell implements AsyncDisposable {
         notesPath: notesPathOf(storePath),
         progress: this.progress.shared,
         partitions: this.#joining.assigned,
+        standbys: this.#joining.standbys,
         isPaused: this.#condition.isPaused,
         settings,
       },

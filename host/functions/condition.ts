@@ -1,5 +1,7 @@
 // The state of one function, and what it is shown for: put together from what befell it and what was asked of it.
 import { type HostError, toPlainError } from '../errors.js'
+import type { Assignment } from '../log/log.js'
+import type { StandbyState } from '../processor/following.js'
 import type { FunctionState, PartitionStatus, RecoveryStatus, ShownError } from './catalog.js'
 import { showError } from './failure.js'
 
@@ -8,6 +10,10 @@ export type Phase = 'loading' | 'joining' | 'active' | 'draining' | 'stopped'
 export class Condition {
   readonly #changed: () => void
   readonly #partitions = new Map<number, PartitionStatus['state']>()
+  /** Of others: their tables are copied here. */
+  readonly #standbys = new Map<number, 'recovering' | 'following'>()
+  /** What is stored was the partition's table at some time: it was at its end here, and was not wiped since. */
+  readonly #whole = new Set<number>()
   /** `at`: when it has come so far. */
   readonly #recoveries = new Map<
     number,
@@ -27,6 +33,8 @@ export class Condition {
   /** Passes by itself: shown until everything runs. */
   trouble: ShownError | null = null
 
+  /** The copies of its own table are: they may be old. */
+  isCutOff = false
   /** Copies of others' tables that are not ready, in words. */
   waitingFor: readonly string[] = []
 
@@ -96,13 +104,31 @@ export class Condition {
     return state === 'running' || state === 'halted'
   }
 
+  /** Undefined: it is not copied here. */
+  standby(partition: number): 'recovering' | 'following' | undefined {
+    return this.#standbys.get(partition)
+  }
+
+  /** Partitions whose tables are here as they are in the log, or nearly so. */
+  get warm(): readonly number[] {
+    const own = [...this.#partitions].filter(([, state]) => state !== 'recovering')
+    const copied = [...this.#standbys].filter(([, state]) => state === 'following')
+    return [...own, ...copied].map(([partition]) => partition).sort((a, b) => a - b)
+  }
+
+  /** What is stored of it can be shown, though it may be old. */
+  isWhole(partition: number): boolean {
+    return this.#whole.has(partition)
+  }
+
   enter(phase: Phase): void {
     this.#phase = phase
     this.#changed()
   }
 
   /** Its thread goes on with those that it keeps. */
-  assigned(partitions: readonly number[], kept: readonly number[]): void {
+  assigned({ partitions, kept, standbys }: Omit<Assignment, 'epoch'>): void {
+    this.keepStandbys(standbys)
     for (const partition of [...this.#partitions.keys()]) {
       if (!partitions.includes(partition)) this.lost(partition)
     }
@@ -117,14 +143,38 @@ export class Condition {
   }
 
   opened(partition: number, state: 'recovering' | 'running'): void {
+    this.#standbys.delete(partition)
     this.#partitions.set(partition, state)
-    this.#recoveries.delete(partition)
-    if (state === 'running') return
-    this.#recoveries.set(partition, { position: null, end: null, at: this.#now() })
+    this.#begun(partition, state)
+  }
+
+  /** Told of a partition that others write. */
+  copied(partition: number, state: StandbyState): void {
+    if (this.#partitions.has(partition)) return
+    this.#standbys.set(partition, state)
+    this.#begun(partition, state)
+  }
+
+  /** They are not to be copied here any more. */
+  keepStandbys(partitions: readonly number[]): void {
+    for (const partition of this.#standbys.keys()) {
+      if (partitions.includes(partition)) continue
+      this.#standbys.delete(partition)
+      this.#recoveries.delete(partition)
+    }
+  }
+
+  wiped(partition: number): void {
+    this.#whole.delete(partition)
+  }
+
+  /** What is stored may be another store's. */
+  storeLost(): void {
+    this.#whole.clear()
   }
 
   progressed({ partition, next, end }: { partition: number; next: number; end: number }): void {
-    if (this.#partitions.get(partition) !== 'recovering') return
+    if ((this.#partitions.get(partition) ?? this.#standbys.get(partition)) !== 'recovering') return
     this.#recoveries.set(partition, { position: next, end, at: this.#now() })
   }
 
@@ -135,6 +185,7 @@ export class Condition {
 
   lostAll(): void {
     this.#partitions.clear()
+    this.keepStandbys([])
     this.#recoveries.clear()
     this.waitingFor = []
   }
@@ -154,6 +205,9 @@ export class Condition {
   started(): void {
     this.#isHalted = false
     this.waitingFor = []
+    this.isCutOff = false
+    // It tells them anew.
+    this.keepStandbys([])
   }
 
   /** It goes on where it had halted. */
@@ -171,5 +225,12 @@ export class Condition {
     // It has joined: what kept it from that has passed.
     this.trouble = null
     this.failure = showError(toPlainError(by), undefined)
+  }
+
+  #begun(partition: number, state: 'recovering' | 'running' | 'following'): void {
+    this.#recoveries.delete(partition)
+    if (state === 'recovering') {
+      this.#recoveries.set(partition, { position: null, end: null, at: this.#now() })
+    } else this.#whole.add(partition)
   }
 }

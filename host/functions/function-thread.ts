@@ -84,7 +84,7 @@ class FunctionThread {
   }
 
   async run(): Promise<void> {
-    const { log, store, notesPath, settings, progress, edges, partitions } = this.#start
+    const { log, store, notesPath, settings, progress, edges, partitions, standbys } = this.#start
     this.#loaded = this.#load(this.#start)
     const attached = await this.#ports.attachLog(log)
     this.#log = attached
@@ -117,6 +117,9 @@ class FunctionThread {
         detached: (partition, cause) =>
           this.#say({ kind: 'detached', partition, error: toPlainError(cause) }),
         outdated: (error) => this.#say({ kind: 'outdated', error: toPlainError(error) }),
+        standby: (partition, state) => this.#say({ kind: 'standby', partition, state }),
+        wiping: (partition) => this.#say({ kind: 'wiping', partition }),
+        cutOff: (error) => this.#say({ kind: 'cutOff', isCutOff: error !== undefined }),
         waiting: (whatFor) => this.#say({ kind: 'waiting', whatFor }),
         warned: (message, fields) => this.#write('warn', message, fields),
         log: (at) => this.#userLog(at),
@@ -124,7 +127,7 @@ class FunctionThread {
     })
     this.#port.on('message', (message: ToWorker) => void this.#obey(message))
     if (this.#start.isPaused) await this.#group.pause()
-    await this.#group.start(partitions)
+    await this.#group.start(partitions, standbys)
   }
 
   async #openStore(start: StoreStart): Promise<void> {

@@ -35,18 +35,18 @@ export class HandOff {
   }
 
   /** What the thread keeps goes on at once. Without a thread, or should it not answer, another one opens all of it. */
-  async takenUp({ partitions, kept }: Assignment): Promise<void> {
+  async takenUp({ partitions, kept, standbys }: Assignment): Promise<void> {
     const { thread, condition, logger, launch } = this.#options
     // It has stood still since they were revoked.
-    const goesOn = thread.isThere && partitions.length > 0
+    const goesOn = thread.isThere && partitions.length + standbys.length > 0
     // Before anything is awaited: from now on its lease holds again, and what it has no more must not be read.
-    if (goesOn) condition.assigned(partitions, kept)
+    if (goesOn) condition.assigned({ partitions, kept, standbys })
     else condition.lostAll()
     condition.enter('active')
     if (!goesOn) await thread.end()
     if (!goesOn) await launch()
-    else if (await this.#isDone({ kind: 'assign', partitions, kept })) {
-      logger.info('its partitions were shared out anew', { partitions, kept })
+    else if (await this.#isDone({ kind: 'assign', partitions, kept, standbys })) {
+      logger.info('its partitions were shared out anew', { partitions, kept, standbys })
     } else await launch()
   }
 

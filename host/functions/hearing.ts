@@ -42,6 +42,17 @@ export class Hearing {
       case 'progressed':
         condition.progressed(message)
         return
+      case 'standby':
+        condition.copied(message.partition, message.state)
+        if (message.state === 'following')
+          logger.debug('stands by', { partition: message.partition })
+        break
+      case 'wiping':
+        condition.wiped(message.partition)
+        break
+      case 'cutOff':
+        condition.isCutOff = message.isCutOff
+        break
       case 'fenced':
         condition.lost(message.partition)
         logger.warn('another owner took a partition over', { partition: message.partition })
@@ -98,6 +109,7 @@ export class Hearing {
   /** Its thread, its table or its joining; tried again. */
   failed({ what, error, pauseMs }: ThreadFailure, assigned: readonly number[]): void {
     const { condition, versions, logger } = this.#options
+    if (error.code === 'STORE_DAMAGED' || error.code === 'STORE_FAILED') condition.storeLost()
     if (condition.isHeld && condition.phase === 'active') {
       // Its table alone: why it does not run stays shown.
       logger.error(`${what}: tried again in ${pauseMs} ms\n${error.message}`)

@@ -32,6 +32,7 @@ export class Joining implements AsyncDisposable {
   readonly #options: JoiningOptions
   #membership: Membership | undefined
   #assigned: readonly number[] = []
+  #standbys: readonly number[] = []
   readonly #end = new AbortController()
   /** Settles when nobody is joining. */
   #joining: Promise<unknown> = Promise.resolve()
@@ -46,6 +47,11 @@ export class Joining implements AsyncDisposable {
 
   get members(): readonly GroupPeer[] {
     return this.#membership?.members() ?? nobody
+  }
+
+  /** Of others, whose tables it is to keep a copy of. */
+  get standbys(): readonly number[] {
+    return this.#standbys
   }
 
   /** What it was assigned is its own for sure. */
@@ -98,6 +104,7 @@ export class Joining implements AsyncDisposable {
       assigned: async (assignment) => {
         if (this.#isDisposed) return
         this.#assigned = assignment.partitions
+        this.#standbys = assignment.standbys
         await this.#options.takenUp(assignment)
       },
       revoked: () => this.#revoke(),
@@ -131,6 +138,7 @@ export class Joining implements AsyncDisposable {
 
   async #giveUp(): Promise<void> {
     this.#assigned = []
+    this.#standbys = []
     await this.#options.givenUp()
   }
 }

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { PlainError } from '../errors.js'
 import type { LogDescription } from '../log/log.js'
+import type { StandbyState } from '../processor/following.js'
 import type { Edges, RunOptions } from '../processor/program.js'
 import type { FlushLimits } from '../processor/task.js'
 import type { VisitEnd, VisitProgress, VisitReport } from '../processor/visiting.js'
@@ -34,6 +35,8 @@ export interface WorkerStart extends Version {
   readonly notesPath: string
   readonly progress: SharedArrayBuffer
   readonly partitions: readonly number[]
+  /** Of others, whose tables are copied here. */
+  readonly standbys: readonly number[]
   /** Its tasks are opened and held. */
   readonly isPaused: boolean
   readonly settings: WorkerSettings
@@ -46,11 +49,12 @@ export type ToWorker = { readonly id: number } & (
   | { readonly kind: 'drain' }
   /** The partitions of its group are shared out anew: nothing is handled, opened or written to the log until `assign`. */
   | { readonly kind: 'revoke' }
-  /** `kept`: those of which its tasks go on. */
+  /** `kept`: those of which its tasks go on. `standbys`: of others, whose tables are copied here. */
   | {
       readonly kind: 'assign'
       readonly partitions: readonly number[]
       readonly kept: readonly number[]
+      readonly standbys: readonly number[]
     }
   | {
       readonly kind: 'visit'
@@ -85,7 +89,10 @@ export type FromWorker =
       readonly report?: VisitReport | undefined
     }
   | { readonly kind: 'visiting'; readonly progress: VisitProgress }
-  | { readonly kind: 'recovering' | 'running' | 'fenced'; readonly partition: number }
+  | { readonly kind: 'recovering' | 'running' | 'fenced' | 'wiping'; readonly partition: number }
+  | { readonly kind: 'standby'; readonly partition: number; readonly state: StandbyState }
+  /** Copies of its own table, from the log; false: they have caught up. */
+  | { readonly kind: 'cutOff'; readonly isCutOff: boolean }
   /** A partition's table is brought up: the offset behind what is stored, and the end. */
   | {
       readonly kind: 'progressed'

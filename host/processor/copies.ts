@@ -15,10 +15,11 @@ import { Slots } from './slots.js'
 
 /**
  * `join`: the partitions of the function's own numbers. `lookup`: all of them, however many there are. `view`: the partitions of the
- * store's own numbers, in the place of a table of its own.
+ * store's own numbers, in the place of a table of its own. `standby`: partitions of the function's own table that others write, in
+ * their place.
  */
 export interface CopiedTable {
-  readonly kind: 'join' | 'lookup' | 'view'
+  readonly kind: 'join' | 'lookup' | 'view' | 'standby'
   /** By which the function knows it. */
   readonly table: string
   readonly topic: string
@@ -44,6 +45,8 @@ export interface CopiesOptions {
   readonly apply?: Apply
   /** A copy is brought up: the offset behind what is stored, and the end. */
   progressed?(partition: number, next: number, end: number): void
+  /** What is stored of a partition is wiped, at once. */
+  wiping?(partition: number): void
   /** More of a partition is stored: `next` is the offset behind it. */
   stored?(partition: number, next: number, records: number): void
   /** Their topics could not be read: what is stored may be old. Undefined: all is stored that they had when they could be again. */
@@ -120,13 +123,8 @@ export class Copies implements AsyncDisposable {
     }))
   }
 
-  async start(): Promise<void> {
+  start(): void {
     this.#feed.start()
-    const { store, tables } = this.#options
-    await dropOtherCopies(
-      store,
-      tables.map(({ topic }) => topic),
-    )
   }
 
   /** The partitions of which something was lost, and is not mended. */
@@ -134,7 +132,10 @@ export class Copies implements AsyncDisposable {
     return [...this.#copies.values()].flatMap((copy) => (copy.isFollowing ? [] : copy.partition))
   }
 
-  /** Resolves when all that a task of the partition reads is as it was in the log at the call, or later. `signal`: nobody waits any more. */
+  /**
+   * Resolves when all that a task of the partition reads is as it was in the log at the call, or later. `signal`: nobody waits any more,
+   * and nothing is begun.
+   */
   async ready(partition: number, signal: AbortSignal = this.#options.signal): Promise<void> {
     await this.#leaving.get(partition)
     for (const one of this.#options.tables) {
@@ -148,28 +149,32 @@ export class Copies implements AsyncDisposable {
     }
   }
 
-  /** Nobody here reads what is joined with the partition any more: it is not read on, and brought up anew should it be asked for. */
-  leave(partition: number): void {
+  /**
+   * What is joined with the partition, or is its table, is not copied any more: it is brought up anew should it be asked for. Resolves
+   * when nothing is written there; what is stored stays.
+   */
+  async leave(partition: number): Promise<void> {
     const { tables } = this.#options
     const isLookedUp = (topic: string) =>
       tables.some((one) => one.kind === 'lookup' && one.topic === topic)
     const left = [...this.#copies].filter(
       ([, copy]) => copy.partition === partition && !isLookedUp(copy.topic),
     )
-    const ends = left.map(async ([key, copy]) => {
+    const ends = left.map(([key, copy]) => {
       this.#copies.delete(key)
+      // Not waited for: one that waits for its turn writes nothing any more.
+      this.#opening.delete(key)
       this.#heldBack.delete(copy)
       this.#paused.delete(copy)
       this.#forget([copy])
-      copy.leave()
-      await Promise.allSettled([this.#opening.get(key)])
-      await copy.settled()
       this.#topics.waited(key)
+      return copy.end()
     })
     const leaving = Promise.all([this.#leaving.get(partition), ...ends]).finally(() => {
       if (this.#leaving.get(partition) === leaving) this.#leaving.delete(partition)
     })
     this.#leaving.set(partition, leaving)
+    await leaving
   }
 
   /** Resolves when what was read is stored, and no more is until `release`. */
@@ -268,7 +273,7 @@ export class Copies implements AsyncDisposable {
     this.#isStopped = true
     this.#callOffRefresh()
     await this.#feed[Symbol.asyncDispose]()
-    await Promise.allSettled([...this.#opening.values()])
+    await Promise.allSettled([...this.#opening.values(), ...this.#leaving.values()])
     await Promise.all([...this.#copies.values()].map((copy) => copy.settled()))
   }
 
@@ -295,11 +300,15 @@ export class Copies implements AsyncDisposable {
     if (under !== undefined) return under
     if (known?.isFollowing === true) return Promise.resolve()
     const { store } = this.#options
-    const own = () => (kind === 'view' ? store.partition(partition) : store.copy(at))
+    const isOther = kind === 'join' || kind === 'lookup'
+    const own = () => (isOther ? store.copy(at) : store.partition(partition))
     const copy = known ?? new Copy(at, own(), this.#options)
     this.#copies.set(key, copy)
-    const what = `the ${kind === 'view' ? `copy of ${topic}` : `${kind} ${table}`}, partition ${partition}`
-    const opening = this.#open(copy, key, what, info).finally(() => this.#opening.delete(key))
+    const what = `the ${isOther ? `${kind} ${table}` : `copy of ${topic}`}, partition ${partition}`
+    const opening = this.#open(copy, key, what, info).finally(() => {
+      // Left meanwhile, another may be under way.
+      if (this.#opening.get(key) === opening) this.#opening.delete(key)
+    })
     this.#opening.set(key, opening)
     // Whoever waits for it is told; one who waits for another first must not end the thread.
     opening.catch(() => {})
@@ -426,7 +435,9 @@ export class Copies implements AsyncDisposable {
         ),
       has: (topic, partition, end) => {
         const copy = this.#copies.get(keyOf({ topic, partition }))
-        return copy?.isFollowing === true && (copy.meta?.changelog.next ?? 0) >= end
+        // Of the function's own table others than those that are kept may be its tasks'.
+        if (copy === undefined) return tables.some(({ kind }) => kind === 'standby')
+        return copy.isFollowing && (copy.meta?.changelog.next ?? 0) >= end
       },
       rest,
       signal,
@@ -455,8 +466,9 @@ export class Copies implements AsyncDisposable {
     if (lost.length === 0 || this.#isStopped) return
     this.#forget(lost)
     const topics = [...new Set(lost.map(({ topic }) => topic))].join(', ')
+    const isRead = this.#options.tables.some(({ kind }) => kind !== 'standby')
     this.#options.warned(
-      `${topics} is gone, is another topic than before, or has no more what follows: it is copied anew, and no record is handled until then`,
+      `${topics} is gone, is another topic than before, or has no more what follows: it is copied anew${isRead ? ', and no record is handled until then' : ''}`,
       {},
     )
     this.#options.interrupted(lost.map(({ partition }) => partition))

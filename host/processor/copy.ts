@@ -1,7 +1,8 @@
 // The copy of one partition of a table: what its topic has, applied in order.
 import { HostError } from '../errors.js'
 import type { Batch, Log, Position, TopicInfo, TopicPartition } from '../log/log.js'
-import { type Apply, putAll, recover } from '../tables/recovery.js'
+import { positionsIn } from '../tables/positions.js'
+import { type Apply, metaBehind, putAll, recover } from '../tables/recovery.js'
 import type { Change, PartitionMeta, PartitionStore } from '../tables/store.js'
 import type { Clock } from './clock.js'
 
@@ -11,6 +12,8 @@ export interface CopyOptions {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly apply?: Apply
+  /** What is stored is wiped, at once. */
+  wiping?(partition: number): void
   warned(message: string, fields: Record<string, unknown>): void
 }
 
@@ -43,6 +46,7 @@ export class Copy {
   /** Of the log as it was described: for batches that do not tell theirs. */
   #leaderEpoch = 0
   #written: Promise<void> = Promise.resolve()
+  #recovering: Promise<void> = Promise.resolve()
 
   constructor({ topic, partition }: TopicPartition, store: PartitionStore, options: CopyOptions) {
     this.topic = topic
@@ -52,9 +56,12 @@ export class Copy {
     this.signal = AbortSignal.any([options.signal, this.#left.signal])
   }
 
-  /** Nobody reads it any more: what is under way ends. */
-  leave(): void {
+  /** Nobody reads it any more. When it resolves nothing is written through it: what was under way is stored, or given up. */
+  async end(): Promise<void> {
+    this.isFollowing = false
     this.#left.abort(new HostError('STOPPING', `the copy of ${this.topic} is not read any more`))
+    await this.#recovering
+    await this.#written
   }
 
   get isIdle(): boolean {
@@ -87,10 +94,20 @@ export class Copy {
     changelog: TopicInfo,
     progressed: (next: number, end: number) => void,
   ): Promise<void> {
-    const { log, tombstoneRetentionMs, clock, apply = putAll, warned } = this.#options
+    const recovering = this.#recover(changelog, progressed)
+    this.#recovering = recovering.catch(() => {})
+    await recovering
+  }
+
+  async #recover(
+    changelog: TopicInfo,
+    progressed: (next: number, end: number) => void,
+  ): Promise<void> {
+    const { log, tombstoneRetentionMs, clock, apply = putAll } = this.#options
     const { topic, partition, signal } = this
     // What is on its way would land on top of what is brought up.
     await this.#written
+    signal.throwIfAborted()
     this.retentionMs = changelog.tombstoneRetentionMs ?? tombstoneRetentionMs
     this.#leaderEpoch = changelog.partitions[partition]?.leaderEpoch ?? 0
     this.isRecovering = true
@@ -105,14 +122,21 @@ export class Copy {
       tombstoneRetentionMs: this.retentionMs,
       wallTime: () => clock.wallTime(),
       onHeldUp: () => {},
-      onWiped: (reason) => warned(`the copy of ${topic} is made anew: ${reason}`, { partition }),
+      onWiped: (reason) => this.#wiped(`the copy of ${topic} is made anew: ${reason}`),
       onProgress: (_, next, end) => progressed(next, end),
       signal,
     }).finally(() => {
       this.isRecovering = false
     })
+    signal.throwIfAborted()
     this.meta = meta
     this.isFollowing = true
+  }
+
+  #wiped(message: string): void {
+    const { warned, wiping } = this.#options
+    wiping?.(this.partition)
+    warned(message, { partition: this.partition })
   }
 
   /** Resolves when it is stored; what is behind a failure is not. One after another. */
@@ -166,8 +190,8 @@ export class Copy {
     const isNext = batch.from === meta?.changelog.next
     if (meta === undefined || !isNext || !this.isFollowing) return { records: 0 }
     const { changes, next, failure } = (this.#options.apply ?? putAll)(batch, this.store)
-    const changelog = { ...meta.changelog, next, leaderEpoch }
-    await this.#write(changes, { ...meta, changelog }, next >= stableEnd)
+    const moved = metaBehind(meta, { next, leaderEpoch }, positionsIn(batch))
+    await this.#write(changes, moved, next >= stableEnd)
     if (failure === undefined) return { records: batch.records.length }
     this.isFollowing = false
     const records = batch.records.filter(({ offset }) => offset < next).length

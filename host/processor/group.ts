@@ -7,6 +7,7 @@ import { backoffMs, type Clock } from './clock.js'
 import { Attempt, type UserLog } from './context.js'
 import { type CopiedTable, Copies, dropOtherCopies } from './copies.js'
 import { Feed } from './feed.js'
+import { Following, type StandbyState } from './following.js'
 import { Holds } from './holds.js'
 import { positionIn } from './input.js'
 import type { InputNotes } from './input-notes.js'
@@ -39,6 +40,12 @@ export interface GroupEvents {
   /** The table's store keeps refusing: it has to be opened anew, by whoever opened it first. The partition stays closed. */
   detached(partition: number, cause: unknown): void
   warned(message: string, fields: Record<string, unknown>): void
+  /** Of a partition that others write, and whose table is copied here. */
+  standby(partition: number, state: StandbyState): void
+  /** What is stored of the partition's table is wiped, at once. */
+  wiping(partition: number): void
+  /** These copies may be old, since the log cannot be read; undefined: they have what it had when it could be again. */
+  cutOff(error: HostError | undefined): void
   /** Copies of tables that are not ready yet, in words; none: all are. */
   waiting(whatFor: readonly string[]): void
   log(at: RecordAt): UserLog
@@ -67,6 +74,9 @@ export interface GroupOptions {
   readonly clock: Clock
   readonly events: GroupEvents
 }
+
+/** What of the group is this one's. */
+export type Share = Pick<Assignment, 'partitions' | 'kept' | 'standbys'>
 
 interface OpenTask {
   readonly task: Task
@@ -102,6 +112,9 @@ export class Group implements AsyncDisposable {
   #assigned: readonly number[] | undefined
   readonly #feed: Feed
   readonly #copies: Copies | undefined
+  /** Partitions of others whose tables are to be copied here. */
+  #standbys: ReadonlySet<number> = new Set()
+  #following: Following | undefined
   readonly #holds: Holds
   readonly #visiting: Visiting
   readonly #abort = new AbortController()
@@ -126,7 +139,10 @@ export class Group implements AsyncDisposable {
       warned: (...told) => options.events.warned(...told),
     })
     this.#program = options.program
-    this.#openings = new Openings({ open: (partition, signal) => this.#open(partition, signal) })
+    this.#openings = new Openings({
+      open: (partition, signal) => this.#open(partition, signal),
+      left: (partition) => this.#followUnlessHere(partition),
+    })
     this.#holds = new Holds({
       ...options,
       // A partition that is being opened gets its holds when its task is made.
@@ -158,6 +174,7 @@ export class Group implements AsyncDisposable {
     return (
       this.#openings.isIdle &&
       (this.#copies?.isIdle ?? true) &&
+      (this.#following?.isIdle ?? true) &&
       [...this.#tasks.values()].every(({ task }) => task.isIdle)
     )
   }
@@ -167,15 +184,20 @@ export class Group implements AsyncDisposable {
     return this.#copies?.positions() ?? []
   }
 
-  /** Resolves when each partition runs, or has halted the function. */
-  async start(partitions: readonly number[]): Promise<void> {
-    // Unless it was told better already.
-    this.#assigned ??= partitions
+  /** Resolves when each partition runs, or has halted the function. `standbys`: as in `follow`. */
+  async start(partitions: readonly number[], standbys: readonly number[] = []): Promise<void> {
     this.#feed.start()
     this.#refreshLater()
     const { store } = this.#options
-    if (this.#copies !== undefined) await this.#copies.start()
-    else if (store !== null) await dropOtherCopies(store, [])
+    const { joins, lookups } = this.#program.edges
+    this.#copies?.start()
+    // Unless it was told better already.
+    if (this.#assigned === undefined) {
+      this.#assigned = partitions
+      this.follow(standbys)
+    }
+    const topics = [...joins, ...lookups].map(({ topic }) => topic)
+    if (store !== null) await dropOtherCopies(store, topics)
     await this.#openMissing()
   }
 
@@ -193,18 +215,36 @@ export class Group implements AsyncDisposable {
    * After `revoke`. Tasks of partitions that are kept go on with all that they have; the others are closed, and what is missing is
    * opened, for which nobody waits. Resolves, when all is ready for it, with what lets them go on.
    */
-  async assign({ partitions, kept }: Pick<Assignment, 'partitions' | 'kept'>): Promise<() => void> {
+  async assign({ partitions, kept, standbys }: Share): Promise<() => void> {
     const before = this.#assigned ?? []
     this.#assigned = partitions
     this.#openings.keep(kept)
     for (const [partition, entry] of this.#tasks) {
       if (!kept.includes(partition)) this.#close(partition, entry)
     }
-    for (const partition of before) {
-      if (!partitions.includes(partition)) this.#copies?.leave(partition)
-    }
+    this.follow(standbys)
+    for (const partition of before) this.#leaveCopies(partition)
     await Promise.all([...this.#tasks].map(([partition, entry]) => this.#renew(partition, entry)))
     return () => this.#goOn(kept)
+  }
+
+  /**
+   * The tables of these partitions, which others write, are copied here, with the copies that their tasks would read: so that they can be
+   * opened at once. One that a task has here is followed when it has ended. Of a function with a table.
+   */
+  follow(partitions: readonly number[]): void {
+    this.#standbys = new Set(partitions)
+    for (const partition of this.#following?.partitions ?? []) {
+      if (this.#standbys.has(partition)) continue
+      void this.#following?.leave(partition)
+      this.#leaveCopies(partition)
+    }
+    for (const partition of partitions) this.#followUnlessHere(partition)
+  }
+
+  /** Resolves when each copy has reached the end that its topic had, or is not to be kept any more. */
+  async caughtUp(): Promise<void> {
+    await this.#following?.caughtUp()
   }
 
   /** Puts another version in place, at a record boundary, after a flush. A halted function goes on at its record. */
@@ -248,7 +288,7 @@ export class Group implements AsyncDisposable {
   /** Flushes what was done, then ends. */
   async drain(): Promise<void> {
     await this.#hold('drained')
-    await Promise.all([this.#refresh(0), this.#copies?.refresh(0)])
+    await Promise.all([this.#refresh(0), this.#copies?.refresh(0), this.#following?.refresh(0)])
     await this[Symbol.asyncDispose]()
   }
 
@@ -265,6 +305,7 @@ export class Group implements AsyncDisposable {
     await Promise.all([...this.#tasks.values()].map((entry) => closeTask(entry)))
     this.#tasks.clear()
     await visited
+    await this.#following?.[Symbol.asyncDispose]()
     await this.#copies?.[Symbol.asyncDispose]()
   }
 
@@ -368,6 +409,8 @@ export class Group implements AsyncDisposable {
     if (signal.aborted) return
     const { log, store, tombstoneRetentionMs, clock, events } = this.#options
     const rest = new Rest(clock, signal)
+    // Its last batch would be put over recovered values.
+    await this.#following?.leave(partition)
     events.recovering(partition)
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
@@ -386,8 +429,10 @@ export class Group implements AsyncDisposable {
           notes: this.#notes,
           onSkipped: (what) => events.warned(`records are gone: ${what}`, { partition }),
           onHeldUp: (what) => events.warned(what, { partition }),
-          onWiped: (reason) =>
-            events.warned(`the local table is rebuilt from the log: ${reason}`, { partition }),
+          onWiped: (reason) => {
+            events.wiping(partition)
+            events.warned(`the local table is rebuilt from the log: ${reason}`, { partition })
+          },
           onProgress: (_, next, end) => events.progressed(partition, next, end),
         })
         if (signal.aborted) await open.writer[Symbol.asyncDispose]()
@@ -486,6 +531,48 @@ export class Group implements AsyncDisposable {
       interrupted: () => void this.#mendCopies(),
       detached: (cause) => events.detached(allPartitions, cause),
       failed: (error) => this.#copyFailed(error),
+    })
+  }
+
+  #followUnlessHere(partition: number): void {
+    if (this.#isStopped || !this.#standbys.has(partition) || this.#isHere(partition)) return
+    this.#following ??= this.#followed()
+    this.#following?.follow(partition)
+  }
+
+  #isHere(partition: number): boolean {
+    return this.#tasks.has(partition) || this.#openings.isBusy(partition)
+  }
+
+  /** Of others' tables, unless a task, or one to come, reads them. */
+  #leaveCopies(partition: number): void {
+    if (this.#assigned?.includes(partition) || this.#standbys.has(partition)) return
+    void this.#copies?.leave(partition)
+  }
+
+  #followed(): Following | undefined {
+    const { log, store, program, progress, tombstoneRetentionMs, clock, events } = this.#options
+    const { edges } = program
+    if (edges.table === null || store === null) return undefined
+    return new Following({
+      log,
+      store,
+      table: { table: edges.function, topic: edges.table.topic, hasher: edges.hasher },
+      function: edges.function,
+      partitions: edges.partitions,
+      tombstoneRetentionMs,
+      isRefreshed: this.#options.refreshMs !== null,
+      clock,
+      rest: (ms) => this.#rest.wait(ms),
+      signal: this.#abort.signal,
+      others: async (partition, signal) => await this.#copies?.ready(partition, signal),
+      told: (partition, state) => events.standby(partition, state),
+      wiping: (partition) => events.wiping(partition),
+      progressed: (partition, next, end) => events.progressed(partition, next, end),
+      stored: (partition, next) => progress.publishCopied(partition, next),
+      cutOff: (error) => events.cutOff(error),
+      warned: (message, fields) => events.warned(message, fields),
+      detached: (partition, cause) => events.detached(partition, cause),
     })
   }
 

@@ -2,18 +2,20 @@
 export interface OpeningsOptions {
   /** Until it runs, or cannot. Never rejects; ends soon when the signal is aborted. */
   open(partition: number, signal: AbortSignal): Promise<void>
+  /** Nothing is under way there any more: it is open, closed, or has failed. */
+  left?(partition: number): void
 }
 
 export class Openings {
-  readonly #open: OpeningsOptions['open']
+  readonly #options: OpeningsOptions
   readonly #under = new Map<number, Promise<void>>()
   readonly #closing = new Map<number, Promise<void>>()
   readonly #failed = new Set<number>()
   /** Aborted: nothing is opened until `allow`. */
   #allowed = new AbortController()
 
-  constructor({ open }: OpeningsOptions) {
-    this.#open = open
+  constructor(options: OpeningsOptions) {
+    this.#options = options
   }
 
   /** Nothing is being opened or closed. */
@@ -31,6 +33,11 @@ export class Openings {
     return this.#under.has(partition) || this.#failed.has(partition)
   }
 
+  /** Nor is it being closed. */
+  isBusy(partition: number): boolean {
+    return this.has(partition) || this.#closing.has(partition)
+  }
+
   /** Resolves when it runs, or cannot; at once while nothing is to be opened. */
   begin(partition: number): Promise<void> {
     const { signal } = this.#allowed
@@ -38,15 +45,21 @@ export class Openings {
     // Not before the last batch of the task before has settled: it would put old values over recovered ones.
     const closed = this.#closing.get(partition) ?? Promise.resolve()
     const opening = closed
-      .then(() => this.#open(partition, signal))
-      .finally(() => this.#under.delete(partition))
+      .then(() => this.#options.open(partition, signal))
+      .finally(() => {
+        this.#under.delete(partition)
+        this.#options.left?.(partition)
+      })
     this.#under.set(partition, opening)
     return opening
   }
 
   /** It is opened only when that has settled. */
   close(partition: number, closed: Promise<void>): void {
-    const closing = closed.finally(() => this.#closing.delete(partition))
+    const closing = closed.finally(() => {
+      this.#closing.delete(partition)
+      this.#options.left?.(partition)
+    })
     this.#closing.set(partition, closing)
   }
 

@@ -3,7 +3,10 @@
 // Word 0 counts changes and is what waiters wait on; the 64-bit cells start behind it.
 const headerBytes = 8
 
-/** For each partition: the stored position of each input, and the number of records handled. */
+/** Behind the positions of the inputs. */
+const furtherCells = 2
+
+/** For each partition: the stored position of each input, the number of records handled, and how far a copy of its table has come. */
 export class Progress {
   readonly shared: SharedArrayBuffer
   readonly #inputs: number
@@ -20,16 +23,22 @@ export class Progress {
   }
 
   static allocate(partitions: number, inputs: number): Progress {
-    return new Progress(new SharedArrayBuffer(headerBytes + partitions * (inputs + 1) * 8), inputs)
+    const cells = partitions * (inputs + furtherCells)
+    return new Progress(new SharedArrayBuffer(headerBytes + cells * 8), inputs)
   }
 
   /** The next offset to handle in that input: everything below is handled and stored. */
   position(partition: number, input: number): number {
-    return Number(Atomics.load(this.#cells, partition * (this.#inputs + 1) + input))
+    return Number(Atomics.load(this.#cells, this.#first(partition) + input))
   }
 
   records(partition: number): number {
-    return Number(Atomics.load(this.#cells, partition * (this.#inputs + 1) + this.#inputs))
+    return Number(Atomics.load(this.#cells, this.#first(partition) + this.#inputs))
+  }
+
+  /** Of a partition whose table is copied here: what of its changelog is stored lies below that offset. */
+  copied(partition: number): number {
+    return Number(Atomics.load(this.#cells, this.#first(partition) + this.#inputs + 1))
   }
 
   totalRecords(): number {
@@ -43,11 +52,16 @@ export class Progress {
 
   /** One call for all inputs of a partition; wakes whoever waits. */
   publish(partition: number, positions: readonly number[], records: number): void {
-    const first = partition * (this.#inputs + 1)
+    const first = this.#first(partition)
     for (const [input, position] of positions.entries()) {
       Atomics.store(this.#cells, first + input, BigInt(position))
     }
     Atomics.store(this.#cells, first + this.#inputs, BigInt(records))
+    this.notify()
+  }
+
+  publishCopied(partition: number, next: number): void {
+    Atomics.store(this.#cells, this.#first(partition) + this.#inputs + 1, BigInt(next))
     this.notify()
   }
 
@@ -64,10 +78,15 @@ export class Progress {
     return () => this.#listeners.delete(listener)
   }
 
+  #first(partition: number): number {
+    return partition * (this.#inputs + furtherCells)
+  }
+
   #sum(counts: (cell: number) => boolean): number {
     let sum = 0
     for (const index of this.#cells.keys()) {
-      if (counts(index % (this.#inputs + 1))) sum += Number(Atomics.load(this.#cells, index))
+      if (counts(index % (this.#inputs + furtherCells)))
+        sum += Number(Atomics.load(this.#cells, index))
     }
     return sum
   }

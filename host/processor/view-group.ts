@@ -1,7 +1,7 @@
 // The data plane of one view in one thread: the copy of each partition of its table, and what holds or replaces it.
 import { asHostError, HostError, toPlainError } from '../errors.js'
 import type { TableStore } from '../tables/store.js'
-import { Copies } from './copies.js'
+import { Copies, dropOtherCopies } from './copies.js'
 import type { GroupEvents, GroupOptions, HaltReason } from './group.js'
 import { Rest } from './rest.js'
 import type { RecordFailure } from './runner.js'
@@ -62,7 +62,8 @@ export class ViewGroup implements AsyncDisposable {
 
   /** Resolves when each partition runs, or has halted the view. */
   async start(partitions: readonly number[]): Promise<void> {
-    await this.#copies.start()
+    this.#copies.start()
+    await dropOtherCopies(this.#options.store, [])
     await Promise.all(partitions.map((partition) => this.#open(partition)))
   }
 

@@ -1,5 +1,5 @@
 // The input positions in the header of a changelog record: a second source should the committed ones be gone.
-import type { Header, LogRecord } from '../log/log.js'
+import type { Batch, Header, LogRecord } from '../log/log.js'
 import type { StoredPosition } from './store.js'
 
 const headerName = 'millrace-positions'
@@ -38,10 +38,20 @@ export const withoutPositions = (headers: readonly Header[]): readonly Header[] 
     ? headers.filter(([name]) => name !== headerName)
     : headers
 
+/** Those that the newest of its records that carries any carries. */
+export function positionsIn({ records }: Pick<Batch, 'records'>): HeaderPositions | undefined {
+  for (let index = records.length - 1; index >= 0; index -= 1) {
+    const record = records[index]
+    const positions = record && readPositionsHeader(record)
+    if (positions !== undefined) return positions
+  }
+  return undefined
+}
+
+export type HeaderPositions = ReadonlyMap<string, StoredPosition>
+
 /** By topic. Undefined: the record carries none, or what it carries is not ours. */
-export function readPositionsHeader(
-  record: LogRecord,
-): ReadonlyMap<string, StoredPosition> | undefined {
+export function readPositionsHeader(record: LogRecord): HeaderPositions | undefined {
   const header = record.headers.find(([name]) => name === headerName)
   if (header === undefined) return undefined
   try {

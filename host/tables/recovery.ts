@@ -5,7 +5,7 @@ import { whereCut } from '../log/cut.js'
 import type { Batch, Log, LogReader, PartitionInfo, Position, TopicInfo } from '../log/log.js'
 import { wakeOnAbort } from '../log/wake-on-abort.js'
 import { storeLayout } from './layout.js'
-import { readPositionsHeader, withTopicIds } from './positions.js'
+import { type HeaderPositions, positionsIn, withTopicIds } from './positions.js'
 import type { Change, PartitionMeta, PartitionStore } from './store.js'
 
 export interface RecoveryOptions {
@@ -43,7 +43,16 @@ export const putAll: Apply = ({ records, next }) => ({
   next,
 })
 
-export type HeaderPositions = NonNullable<ReturnType<typeof readPositionsHeader>>
+/** What is stored with the changes of a batch. `told`: the input positions that its records carry. */
+export function metaBehind(
+  meta: PartitionMeta,
+  changelog: Pick<PartitionMeta['changelog'], 'next' | 'leaderEpoch'>,
+  told: HeaderPositions | undefined,
+): PartitionMeta {
+  const moved = { ...meta, changelog: { ...meta.changelog, ...changelog } }
+  if (told === undefined) return moved
+  return { ...moved, inputs: withTopicIds(told.values(), meta.inputs) }
+}
 
 export interface Recovered {
   readonly meta: PartitionMeta
@@ -144,22 +153,12 @@ async function replay(
       signal.throwIfAborted()
       for (const batch of batches) {
         const { changes, next, failure } = apply(batch, store)
-        for (const record of batch.records) {
-          headerPositions = readPositionsHeader(record) ?? headerPositions
-        }
+        const told = positionsIn(batch)
+        headerPositions = told ?? headerPositions
         applied += batch.records.length
-        meta = {
-          ...meta,
-          changelog: {
-            ...meta.changelog,
-            next,
-            // A log that does not tell it of what is read begins an epoch whenever it is opened: this one ends behind all of it.
-            leaderEpoch: batch.leaderEpoch ?? leaderEpoch,
-          },
-          ...(headerPositions === undefined
-            ? {}
-            : { inputs: withTopicIds(headerPositions.values(), meta.inputs) }),
-        }
+        // A log that does not tell it of what is read begins an epoch whenever it is opened: this one ends behind all of it.
+        const epoch = batch.leaderEpoch ?? leaderEpoch
+        meta = metaBehind(meta, { next, leaderEpoch: epoch }, told)
         await store.write(changes, meta)
         if (failure !== undefined) throw failure
       }

@@ -150,6 +150,9 @@ export class HostedFunction implements FunctionStatus {
         outdated: () => {},
         warned: () => {},
         waiting: () => {},
+        standby: () => {},
+        wiping: () => {},
+        cutOff: () => {},
         resumed: () => {
           this.#error = undefined
         },

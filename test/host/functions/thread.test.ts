@@ -54,6 +54,7 @@ function threadOptions(reply = '') {
     notesPath: '/counter.inputs.json',
     progress: shared,
     partitions: [0],
+    standbys: [],
     isPaused: false,
     settings: {
       flush: { intervalMs: 1, maxIntervalMs: 10, maxBytes: 1_000, maxUnfinished: 10 },

@@ -373,7 +373,7 @@ t.test(
     const copied = () =>
       h.group.copied.flatMap(({ topic, partition }) => (topic === joined.topic ? partition : []))
     await h.group.revoke()
-    const goOn = await h.group.assign({ partitions: others, kept: others })
+    const goOn = await h.group.assign({ partitions: others, kept: others, standbys: [] })
     goOn()
     t.same(copied().sort(), others)
     await h.name('a', 'Anna')
@@ -382,7 +382,7 @@ t.test(
     const stored = h.store.copy({ topic: joined.topic, partition: own }).get(Buffer.from('a'))
     t.equal(String(stored), 'Ann')
     await h.group.revoke()
-    const goOnAgain = await h.group.assign({ partitions: [0, 1, 2], kept: others })
+    const goOnAgain = await h.group.assign({ partitions: [0, 1, 2], kept: others, standbys: [] })
     goOnAgain()
     t.equal(await h.reads('a'), 'Anna 2')
     await h.end()
@@ -397,7 +397,7 @@ t.test(
     const starting = h.start()
     await until('it waits', () => h.waits.at(-1)?.some((what) => what.includes('names-table')))
     await h.group.revoke()
-    const goOn = await h.group.assign({ partitions: [0], kept: [0] })
+    const goOn = await h.group.assign({ partitions: [0], kept: [0], standbys: [] })
     goOn()
     await starting
     await h.others()

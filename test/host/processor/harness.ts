@@ -21,7 +21,7 @@ import { Life } from '#host/testing/life.js'
 import { until } from '../../support/until.js'
 
 export const partitions = 3
-const partitionNumbers = Array.from({ length: partitions }, (_, partition) => partition)
+export const partitionNumbers = Array.from({ length: partitions }, (_, partition) => partition)
 
 export const edges: Edges = {
   function: 'sum',
@@ -169,6 +169,9 @@ export class Harness {
         fenced: (partition) => this.states.push(`fenced ${partition}`),
         halted: (reason) => this.halts.push(reason),
         waiting: (whatFor) => this.waits.push([...whatFor]),
+        standby: (partition, state) => this.states.push(`${state} ${partition} as a standby`),
+        wiping: (partition) => this.states.push(`wiping ${partition}`),
+        cutOff: (error) => this.states.push(error === undefined ? 'caught up' : 'cut off'),
         resumed: () => this.states.push('resumed'),
         skipped: (failure) => this.skips.push(failure),
         detached: (partition) => this.states.push(`detached ${partition}`),

@@ -79,7 +79,7 @@ export class Member extends Harness {
   async assign(partitions: readonly number[], kept: readonly number[]): Promise<void> {
     this.#isRevoked = false
     if (!this.isRunning) return await this.start(partitions)
-    const goOn = await this.group.assign({ partitions, kept })
+    const goOn = await this.group.assign({ partitions, kept, standbys: [] })
     goOn()
   }
 
