@@ -1,6 +1,5 @@
 // The real host as a child process, as a user starts it: by the command line, spoken to over HTTP.
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -19,6 +18,13 @@ export interface HostProcessOptions {
   readonly isSupervised?: boolean
   /** Beside those of this process; undefined: not even that of this process. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** Of each line that it prints. */
+  readonly onLine?: (line: string) => void
+}
+
+export interface Ending {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
 }
 
 /** Disposing stops it as an operator would, and waits for its end. */
@@ -29,7 +35,7 @@ export interface HostProcess extends AsyncDisposable {
   readonly spawnedAt: number
   readonly listeningAt: number
   /** Resolves when it has ended, however. */
-  readonly gone: Promise<unknown>
+  readonly gone: Promise<Ending>
   /** The last lines of its output. */
   readonly said: readonly string[]
   /** Resolves when every function has recovered its table. */
@@ -63,18 +69,21 @@ export async function startHostProcess(options: HostProcessOptions): Promise<Hos
   )
   const { pid } = host
   if (pid === undefined) throw new Error(`${process.execPath} could not be started`)
-  const gone = once(host, 'exit')
+  const gone = new Promise<Ending>((resolve) => {
+    host.once('exit', (code, signal) => resolve({ code, signal }))
+  })
   // Kept for the message of a host that fails; read always, so that it is never blocked by a full pipe.
   const said: string[] = []
   const url = await new Promise<string>((resolve, reject) => {
     const read = (line: string) => {
       if (said.push(line) > 1000) said.shift()
+      options.onLine?.(line)
       const [found] = /http:\/\/127\.0\.0\.1:[1-9]\d*/.exec(line) ?? []
       if (found !== undefined) resolve(found)
     }
     createInterface({ input: host.stdout }).on('line', read)
     createInterface({ input: host.stderr }).on('line', read)
-    void gone.then(([code]) =>
+    void gone.then(({ code }) =>
       reject(
         new Error(
           `the host ended with code ${code} before it listened:\n${said.slice(-100).join('\n')}`,

@@ -6,14 +6,7 @@ const root = join(import.meta.dirname, '..')
 const stamp = join(root, 'dist/.built')
 
 /** What a build reads. */
-export const folders = [
-  'sdk',
-  'host',
-  'examples',
-  'bench',
-  'test/support/crash',
-  'test/support/kafka',
-]
+export const folders = ['sdk', 'host', 'examples', 'bench', 'chaos', 'test/support']
 
 export async function isBuilt() {
   const built = await timeOf(stamp)

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Test } from 'tap'
+import type { Scope } from './scope.js'
 
 export interface SmallDisk {
   readonly path: string
@@ -12,8 +12,8 @@ export interface SmallDisk {
   free(): void
 }
 
-/** Undefined, and said so in the test's output: this machine does not let the test mount one. */
-export function smallDisk(t: Test, bytes: number): SmallDisk | undefined {
+/** Undefined, and said so: this machine does not let this user mount one. */
+export function smallDisk(t: Scope, bytes: number): SmallDisk | undefined {
   // Not in the test's own folder, which is emptied when it is asked for a second time.
   const path = mkdtempSync(join(tmpdir(), 'small-disk-'))
   try {

@@ -16,6 +16,7 @@ import type { Test } from 'tap'
 import { type HostProcess, startHostProcess } from '#bench/host-process.js'
 import { Random } from '#host/log/memory/random.js'
 import { openLevelStore } from '#host/tables/level.js'
+import { Choice } from '../../support/choice.js'
 import {
   type Armed,
   armedFile,
@@ -35,21 +36,6 @@ const partitions = 3
 export const allPartitions = names.length * partitions
 /** Of views: each host has all of them. */
 export const viewPartitions = partitions
-
-class Choice extends Random {
-  one<T>(of: readonly T[]): T {
-    const [found] = of.slice(this.upTo(of.length) - 1)
-    if (found === undefined) throw new RangeError('there is nothing to choose from')
-    return found
-  }
-
-  shuffled<T>(list: readonly T[]): T[] {
-    return list
-      .map((item) => ({ item, at: this.next() }))
-      .sort((a, b) => a.at - b.at)
-      .map(({ item }) => item)
-  }
-}
 
 export interface ProjectOptions {
   /** What is not fenced may come late. */

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { KafkaConfig } from 'kafkajs'
-import type { Test } from 'tap'
 import { kafkaErrors } from '#host/log/kafka/error-codes.js'
 import { Reader, Writer } from '#host/log/kafka/wire.js'
+import type { Scope } from '../scope.js'
 
 /** Those that writers and readers send. */
 export const apiKeys = {
@@ -49,6 +49,12 @@ export interface Lost {
   readonly arrived: Promise<void>
 }
 
+export interface Request {
+  readonly apiKey: number
+  /** Of one that is not flexible: what follows its header. */
+  body(): Reader
+}
+
 export interface Proxy {
   /** `host:port` of the way, for a broker that advertises it. */
   readonly address: string
@@ -76,8 +82,12 @@ export interface Proxy {
 const names = new Map<number, ApiName>()
 for (const name of Object.keys(apiKeys) as ApiName[]) names.set(apiKeys[name], name)
 
-/** `address`: asked when a connection is made. */
-export async function proxyTo(t: Test, address: string | (() => string)): Promise<Proxy> {
+/** `address`: asked when a connection is made. `heard`: of each request that comes through. */
+export async function proxyTo(
+  t: Pick<Scope, 'teardown'>,
+  address: string | (() => string),
+  heard: (request: Request) => void = () => {},
+): Promise<Proxy> {
   const sockets = new Set<Socket>()
   const seen: ApiName[] = []
   const accepted: Socket[] = []
@@ -115,6 +125,7 @@ export async function proxyTo(t: Test, address: string | (() => string)): Promis
     frames(inner, async (frame) => {
       if (isSilent()) return
       const api = frame.readInt16BE(4)
+      heard({ apiKey: api, body: () => bodyOf(frame).reader })
       const name = names.get(api)
       if (name !== undefined) seen.push(name)
       const plan = plans.find((one) => one.api === api && one.left > 0)
@@ -213,11 +224,16 @@ export async function proxyTo(t: Test, address: string | (() => string)): Promis
   }
 }
 
-/** To a Produce of version 8. */
-function refusal(frame: Buffer): Buffer {
+function bodyOf(frame: Buffer): { correlation: number; reader: Reader } {
   const reader = new Reader(frame.subarray(8), false)
   const correlation = reader.int32()
   reader.string() // client
+  return { correlation, reader }
+}
+
+/** To a Produce of version 8. */
+function refusal(frame: Buffer): Buffer {
+  const { correlation, reader } = bodyOf(frame)
   reader.string() // transactional id
   reader.int16() // acks
   reader.int32() // time-out

@@ -1,7 +1,8 @@
 // A function that adds up what is emitted for each key, on hosts of a test's own, and what the tests of data that is lost do with it.
-import { readdirSync, rmSync, truncateSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { cutManifest } from '../damage.js'
 import { testFolder } from '../folder.js'
 import { HostUnderTest } from '../host.js'
 import { quietKafka } from './client.js'
@@ -93,14 +94,11 @@ export const halted = async (host: HostUnderTest) => {
 export const forgetTable = (host: HostUnderTest): void =>
   rmSync(join(host.root, '.millrace'), { recursive: true })
 
-/** As a disk may leave it: what LevelDB knows its files by is cut off. Of a host that is stopped. */
+/** Of a host that is stopped. */
 export function damageTable(host: HostUnderTest): void {
   const tables = join(host.root, '.millrace', 'tables')
-  const [table] = readdirSync(tables)
-  const folder = join(tables, table ?? '')
-  for (const name of readdirSync(folder).filter((name) => name.startsWith('MANIFEST-'))) {
-    truncateSync(join(folder, name), 10)
-  }
+  const [table = ''] = readdirSync(tables)
+  cutManifest(join(tables, table))
 }
 
 /** As another client would, to partition 0. */
