@@ -5,6 +5,7 @@ import { delivery } from './delivery.js'
 import { emits } from './emits.js'
 import { latency } from './latency.js'
 import { reads } from './reads.js'
+import { rebalance } from './rebalance.js'
 import { recovery } from './recovery.js'
 import { restart } from './restart.js'
 import { benchCommand, orFail, type RunOptions, runFigures } from './run.js'
@@ -21,6 +22,7 @@ const figures = [
   swap,
   recovery,
   restart,
+  rebalance,
   concurrent,
   delivery,
   values,

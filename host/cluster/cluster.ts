@@ -54,14 +54,23 @@ export class Cluster implements Disposable {
     )
   }
 
-  /** Who has the function's partition, if it is another instance, as far as is known. Throws NOT_ROUTED. */
-  ownerElsewhere(catalog: Members, functionName: string, partition: number): Peer | undefined {
+  /** Throws NOT_ROUTED. */
+  peer({ instance, address }: GroupPeer): Peer {
+    if (address !== undefined) return { instance, address }
+    throw new HostError(
+      'NOT_ROUTED',
+      `what is asked for is at the instance ${instance}, which does not say where it is reached: it is of an older version; ask it there, or start it anew with this one`,
+    )
+  }
+
+  /** Who has the function's partition, if it is another instance, as far as is known. */
+  ownerElsewhere(catalog: Members, functionName: string, partition: number): GroupPeer | undefined {
     const owner = ownerOf(catalog, functionName, partition)
-    return owner === undefined || owner.instance === this.instance ? undefined : toPeer(owner)
+    return owner?.instance === this.instance ? undefined : owner
   }
 
   /** All others that share a group with this one. */
-  others(catalog: Members): GroupPeer[] {
+  others(catalog: Pick<Catalog, 'members' | 'states'>): GroupPeer[] {
     const found = new Map<string, GroupPeer>()
     for (const name of catalog.states().keys()) {
       for (const peer of catalog.members(name)) found.set(peer.instance, peer)
@@ -71,23 +80,14 @@ export class Cluster implements Disposable {
   }
 }
 
-type Members = Pick<Catalog, 'members' | 'states'>
+type Members = Pick<Catalog, 'members'>
 
-export const ownerOf = (
-  catalog: Pick<Catalog, 'members'>,
+const ownerOf = (
+  catalog: Members,
   functionName: string,
   partition: number,
 ): GroupPeer | undefined =>
   catalog.members(functionName).find(({ partitions }) => partitions.includes(partition))
-
-/** Throws NOT_ROUTED. */
-export function toPeer({ instance, address }: GroupPeer): Peer {
-  if (address !== undefined) return { instance, address }
-  throw new HostError(
-    'NOT_ROUTED',
-    `what is asked for is at the instance ${instance}, which does not say where it is reached: it is of an older version; ask it there, or start it anew with this one`,
-  )
-}
 
 export const howToRoute =
   'set MILLRACE_CLUSTER_SECRET to one secret, of 16 characters or more, for all instances, or ask the one that has it (GET /functions of each)'

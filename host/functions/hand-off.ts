@@ -19,6 +19,7 @@ export interface HandOffOptions {
 
 export class HandOff {
   readonly #options: HandOffOptions
+  #revokedAt = 0
 
   constructor(options: HandOffOptions) {
     this.#options = options
@@ -27,6 +28,7 @@ export class HandOff {
   /** The thread comes to a record boundary, flushes and waits, or is ended: nothing more is written. */
   async revoked(): Promise<void> {
     const { thread, condition } = this.#options
+    this.#revokedAt = performance.now()
     if (condition.phase === 'active') condition.enter('joining')
     if (await this.#isDone({ kind: 'revoke' })) return
     // What was to start one is over.
@@ -46,7 +48,9 @@ export class HandOff {
     if (!goesOn) await thread.end()
     if (!goesOn) await launch()
     else if (await this.#isDone({ kind: 'assign', partitions, kept, standbys })) {
-      logger.info('its partitions were shared out anew', { partitions, kept, standbys })
+      const pauseMs = Math.round(performance.now() - this.#revokedAt)
+      const told = { partitions, kept, standbys, pauseMs }
+      logger.info('its partitions were shared out anew', told)
     } else await launch()
   }
 

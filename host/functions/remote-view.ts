@@ -10,7 +10,12 @@ import { type Packed, pack, unpack } from './packed.js'
 type Request =
   | { readonly kind: 'get'; readonly partition: number; readonly key: Uint8Array }
   /** Opens a range under the request's number. */
-  | { readonly kind: 'range'; readonly from?: Uint8Array; readonly to?: Uint8Array }
+  | {
+      readonly kind: 'range'
+      readonly from?: Uint8Array
+      readonly to?: Uint8Array
+      readonly partitions?: readonly number[]
+    }
   | { readonly kind: 'next' | 'leave'; readonly range: number }
   | { readonly kind: 'sample'; readonly limits: SampleLimits }
 
@@ -35,10 +40,11 @@ export function serveView(port: MessagePort, view: TableView): void {
         return value === undefined ? {} : { found: pack([value]) }
       }
       case 'range': {
-        const { from, to } = asked
+        const { from, to, partitions } = asked
         const range = view.range({
           ...(from === undefined ? {} : { from: bufferOf(from) }),
           ...(to === undefined ? {} : { to: bufferOf(to) }),
+          ...(partitions === undefined ? {} : { partitions }),
         })
         ranges.set(asked.id, range[Symbol.asyncIterator]())
         return {}
@@ -137,7 +143,7 @@ export class RemoteView implements TableView {
     return found && unpack(found)[0]
   }
 
-  range({ from, to }: ViewRange = {}): AsyncIterable<Entry[]> {
+  range({ from, to, partitions }: ViewRange = {}): AsyncIterable<Entry[]> {
     const range = this.#lastId + 1
     const port = this.#port
     // Asked for at once: its snapshot is of now, or later by as long as the thread is at something else.
@@ -145,6 +151,7 @@ export class RemoteView implements TableView {
       kind: 'range',
       ...(from === undefined ? {} : { from: Uint8Array.from(from) }),
       ...(to === undefined ? {} : { to: Uint8Array.from(to) }),
+      ...(partitions === undefined ? {} : { partitions }),
     })
     const leave = () => port?.postMessage({ kind: 'leave', range, id: 0 } satisfies Asked)
     // What comes too late is not left open there.

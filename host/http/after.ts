@@ -1,5 +1,5 @@
 // Waits until a table reflects the records of a token, over as many functions as lie between stream and table.
-import { type Cluster, ownerOf } from '../cluster/cluster.js'
+import type { Cluster } from '../cluster/cluster.js'
 import { HostError } from '../errors.js'
 import type { Catalog, TableEntry } from '../functions/catalog.js'
 import type { FunctionDescription } from '../functions/description.js'
@@ -103,8 +103,7 @@ const elsewhere =
   (catalog: Catalog, cluster: Cluster | undefined, name: string) =>
   (partition: number): boolean => {
     if (cluster === undefined || catalog.isOwned(name, partition)) return false
-    const owner = ownerOf(catalog, name, partition)
-    return owner !== undefined && owner.instance !== cluster.instance
+    return cluster.ownerElsewhere(catalog, name, partition) !== undefined
   }
 
 async function needsOf(

@@ -1,9 +1,10 @@
 // Reads one key: from the table here, or through the instance that has its partition.
-import { atOwner, mayPass } from '../cluster/at-owner.js'
+import { atOwners } from '../cluster/at-owners.js'
 import type { Peer } from '../cluster/client.js'
-import { HostError } from '../errors.js'
+import type { Cluster } from '../cluster/cluster.js'
 import type { TableEntry } from '../functions/catalog.js'
 import { waitUntilReflected, waitUntilServing } from './after.js'
+import { errorAnswer } from './answer.js'
 import { clientOf } from './client.js'
 import type { ClusteredDeps, HttpContext, HttpDeps } from './deps.js'
 import { valueAnswer } from './one-value.js'
@@ -70,19 +71,19 @@ export async function readAnywhere(
   asked: KeyAsked,
   { room, table }: To,
 ): Promise<Response> {
-  const { cluster, catalog } = deps
+  const { cluster } = deps
   const { query, partition } = asked
   const isWaiting = query.after !== undefined
-  const withinMs = isWaiting ? query.timeoutMs : cluster.graceMs + cluster.timeoutMs
+  const withinMs = isWaiting ? query.timeoutMs : routedMs(cluster)
   using client = clientOf(c)
   // One that waits for nothing ends by itself.
   const timeoutMs = isWaiting ? withinMs : 2 * withinMs
   using wait = room.enter({ timeoutMs, client: client.signal })
-  const here = () => answerAfter(deps, c, asked, { wait, table })
-  const there = async (owner: Peer, leftMs: number) => {
+  const there = async (owner: Peer, _: unknown, leftMs: number) => {
+    const path = `/cluster/views/${encodeURIComponent(asked.table)}/${encodeURIComponent(asked.key.toString())}`
     const answer = await cluster.client.ask(owner, {
       method: c.req.method === 'HEAD' ? 'HEAD' : 'GET',
-      path: `/cluster/views/${encodeURIComponent(asked.table)}/${encodeURIComponent(asked.key.toString())}${forwardedQuery(query, leftMs)}`,
+      path: path + forwardedQuery(query, leftMs),
       headers: { accept: c.req.header('accept') ?? '*/*' },
       // Of one that waits there, the other says when the time is over.
       timeoutMs: isWaiting ? leftMs + cluster.timeoutMs : Math.min(leftMs, cluster.timeoutMs),
@@ -90,44 +91,30 @@ export async function readAnywhere(
     })
     return peerAnswer(owner, answer)
   }
-  if (query.isStaleOk) {
-    const whatIsHere = () => answerHere(deps, c, asked, table)
-    return await readStale(deps, asked, { here, there, whatIsHere, table })
-  }
-  return await atOwner(
+  const [answer] = await atOwners(
     {
-      catalog,
-      cluster,
+      ...deps,
+      function: asked.function,
       withinMs,
-      wait: (promise) => wait.for(promise),
-      table,
       isPatient: isWaiting,
+      table,
+      wait: (promise) => wait.for(promise),
     },
-    asked,
-    { here, there, nowhere: (current) => notServing(current, partition) },
+    [partition],
+    {
+      here: () =>
+        isWaiting
+          ? answerAfter(deps, c, asked, { wait, table })
+          : answerHere(deps, c, asked, table),
+      there,
+      nowhere: notServing,
+      ...(query.isStaleOk
+        ? { leftovers: () => markedStale(answerHere(deps, c, asked, table)) }
+        : {}),
+    },
   )
+  return answer ?? errorAnswer(notServing(table(), partition))
 }
 
-/** What the owner has, or, without it, what is here. */
-async function readStale(
-  { catalog, cluster }: ClusteredDeps,
-  asked: KeyAsked,
-  to: Pick<To, 'table'> & {
-    here(): Promise<Response>
-    there(owner: Peer, leftMs: number): Promise<Response>
-    whatIsHere(): Promise<Response>
-  },
-): Promise<Response> {
-  const { function: name, partition, query } = asked
-  const isHere = to.table().isOwned(partition) || catalog.members(name).length === 0
-  if (isHere) return await to.here()
-  try {
-    const owner = cluster.ownerElsewhere(catalog, name, partition)
-    if (owner !== undefined) return await to.there(owner, query.timeoutMs)
-  } catch (error) {
-    if (!(error instanceof HostError) || !isAway(error)) throw error
-  }
-  return await markedStale(to.whatIsHere())
-}
-
-const isAway = (error: HostError): boolean => mayPass(error) || error.code === 'NOT_ROUTED'
+/** Of a request that has nothing else to wait for than who answers it. */
+export const routedMs = ({ graceMs, timeoutMs }: Cluster): number => graceMs + timeoutMs

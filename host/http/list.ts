@@ -1,45 +1,60 @@
 // A table's entries in key order: one JSON page with a cursor, or NDJSON lines as fast as the client takes them.
 import type { TableEntry } from '../functions/catalog.js'
 import type { Entry } from '../tables/store.js'
+import type { ViewRange } from '../tables/view.js'
 import { jsonText } from './answer.js'
 import type { HttpContext, HttpDeps } from './deps.js'
+import type { Pages } from './pages.js'
 import { encodeCursor, toRange } from './range.js'
 import { toJsonTexts } from './shown.js'
 
+const linesType = { 'content-type': 'application/x-ndjson' } as const
+
 export interface ListForm {
   readonly kind: 'page' | 'lines'
-  /** Undefined: the default page, or all lines. */
-  readonly limit: number | undefined
-  /** Asked before each page goes out: throws when what was read may be old by now. */
-  check(): void
+  /** Infinite: as long as the table is. */
+  readonly limit: number
+}
+
+/** Throws BAD_CURSOR. */
+export function rangeIn(query: ReadonlyMap<string, readonly string[]>): ViewRange {
+  const get = (name: string) => query.get(name)?.at(-1)
+  return toRange({
+    prefix: get('prefix'),
+    from: get('from'),
+    to: get('to'),
+    cursor: get('cursor'),
+  })
 }
 
 export async function listAnswer(
   c: HttpContext,
   deps: HttpDeps,
   table: TableEntry,
-  query: ReadonlyMap<string, readonly string[]>,
-  { kind, limit, check }: ListForm,
+  { kind, limit }: ListForm,
+  { pages, check }: Pages,
 ): Promise<Response> {
-  const get = (name: string) => query.get(name)?.at(-1)
-  const range = toRange({
-    prefix: get('prefix'),
-    from: get('from'),
-    to: get('to'),
-    cursor: get('cursor'),
-  })
-  const pages = table.view.range(range)
-  if (kind === 'lines') {
-    return linesAnswer(c, deps, table, { pages, limit: limit ?? Number.POSITIVE_INFINITY, check })
+  if (kind === 'page') return await pageAnswer(deps, table, { pages, limit, check })
+  if (c.req.method === 'HEAD') {
+    // Nobody would read it to its end.
+    await pages[Symbol.asyncIterator]().return?.()
+    return new Response(null, { headers: linesType })
   }
-  const page = { pages, limit: limit ?? deps.config.limits.pageLimit, check }
-  return await pageAnswer(deps, table, page)
+  const answer = pagesAnswer(c, deps, table, {
+    pages,
+    limit,
+    check,
+    async encode(entries) {
+      const lines = await toMembers(table, entries, deps.gate)
+      return Buffer.from(lines.map((line) => `${line}\n`).join(''))
+    },
+  })
+  answer.headers.set('content-type', linesType['content-type'])
+  return answer
 }
 
-interface Wanted {
-  readonly pages: AsyncIterable<Entry[]>
+interface Wanted extends Pick<Pages, 'pages' | 'check'> {
   readonly limit: number
-  check(): void
 }
 
 async function pageAnswer(
@@ -62,11 +77,17 @@ async function pageAnswer(
   return jsonText(`{"entries":[${members.join(',')}],"cursor":${cursor}}`)
 }
 
-function linesAnswer(
+/** As fast as the client takes it. */
+export function pagesAnswer(
   c: HttpContext,
-  { gate, logger }: HttpDeps,
+  { logger }: Pick<HttpDeps, 'logger'>,
   table: TableEntry,
-  { pages, limit, check }: Wanted,
+  {
+    pages,
+    limit,
+    check,
+    encode,
+  }: Wanted & { encode(entries: Entry[]): Uint8Array | Promise<Uint8Array> },
 ): Response {
   const iterator = pages[Symbol.asyncIterator]()
   let left = limit
@@ -83,9 +104,9 @@ function linesAnswer(
           }
           const entries = next.value.slice(0, left)
           left -= entries.length
-          const lines = await toMembers(table, entries, gate)
+          const bytes = await encode(entries)
           check()
-          controller.enqueue(Buffer.from(lines.map((line) => `${line}\n`).join('')))
+          controller.enqueue(bytes)
         } catch (error) {
           // The status is sent already: only a broken connection can tell the client that this is not all.
           logger.error('a list broke off', { table: table.name, error })
@@ -102,7 +123,7 @@ function linesAnswer(
     // Nothing is read before the client takes it.
     { highWaterMark: 0 },
   )
-  return new Response(stream, { headers: { 'content-type': 'application/x-ndjson' } })
+  return new Response(stream)
 }
 
 async function toMembers(

@@ -1,14 +1,21 @@
 // What other instances ask this one: for what it has itself, and never through a third.
 
 import { credentialHeader } from '../cluster/credential.js'
+import { packPage } from '../cluster/entries.js'
 import { answersHeader, askedHeader } from '../cluster/headers.js'
 import type { TableEntry } from '../functions/catalog.js'
 import { partitionOf } from '../log/partitioner.js'
-import { failureAnswer } from './answer.js'
+import type { ViewRange } from '../tables/view.js'
+import { failureAnswer, json } from './answer.js'
+import { readKeys, textsHere } from './batch.js'
+import { readBody, toText } from './body.js'
 import type { ClusteredDeps, HttpApp, HttpContext } from './deps.js'
+import { parse } from './given.js'
 import { readHere } from './key-read.js'
+import { pagesAnswer } from './list.js'
+import { begin, pagesHere } from './pages.js'
 import { Moved, movedAnswer } from './peer-answer.js'
-import { checkKey, decodeBytes, decodeText, requestTarget, segment } from './target.js'
+import { checkKey, decodeBytes, decodeText, readCount, requestTarget, segment } from './target.js'
 import { viewQuery } from './view-query.js'
 import type { WaitingRoom } from './waiting.js'
 
@@ -49,25 +56,65 @@ export function peerRoutes(app: HttpApp, deps: ClusteredDeps, room: WaitingRoom)
     const partition = partitionOf(key, table.partitions, table.hasher)
     const query = viewQuery(requestTarget(c.req.raw, c.env), waitLimits)
     const asked = { table: table.name, function: table.function, partition, key, query }
-    return await atHome(table, partition, () =>
+    return await atHome(table, [partition], () =>
       readHere(deps, c, asked, { room, table: () => tableOf(c) }),
     )
+  })
+
+  app.get('/cluster/views/:table', async (c) => {
+    const table = tableOf(c)
+    const query = viewQuery(requestTarget(c.req.raw, c.env), waitLimits, rangeParameters)
+    const { isStaleOk, given } = query
+    const partitions = (given.get('partitions')?.at(-1) ?? '').split(',').map(Number)
+    const limit = readCount(given, 'limit', Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY
+    const { pages, check } = await atHome(table, partitions, async () => {
+      const found = pagesHere(table, { range: bounds(given), isStaleOk }, partitions)
+      const begun = await begin(found.pages)
+      found.check()
+      return { ...found, pages: begun }
+    })
+    return pagesAnswer(c, deps, table, { pages, limit, check, encode: packPage })
+  })
+
+  app.post('/cluster/views/:table', async (c) => {
+    const table = tableOf(c)
+    const { isStaleOk } = viewQuery(requestTarget(c.req.raw, c.env), waitLimits)
+    const body = toText(await readBody(c, Number.MAX_SAFE_INTEGER), 'the body')
+    const keys = readKeys(parse(body).value, anyKeys)
+    const partitions = keys.map(({ bytes }) => partitionOf(bytes, table.partitions, table.hasher))
+    const texts = await atHome(table, partitions, () => textsHere(deps, table, { keys, isStaleOk }))
+    return json(keys.map(({ name }) => texts.get(name) ?? null))
   })
 
   /** Refused by what is not here: by the one that asks it is to be looked for elsewhere. */
   const atHome = async <T>(
     table: TableEntry,
-    partition: number,
+    partitions: readonly number[],
     work: () => Promise<T>,
   ): Promise<T> => {
-    const isHere = () => catalog.isOwned(table.function, partition)
-    if (!isHere())
-      throw new Moved(`partition ${partition} of the table "${table.name}" is not here`)
+    const needHere = () => {
+      const away = partitions.find((partition) => !catalog.isOwned(table.function, partition))
+      if (away === undefined) return
+      throw new Moved(`partition ${away} of the table "${table.name}" is not here`)
+    }
+    needHere()
     try {
       return await work()
     } catch (error) {
-      if (isHere()) throw error
-      throw new Moved(`partition ${partition} of the table "${table.name}" has gone elsewhere`)
+      needHere()
+      throw error
     }
   }
+}
+
+const rangeParameters = ['partitions', 'from', 'to', 'limit']
+/** The one that asks has looked at what its client may ask for. */
+const anyKeys = { maxPageLimit: Number.MAX_SAFE_INTEGER, maxKeyBytes: Number.MAX_SAFE_INTEGER }
+
+function bounds(given: ReadonlyMap<string, readonly string[]>): ViewRange {
+  const [from, to] = ['from', 'to'].map((name) => {
+    const text = given.get(name)?.at(-1)
+    return text === undefined ? undefined : Buffer.from(text, 'base64url')
+  })
+  return { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
 }

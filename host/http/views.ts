@@ -5,15 +5,16 @@ import { partitionOf } from '../log/partitioner.js'
 import type { Gatekeeper } from './access.js'
 import { waitUntilReflected, waitUntilServing } from './after.js'
 import { jsonText } from './answer.js'
+import { readKeys, type Texts, textsAnywhere, textsHere } from './batch.js'
 import { readBody, toText } from './body.js'
 import { clientOf } from './client.js'
 import { type HttpApp, type HttpContext, type HttpDeps, isClustered } from './deps.js'
 import { parse } from './given.js'
-import { type KeyAsked, readAnywhere, readHere } from './key-read.js'
-import { listAnswer } from './list.js'
+import { type KeyAsked, readAnywhere, readHere, routedMs } from './key-read.js'
+import { listAnswer, rangeIn } from './list.js'
 import { valueAnswer } from './one-value.js'
-import { marked, partitionsOf, refuseMoved, refuseStale } from './serving.js'
-import { toJsonTexts } from './shown.js'
+import { type Pages, pagesAnywhere, pagesHere } from './pages.js'
+import { marked, markedStale } from './serving.js'
 import { checkKey, decodeBytes, decodeText, readCount, requestTarget, segment } from './target.js'
 import { unknownTable } from './unknown.js'
 import { type ViewQuery, viewQuery } from './view-query.js'
@@ -27,7 +28,7 @@ export function viewRoutes(
   gatekeeper: Gatekeeper,
   room: WaitingRoom,
 ): void {
-  const { catalog, gate } = deps
+  const { catalog } = deps
   const { limits } = deps.config
   const hasTokens = deps.config.http.tokens.length > 0
 
@@ -96,75 +97,44 @@ export function viewRoutes(
     const found = tableOf(c)
     const query = viewQuery(requestTarget(c.req.raw, c.env), limits, listParameters)
     const isLines = /\bapplication\/(x-)?ndjson\b/i.test(c.req.header('accept') ?? '')
-    const limit = readCount(
-      query.given,
-      'limit',
-      isLines ? Number.MAX_SAFE_INTEGER : limits.maxPageLimit,
-    )
+    const most = isLines ? Number.MAX_SAFE_INTEGER : limits.maxPageLimit
+    const limit =
+      readCount(query.given, 'limit', most) ??
+      (isLines ? Number.POSITIVE_INFINITY : limits.pageLimit)
+    const { isStaleOk } = query
+    const range = rangeIn(query.given)
     const table = await waitFor(c, found, query)
-    if (!query.isStaleOk) for (const partition of partitionsOf(table)) refuseStale(table, partition)
-    const answer = listAnswer(c, deps, table, query.given, {
-      kind: isLines ? 'lines' : 'page',
-      limit,
-      check: query.isStaleOk
-        ? () => {}
-        : () => {
-            for (const partition of partitionsOf(table)) refuseMoved(table, partition)
-          },
-    })
-    return marked(table, answer)
+    const answer = async (pages: Pages) => {
+      const form = { kind: isLines ? 'lines' : 'page', limit } as const
+      const told = await marked(table, listAnswer(c, deps, table, form, pages))
+      return pages.isStale ? await markedStale(told) : told
+    }
+    if (!isClustered(deps)) return await answer(pagesHere(table, { range, isStaleOk }))
+    using client = clientOf(c)
+    using wait = room.enter({ timeoutMs: 2 * routedMs(deps.cluster), client: client.signal })
+    // One more tells whether there is a next page.
+    const asked = { range, limit: isLines ? limit : limit + 1, isStaleOk }
+    return await answer(await pagesAnywhere(deps, asked, { wait, table: () => tableOf(c) }))
   })
 
   app.post('/views/:table', async (c) => {
     const asked = tableOf(c)
     const query = viewQuery(requestTarget(c.req.raw, c.env), limits)
     const body = toText(await readBody(c, limits.maxBodyBytes), 'the body')
-    const keys = [...new Set(readKeys(parse(body).value, limits.maxPageLimit))].map((name) => ({
-      name,
-      bytes: checkKey(Buffer.from(name), limits.maxKeyBytes),
-    }))
+    const keys = readKeys(parse(body).value, limits)
     const table = await waitFor(c, asked, query)
-    const found = keys.map(({ bytes }) => {
-      const partition = partitionOf(bytes, table.partitions, table.hasher)
-      if (!query.isStaleOk) refuseStale(table, partition)
-      return table.view.get(partition, bytes)
-    })
-    const values = await Promise.all(found.map(async (value) => await value))
-    const texts = await toJsonTexts(
-      table,
-      values.filter((value) => value !== undefined),
-      gate,
-    )
-    if (!query.isStaleOk) {
-      for (const { bytes } of keys)
-        refuseMoved(table, partitionOf(bytes, table.partitions, table.hasher))
+    const { isStaleOk } = query
+    const answer = (texts: Texts) => {
+      // As text: values stay as they are stored, and a key like __proto__ is one like any other.
+      const members = keys.map(({ name }) => `${JSON.stringify(name)}:${texts.get(name) ?? 'null'}`)
+      return marked(table, jsonText(`{${members.join(',')}}`))
     }
-    let nth = 0
-    // As text: values stay as they are stored, and a key like __proto__ is one like any other.
-    const members = keys.map(({ name }, index) => {
-      const text = values[index] === undefined ? 'null' : texts[nth++]
-      return `${JSON.stringify(name)}:${text}`
-    })
-    return marked(table, jsonText(`{${members.join(',')}}`))
+    if (!isClustered(deps)) return await answer(await textsHere(deps, table, { keys, isStaleOk }))
+    using client = clientOf(c)
+    using wait = room.enter({ timeoutMs: 2 * routedMs(deps.cluster), client: client.signal })
+    const to = { wait, signal: client.signal, table: () => tableOf(c) }
+    const { texts, isStale } = await textsAnywhere(deps, { keys, isStaleOk }, to)
+    const told = answer(texts)
+    return isStale ? await markedStale(told) : await told
   })
-}
-
-function readKeys(body: unknown, max: number): string[] {
-  const isObject = typeof body === 'object' && body !== null && 'keys' in body
-  const keys = isObject && Object.keys(body).length === 1 ? body.keys : undefined
-  const isRight = Array.isArray(keys) && keys.every((key): key is string => typeof key === 'string')
-  if (!isRight)
-    throw new HostError('BAD_REQUEST', 'the body has to be { "keys": ["…"] }, keys being strings')
-  const halved = keys.find((key) => /\p{Surrogate}/u.test(key))
-  if (halved !== undefined) {
-    throw new HostError(
-      'BAD_KEY',
-      `the key ${JSON.stringify(halved)} has half of a surrogate pair: there is no UTF-8 for it`,
-    )
-  }
-  if (keys.length <= max) return keys
-  throw new HostError(
-    'BAD_REQUEST',
-    `${keys.length} keys are asked for, allowed are ${max} (limits.maxPageLimit)`,
-  )
 }

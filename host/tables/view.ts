@@ -2,7 +2,10 @@
 import { type Sample, type SampleLimits, samplePartition } from './sample.js'
 import type { Entry, RangeOptions, TableStore } from './store.js'
 
-export type ViewRange = Omit<RangeOptions, 'isReverse'>
+export interface ViewRange extends Omit<RangeOptions, 'isReverse'> {
+  /** Absent: all. */
+  readonly partitions?: readonly number[]
+}
 
 /** What a key has, or a promise of it where the function's thread has to be asked. */
 export type FoundValue = Buffer | undefined | Promise<Buffer | undefined>
@@ -11,7 +14,7 @@ export interface TableView {
   get(partition: number, key: Buffer): FoundValue
   /** Every `get` asks the function's thread. */
   readonly isRemote?: boolean
-  /** All partitions in key order. */
+  /** In key order over the partitions. */
   range(options?: ViewRange): AsyncIterable<Entry[]>
   /** Values from all over the table, from each partition a like share of as many as are allowed. */
   sample(limits: SampleLimits): Promise<Sample[]>
@@ -26,13 +29,10 @@ export function createTableView(
     get(partition, key) {
       return stores[partition]?.get(key)
     },
-    range(options) {
-      const [only] = stores
-      if (stores.length === 1 && only !== undefined) return only.range(options)
+    range({ partitions: of, ...options } = {}) {
+      const wanted = of === undefined ? stores : stores.filter((_, each) => of.includes(each))
       // All snapshots are taken now, at one time, not when the first page is asked for.
-      return new MergedRange(
-        stores.map((store) => new Source(store.range(options)[Symbol.asyncIterator]())),
-      )
+      return mergeRanges(wanted.map((store) => store.range(options)))
     },
     async sample({ maxValues, maxBytes }) {
       const share = { maxValues: maxValues / partitions, maxBytes: maxBytes / partitions }
@@ -42,6 +42,13 @@ export function createTableView(
       return (await Promise.all(samples)).flat()
     },
   }
+}
+
+/** Ranges of different keys, each in key order, as one. */
+export function mergeRanges(ranges: readonly AsyncIterable<Entry[]>[]): AsyncIterable<Entry[]> {
+  const [only] = ranges
+  if (ranges.length === 1 && only !== undefined) return only
+  return new MergedRange(ranges.map((range) => new Source(range[Symbol.asyncIterator]())))
 }
 
 const page = 1000

@@ -43,6 +43,8 @@ const leased = 0.9
 /** The group finds out by the session of one that could not tell it that it leaves. */
 const leaveMs = 1_000
 
+type Topics = ReadonlyMap<string, TopicInfo>
+
 interface Assigned {
   readonly epoch: number
   readonly in: GroupMember
@@ -129,10 +131,13 @@ class KafkaMember implements Membership {
     while (!this.#end.signal.aborted) {
       const why = await this.#stay()
       if (this.#end.signal.aborted) return
+      // While its partitions are given up: everybody waits for who joins last.
+      const described = this.#described()
+      described.catch(() => {})
       // Revoked, it has been heard of all the while: what it flushes still counts.
       if (why === 'rebalance') await this.#giveUp()
       else this.#lose(why)
-      await this.#joinAgain()
+      await this.#joinAgain(described)
     }
   }
 
@@ -218,10 +223,11 @@ class KafkaMember implements Membership {
     if (assigned !== undefined) this.#options.lost(assigned.epoch)
   }
 
-  async #joinAgain(): Promise<void> {
+  async #joinAgain(described: Promise<Topics>): Promise<void> {
+    let ahead: Promise<Topics> | undefined = described
     for (let pauseMs = 50; !this.#end.signal.aborted; pauseMs = Math.min(pauseMs * 2, 1_000)) {
       try {
-        await this.#join()
+        await this.#join(ahead)
         return
       } catch (thrown) {
         if (this.#end.signal.aborted) return
@@ -229,15 +235,15 @@ class KafkaMember implements Membership {
         this.#options.failed?.(asHostError(thrown, 'LOG_FAILED'))
       }
       await this.#rest(pauseMs)
+      ahead = undefined
     }
   }
 
   /** A request to join waits for all others: nobody waits for it when it is to leave. */
-  async #join(): Promise<void> {
+  async #join(described = this.#described()): Promise<void> {
     const { signal } = this.#end
     const { topics, instance, address, standbys = 0, warm } = this.#options
-    const described = await this.#described()
-    const count = sharedPartitions(this.#options, described).length
+    const count = sharedPartitions(this.#options, await described).length
     this.#count = count
     this.#lookedAt = performance.now()
     const claim = { topics, instance, address, owned: this.#owned, standbys }
@@ -292,7 +298,7 @@ class KafkaMember implements Membership {
   }
 
   /** They are there, or were: who does not know them may not have heard of them yet. */
-  async #described(): Promise<ReadonlyMap<string, TopicInfo>> {
+  async #described(): Promise<Topics> {
     const { describe, topics } = this.#options
     const { signal } = this.#end
     return await heardOf(topics, (names) => unlessAborted(describe(names), signal), {

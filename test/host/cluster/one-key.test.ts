@@ -1,45 +1,24 @@
 // One key at any instance: through its owner, over changes of that, and refused where there is no telling.
 import { createServer } from 'node:http'
 import t, { type Test } from 'tap'
-import { partitionOf } from '#host/log/partitioner.js'
-import { partitions } from '../http/fixture.js'
 import {
   credentialOf,
   got,
   type InstanceOptions,
+  keyIn,
   secret,
   startInstance,
+  startPair,
   tell,
 } from './two-instances.js'
 
 const keys = ['ada', 'bob', 'carol', 'dave', 'eve', 'ü', '..', 'a|b', 'slash/key', '100%']
-const partitionIn = (key: string) => partitionOf(Buffer.from(key), partitions, 'murmur2')
 const of = (key: string) => `/views/counts/${encodeURIComponent(key)}`
-/** Of a key in that partition. */
-const keyIn = (partition: number): string =>
-  Array.from({ length: 1000 }, (_, n) => `k${n}`).find((key) => partitionIn(key) === partition) ??
-  ''
 
 /** `one` has 0 and 1, `two` the rest; each has the values of its own partitions, and old ones of the other's. */
 async function pair(t: Test, options: InstanceOptions = {}) {
-  const one = await startInstance(t, 'one', options)
-  const two = await startInstance(t, 'two', options)
   const all = [...keys, ...[0, 1, 2, 3].map(keyIn)]
-  for (const [instance, owned] of [[one, [0, 1]] as const, [two, [2, 3]] as const]) {
-    await instance.table(
-      'counts',
-      { codec: 'json' },
-      Object.fromEntries(
-        all.map((key) => [
-          key,
-          owned.includes(partitionIn(key) as never) ? `"new ${key}"` : '"old"',
-        ]),
-      ),
-    )
-    instance.owns(...owned)
-    tell(instance, [one, 0, 1], [two, 2, 3])
-  }
-  return { one, two }
+  return await startPair(t, all, (key, isOwn) => (isOwn ? `"new ${key}"` : '"old"'), options)
 }
 
 t.test('every key at every instance, byte for byte', async (t) => {

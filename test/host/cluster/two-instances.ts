@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { Cluster } from '#host/cluster/cluster.js'
 import { readCluster } from '#host/config-secrets.js'
 import { listen } from '#host/http/serve.js'
+import { partitionOf } from '#host/log/partitioner.js'
 import { createFixture, type Fixture, partitions } from '../http/fixture.js'
 
 export const secret = 'a-secret-of-the-cluster'
@@ -55,6 +56,36 @@ export async function startInstance(
     },
     stop,
   }
+}
+
+export const partitionIn = (key: string): number =>
+  partitionOf(Buffer.from(key), partitions, 'murmur2')
+
+/** Of a key in that partition. */
+export const keyIn = (partition: number): string =>
+  Array.from({ length: 1000 }, (_, n) => `k${n}`).find((key) => partitionIn(key) === partition) ??
+  ''
+
+/** With a table `counts`: `one` has partitions 0 and 1, `two` the rest, and each knows it; each holds something of all. */
+export async function startPair(
+  t: Test,
+  keys: readonly string[],
+  stored: (key: string, isOwn: boolean) => string,
+  options: InstanceOptions = {},
+) {
+  const one = await startInstance(t, 'one', options)
+  const two = await startInstance(t, 'two', options)
+  const shares: [Instance, number[]][] = [
+    [one, [0, 1]],
+    [two, [2, 3]],
+  ]
+  for (const [instance, owned] of shares) {
+    const values = keys.map((key) => [key, stored(key, owned.includes(partitionIn(key)))])
+    await instance.table('counts', { codec: 'json' }, Object.fromEntries(values))
+    instance.owns(...owned)
+    tell(instance, [one, 0, 1], [two, 2, 3])
+  }
+  return { one, two }
 }
 
 /** Tells the instance who has what. */

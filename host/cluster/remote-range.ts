@@ -1,0 +1,79 @@
+// A range of the partitions that another instance has, read from there as fast as it is taken.
+import type { IncomingMessage } from 'node:http'
+import type { Entry } from '../tables/store.js'
+import type { ViewRange } from '../tables/view.js'
+import { type Peer, type PeerClient, unreachable } from './client.js'
+import { PageReader } from './entries.js'
+import { refuseUnlessGood } from './refusal.js'
+
+export interface RangeAsked extends ViewRange {
+  readonly table: string
+  readonly partitions: readonly number[]
+  /** No more than so many entries are wanted. */
+  readonly limit: number
+  readonly isStaleOk: boolean
+}
+
+/** Resolves when the other has begun with it; what may be told later is told by its iterator. `timeoutMs`: for each page. */
+export async function remoteRange(
+  client: PeerClient,
+  owner: Peer,
+  asked: RangeAsked,
+  timeoutMs: number,
+): Promise<AsyncIterable<Entry[]>> {
+  const path = `/cluster/views/${encodeURIComponent(asked.table)}?${queryOf(asked)}`
+  const answer = await client.open(owner, { method: 'GET', path, timeoutMs })
+  if (answer.statusCode !== 200) {
+    refuseUnlessGood(owner, answer.statusCode ?? 0, Buffer.concat(await answer.toArray()))
+  }
+  return pagesOf(owner, answer, timeoutMs)
+}
+
+function queryOf({ from, to, partitions, limit, isStaleOk }: RangeAsked): URLSearchParams {
+  const query = new URLSearchParams({ partitions: partitions.join(',') })
+  if (from !== undefined) query.set('from', from.toString('base64url'))
+  if (to !== undefined) query.set('to', to.toString('base64url'))
+  if (Number.isFinite(limit)) query.set('limit', String(limit))
+  if (isStaleOk) query.set('stale', 'ok')
+  return query
+}
+
+async function* pagesOf(
+  owner: Peer,
+  answer: IncomingMessage,
+  timeoutMs: number,
+): AsyncGenerator<Entry[], undefined> {
+  const pieces = answer[Symbol.asyncIterator]()
+  const reader = new PageReader()
+  try {
+    for (;;) {
+      for (let page = reader.next(); page !== undefined; page = reader.next()) yield page
+      const piece = await withinTime(owner, answer, pieces.next(), timeoutMs)
+      if (piece.done === true) break
+      reader.push(piece.value)
+    }
+    if (reader.isWithin) throw unreachable(owner, 'its answer broke off')
+  } finally {
+    answer.destroy()
+  }
+}
+
+/** Only while it is waited for: a client that takes its time is no fault of the other instance. */
+async function withinTime<T>(
+  owner: Peer,
+  answer: IncomingMessage,
+  next: Promise<T>,
+  timeoutMs: number,
+): Promise<T> {
+  const timer = setTimeout(
+    () => answer.destroy(new Error(`nothing within ${timeoutMs} ms`)),
+    timeoutMs,
+  )
+  try {
+    return await next
+  } catch (cause) {
+    throw unreachable(owner, cause instanceof Error ? cause.message : String(cause), cause)
+  } finally {
+    clearTimeout(timer)
+  }
+}

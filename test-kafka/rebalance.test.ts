@@ -1,0 +1,73 @@
+// A second host that joins and leaves under load: what stays keeps running, and each record counts once.
+import t from 'tap'
+import type { HostUnderTest } from '../test/support/host.js'
+import { Load } from '../test/support/kafka/load.js'
+import { brokerAddress } from '../test/support/kafka/shared.js'
+import { isRunning, short, trialOf } from '../test/support/kafka/trial.js'
+import { until } from '../test/support/until.js'
+
+const address = await brokerAddress(t)
+const name = 'click-count'
+
+/** Partitions that are shown as recovering though they were running just before. */
+function reopened(host: HostUnderTest): string[] {
+  const found: string[] = []
+  let before = new Map<number, string>()
+  const { catalog } = host.host
+  const takeBack = catalog.onChange(name, () => {
+    const now = new Map(
+      catalog.condition(name)?.partitions.map(({ partition, state }) => [partition, state]),
+    )
+    for (const [partition, state] of now) {
+      if (state === 'recovering' && before.get(partition) === 'running') found.push(`${partition}`)
+    }
+    before = now
+  })
+  t.teardown(takeBack)
+  return found
+}
+
+interface SharedOut {
+  readonly partitions: readonly number[]
+  readonly kept: readonly number[]
+}
+
+/** What the host has said of it. */
+const sharedOut = (host: HostUnderTest): SharedOut[] =>
+  host.lines.flatMap((line) => {
+    const said = JSON.parse(line)
+    return said.function === name && said.msg.includes('shared out anew') ? [said] : []
+  })
+
+t.test('hosts join and leave under load: partitions that stay are not opened anew', async (t) => {
+  const trial = trialOf(t, 'rebalance', { hostsBy: address, addresses: [address], env: short })
+  const [one, two] = [trial.host('one'), trial.host('two')]
+  await one.start()
+  await isRunning(one)
+  const again = reopened(one)
+  const load = new Load({ host: one })
+  const loads = [load]
+  await load.more(50)
+  const owned = async (host: HostUnderTest) =>
+    (await host.status(name))?.partitions.filter(({ state }) => state === 'running').length ?? 0
+  for (const round of [1, 2]) {
+    await two.start()
+    await until('they share', async () => {
+      const [ofOne, ofTwo] = [await owned(one), await owned(two)]
+      return ofOne > 0 && ofTwo > 0 && ofOne + ofTwo === 3
+    })
+    const further = new Load({ host: two, prefix: `${round}-` })
+    loads.push(further)
+    await Promise.all([load.more(50), further.more(50)])
+    await further.stop()
+    await two.stop()
+    await until('the first has all of them', async () => (await owned(one)) === 3)
+    await load.more(50)
+  }
+  await load.stop()
+  t.strictSame(await trial.wrong(loads, one), {})
+  t.same(again, [])
+  const told = sharedOut(one)
+  t.equal(told.length, 4, 'its thread went on each time')
+  t.ok(told.every(({ kept }) => kept.length > 0))
+})
