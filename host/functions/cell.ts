@@ -79,6 +79,8 @@ export class Cell implements AsyncDisposable {
   readonly #joining: Joining
   readonly #visits: Visits
   #swaps: number
+  /** Its thread gets ready while it waits for its first partitions. */
+  #isAhead = false
   #disposing: Promise<void> | undefined
 
   constructor(options: CellOptions) {
@@ -107,7 +109,7 @@ export class Cell implements AsyncDisposable {
       table: this.#table,
       drainMs,
       logger,
-      mayStart: () => this.#isNeeded && !this.#condition.isHeld,
+      mayStart: () => (this.#isNeeded || this.#isAhead) && !this.#condition.isHeld,
       start: () => this.#start(),
       hear: (message) => hearing.hear(message),
       failed: (failure) => hearing.failed(failure, this.#joining.assigned),
@@ -145,9 +147,19 @@ export class Cell implements AsyncDisposable {
         await this.#table?.open()
         if (this.#disposing === undefined) condition.enter('joining')
       },
-      failed: (failure, again) => thread.retry('cannot start', failure, again),
-      takenUp: (assignment) => handOff.takenUp(assignment),
-      revoked: () => handOff.revoked(),
+      failed: (failure, again) => {
+        this.#isAhead = false
+        thread.retry('cannot start', failure, again)
+      },
+      takenUp: (assignment) => {
+        this.#isAhead = false
+        return handOff.takenUp(assignment)
+      },
+      waits: () => {
+        this.#isAhead = true
+        if (!condition.isHeld) void thread.launch()
+      },
+      revoked: (isLast) => handOff.revoked(isLast),
       givenUp: () => handOff.givenUp(),
       lost: () => condition.lostAll(),
       troubled: (failure) => hearing.troubled(failure),

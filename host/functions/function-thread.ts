@@ -161,7 +161,7 @@ class FunctionThread {
       if (message.kind === 'swap') await this.#swap(message.version)
       else if (message.kind === 'pause') await this.#group?.pause()
       else if (message.kind === 'resume') this.#group?.resume()
-      else if (message.kind === 'revoke') await this.#tasks.revoke()
+      else if (message.kind === 'revoke') await this.#tasks.revoke(message)
       else if (message.kind === 'assign') {
         const goOn = await this.#tasks.assign(message)
         // First: what goes on may not let anything else through for a while.

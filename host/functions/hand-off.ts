@@ -19,18 +19,19 @@ export interface HandOffOptions {
 
 export class HandOff {
   readonly #options: HandOffOptions
-  #revokedAt = 0
+  /** Undefined: never. */
+  #revokedAt: number | undefined
 
   constructor(options: HandOffOptions) {
     this.#options = options
   }
 
-  /** The thread comes to a record boundary, flushes and waits, or is ended: nothing more is written. */
-  async revoked(): Promise<void> {
+  /** The thread comes to a record boundary, flushes and waits, or is ended: nothing more is written. `isLast`: it gets no others. */
+  async revoked(isLast: boolean): Promise<void> {
     const { thread, condition } = this.#options
     this.#revokedAt = performance.now()
     if (condition.phase === 'active') condition.enter('joining')
-    if (await this.#isDone({ kind: 'revoke' })) return
+    if (await this.#isDone({ kind: 'revoke', isLast })) return
     // What was to start one is over.
     await thread.end()
     this.#nothingLeft()
@@ -39,15 +40,18 @@ export class HandOff {
   /** What the thread keeps goes on at once. Without a thread, or should it not answer, another one opens all of it. */
   async takenUp({ partitions, kept, standbys }: Assignment): Promise<void> {
     const { thread, condition, logger, launch } = this.#options
-    // It has stood still since they were revoked.
+    // It has stood still since they were revoked, or has had none yet.
     const goesOn = thread.isThere && partitions.length + standbys.length > 0
     // Before anything is awaited: from now on its lease holds again, and what it has no more must not be read.
     if (goesOn) condition.assigned({ partitions, kept, standbys })
     else condition.lostAll()
     condition.enter('active')
     if (!goesOn) await thread.end()
+    const request = { kind: 'assign', partitions, kept, standbys } as const
     if (!goesOn) await launch()
-    else if (await this.#isDone({ kind: 'assign', partitions, kept, standbys })) {
+    // Begun ahead of its first partitions: nobody knows how long that takes.
+    else if (this.#revokedAt === undefined) thread.tell(request)
+    else if (await this.#isDone(request)) {
       const pauseMs = Math.round(performance.now() - this.#revokedAt)
       const told = { partitions, kept, standbys, pauseMs }
       logger.info('its partitions were shared out anew', told)

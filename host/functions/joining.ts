@@ -16,8 +16,13 @@ export interface JoiningOptions {
   failed(failure: HostError, again: () => Promise<void>): void
   /** Partitions were assigned: `assigned` is another. */
   takenUp(assignment: Assignment): Promise<void>
-  /** They are shared out anew: what it does not write before this resolves it must not write before `takenUp`, or `givenUp`. */
-  revoked(): Promise<void>
+  /** It has asked to join, and others may have to be waited for. */
+  waits(): void
+  /**
+   * They are shared out anew: what it does not write before this resolves it must not write before `takenUp`, or `givenUp`.
+   * `isLast`: it leaves.
+   */
+  revoked(isLast: boolean): Promise<void>
   /** It is no member any more. */
   givenUp(): Promise<void>
   /** Its partitions are another's by now, perhaps: at once, before `givenUp`. */
@@ -107,6 +112,9 @@ export class Joining implements AsyncDisposable {
         this.#standbys = assignment.standbys
         await this.#options.takenUp(assignment)
       },
+      waits: () => {
+        if (!this.#isDisposed) this.#options.waits()
+      },
       revoked: () => this.#revoke(),
       lost: () => {
         this.#options.lost()
@@ -130,10 +138,11 @@ export class Joining implements AsyncDisposable {
   }
 
   async #revoke(): Promise<void> {
-    // Leaving, it comes for nothing that it has.
-    if (this.#isDisposed) return await this.#giveUp()
+    // Leaving, it comes for nothing that it has; others wait for no more than that it has flushed.
+    const isAwaited = (this.#membership?.members().length ?? 0) > 1
+    if (this.#isDisposed && !isAwaited) return await this.#giveUp()
     this.#assigned = []
-    await this.#options.revoked()
+    await this.#options.revoked(this.#isDisposed)
   }
 
   async #giveUp(): Promise<void> {

@@ -94,6 +94,11 @@ export class KeptThread implements AsyncDisposable {
     return outcome
   }
 
+  /** Not waited for: should it end before it has heard of it, the next one starts with what is then. */
+  tell(request: ThreadRequest): void {
+    void this.#worker?.ask(request).catch(() => {})
+  }
+
   /** Rejects if the version does not load: the running one stays. */
   async swap(version: Version): Promise<'done' | 'late' | 'died' | 'absent'> {
     const outcome = await this.ask({ kind: 'swap', version })

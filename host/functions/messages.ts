@@ -48,7 +48,7 @@ export type ToWorker = { readonly id: number } & (
   | { readonly kind: 'resume' }
   | { readonly kind: 'drain' }
   /** The partitions of its group are shared out anew: nothing is handled, opened or written to the log until `assign`. */
-  | { readonly kind: 'revoke' }
+  | { readonly kind: 'revoke'; readonly isLast: boolean }
   /** `kept`: those of which its tasks go on. `standbys`: of others, whose tables are copied here. */
   | {
       readonly kind: 'assign'

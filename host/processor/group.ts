@@ -204,15 +204,15 @@ export class Group implements AsyncDisposable {
   /**
    * Its partitions are shared out anew: resolves when its tasks are at a record boundary, with everything before it flushed. From then
    * on nothing is handled, opened or written to the log until `assign`, since the generation in which it may write is over. What was
-   * read stays, and is read ahead.
+   * read stays, and is read ahead. `isLast`: it is not to have any again.
    */
-  async revoke(): Promise<void> {
-    this.#revoked ??= this.#standStill()
+  async revoke({ isLast }: { readonly isLast: boolean }): Promise<void> {
+    this.#revoked ??= this.#standStill(isLast)
     await this.#revoked
   }
 
   /**
-   * After `revoke`. Tasks of partitions that are kept go on with all that they have; the others are closed, and what is missing is
+   * After `revoke`, or of one that had none before. Tasks of partitions that are kept go on with all that they have; the others are closed, and what is missing is
    * opened, for which nobody waits. Resolves, when all is ready for it, with what lets them go on.
    */
   async assign({ partitions, kept, standbys }: Share): Promise<() => void> {
@@ -337,7 +337,10 @@ export class Group implements AsyncDisposable {
   }
 
   async #refresh(olderThanMs: number): Promise<void> {
-    if (this.#revoked !== undefined) return
+    if (this.#revoked === undefined) await this.#noteEnds(olderThanMs)
+  }
+
+  async #noteEnds(olderThanMs: number): Promise<void> {
     await Promise.all([...this.#tasks.values()].map(({ task }) => task.refresh(olderThanMs)))
   }
 
@@ -362,23 +365,27 @@ export class Group implements AsyncDisposable {
     this.#openings.again()
   }
 
-  async #standStill(): Promise<void> {
+  async #standStill(isLast: boolean): Promise<void> {
     this.#openings.stop(
       new HostError('STOPPING', 'the partitions of the group are shared out anew'),
     )
     await this.#hold('drained')
     // Also what has ended at its last flush.
     await this.#openings.settled()
+    if (isLast) await this.#noteEnds(0)
   }
 
   /** After the group was shared out anew. */
   #goOn(kept: readonly number[]): void {
-    if (this.#isStopped || this.#revoked === undefined) return
-    this.#revoked = undefined
-    this.#openings.allow()
+    if (this.#isStopped) return
     // The record at which it had halted is another host's, or was given back.
-    if (this.#halted !== undefined && !kept.includes(this.#halted.partition)) this.#unhalt()
-    this.#holds.release()
+    const isHaltOver = this.#halted !== undefined && !kept.includes(this.#halted.partition)
+    if (this.#revoked !== undefined) {
+      this.#revoked = undefined
+      this.#openings.allow()
+      if (isHaltOver) this.#unhalt()
+      this.#holds.release()
+    }
     void this.#openMissing()
   }
 

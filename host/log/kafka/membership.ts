@@ -100,6 +100,7 @@ class KafkaMember implements Membership {
 
   async start(): Promise<void> {
     try {
+      this.#options.waits?.()
       await this.#giveUpFormer()
       await this.#join()
     } catch (thrown) {

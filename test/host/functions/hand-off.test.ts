@@ -5,16 +5,21 @@ import { LiveCatalog } from '#host/functions/live-catalog.js'
 import { Registry } from '#host/functions/registry.js'
 import type { JoinOptions } from '#host/log/log.js'
 import { createLogger } from '#host/logger.js'
+import { settlesWithin } from '#host/within.js'
 import { until } from '../../support/until.js'
 import { createProject, projectLog, registryOptions } from './project.js'
 
 /** Says of each click how many its thread has handled; goes on for ever, dies, or is slow, as it is told. */
 const counter = (flags: string, step = 1) => `
 import { existsSync, writeFileSync } from 'node:fs'
+import { workerData } from 'node:worker_threads'
 import { defineProcessor, json } from 'millrace'
+const isProbe = workerData?.edges === undefined
 const has = (name: string) => existsSync(${JSON.stringify(flags)} + name)
 let handled = 0
 const timer = setInterval(() => {
+  if (isProbe) return
+  writeFileSync(${JSON.stringify(flags)} + 'loaded', '')
   if (!has('die')) return
   clearInterval(timer)
   throw new Error('in a timer')
@@ -34,8 +39,8 @@ export default defineProcessor({
   },
 })`
 
-/** A host of a group that is shared out as the test will have it. */
-async function shared(t: Test) {
+/** A host of a group that is shared out as the test will have it. `isAwaited`: there are others in it, and it is not assigned any at once. */
+async function shared(t: Test, { isAwaited = false } = {}) {
   const project = createProject(t)
   const lines: string[] = []
   const stream = { write: (text: string) => void lines.push(text) }
@@ -44,6 +49,12 @@ async function shared(t: Test) {
   let group: JoinOptions | undefined
   let epoch = 0
   let holds = false
+  let others = () => {}
+  const awaited = new Promise<void>((resolve) => {
+    others = resolve
+  })
+  /** What was there when its partitions had been given up. */
+  const left: string[] = []
   const assign = async (partitions: readonly number[], kept: readonly number[] = []) => {
     epoch += 1
     holds = true
@@ -55,18 +66,32 @@ async function shared(t: Test) {
   }
   log.join = async (options) => {
     group = options
+    if (isAwaited) {
+      options.waits?.()
+      await awaited
+    }
     await assign([0, 1])
+    const peer = { address: undefined, partitions: [], standbys: [] }
+    const members = ['this', 'other'].map((instance) => ({ instance, ...peer }))
     return {
-      members: () => [],
+      members: () => (isAwaited ? members : []),
       holds: () => holds,
       [Symbol.asyncDispose]: async () => {
-        if (holds) await revoke()
+        if (!holds) return
+        await revoke()
+        if (!isAwaited) return
+        const loaded = `${project.path('flag-')}loaded`
+        rmSync(loaded)
+        const beats = until('it beats', () => existsSync(loaded))
+        left.push((await settlesWithin(beats, 2_000)) ? 'its thread is there' : 'it is not')
       },
     }
   }
   const registry = new Registry(registryOptions({ project, log, logger }))
   const catalog = new LiveCatalog(registry, log)
   t.teardown(async () => {
+    others()
+    await started
     catalog[Symbol.dispose]()
     await registry[Symbol.asyncDispose]()
     await log[Symbol.asyncDispose]()
@@ -74,12 +99,13 @@ async function shared(t: Test) {
   const flags = project.path('flag-')
   const save = (step = 1) => project.write('functions/counter.ts', counter(flags, step))
   await save()
-  await registry.start({ watch: true })
+  const started = registry.start({ watch: true })
+  if (!isAwaited) await started
   const status = () => catalog.condition('counter')
   const states = () => status()?.partitions.map(({ partition, state }) => `${partition} ${state}`)
   const run = async (...wanted: string[]) =>
     until(`it is ${wanted}`, () => states()?.join() === wanted.join())
-  await run('0 running', '1 running')
+  if (!isAwaited) await run('0 running', '1 running')
   const seen = new Set<string>()
   const watch = catalog.onChange('counter', () => {
     for (const state of states() ?? []) seen.add(state)
@@ -89,6 +115,7 @@ async function shared(t: Test) {
   let position = 0
   return {
     ...{ project, registry, catalog, lines, states, run, save, assign, revoke, seen },
+    ...{ others, left },
     state: () => status()?.state,
     lose: async () => {
       holds = false
@@ -234,4 +261,37 @@ t.test('a file that is deleted in between: the function stops', async (t) => {
   rmSync(f.project.path('functions/counter.ts'))
   await until('it is gone', () => f.catalog.condition('counter') === undefined)
   t.notOk(f.said(/did not end well/))
+})
+
+t.test('its thread gets ready while others are waited for', async (t) => {
+  const f = await shared(t, { isAwaited: true })
+  await until('it is loaded', () => existsSync(f.path('loaded')))
+  t.equal(f.state(), 'joining')
+  t.same(f.states(), [])
+  await f.emit(0)
+  f.others()
+  t.same(await f.counted(0), { count: 1, handled: 1 })
+  t.notOk(f.said(/its thread/))
+})
+
+t.test('one that dies while others are waited for is replaced', async (t) => {
+  const f = await shared(t, { isAwaited: true })
+  await until('it is loaded', () => existsSync(f.path('loaded')))
+  writeFileSync(f.path('die'), '')
+  await until('it has died', () => f.said(/its thread ended/))
+  rmSync(f.path('die'))
+  f.others()
+  await f.run('0 running', '1 running')
+  await f.emit(0)
+  t.same(await f.counted(0), { count: 1, handled: 1 })
+})
+
+t.test('others wait for its last flush alone when it leaves', async (t) => {
+  const f = await shared(t, { isAwaited: true })
+  f.others()
+  await f.run('0 running', '1 running')
+  rmSync(f.project.path('functions/counter.ts'))
+  await until('it has left', () => f.left.length > 0)
+  t.same(f.left, ['its thread is there'])
+  t.notOk(f.said(/did not end well|record boundary/))
 })

@@ -372,7 +372,7 @@ t.test(
     const others = [0, 1, 2].filter((partition) => partition !== own)
     const copied = () =>
       h.group.copied.flatMap(({ topic, partition }) => (topic === joined.topic ? partition : []))
-    await h.group.revoke()
+    await h.group.revoke({ isLast: false })
     const goOn = await h.group.assign({ partitions: others, kept: others, standbys: [] })
     goOn()
     t.same(copied().sort(), others)
@@ -381,7 +381,7 @@ t.test(
     await h.copied()
     const stored = h.store.copy({ topic: joined.topic, partition: own }).get(Buffer.from('a'))
     t.equal(String(stored), 'Ann')
-    await h.group.revoke()
+    await h.group.revoke({ isLast: false })
     const goOnAgain = await h.group.assign({ partitions: [0, 1, 2], kept: others, standbys: [] })
     goOnAgain()
     t.equal(await h.reads('a'), 'Anna 2')
@@ -396,7 +396,7 @@ t.test(
     await h.log.ensure([{ name: looked.topic, kind: 'table', partitions: lookupPartitions }])
     const starting = h.start()
     await until('it waits', () => h.waits.at(-1)?.some((what) => what.includes('names-table')))
-    await h.group.revoke()
+    await h.group.revoke({ isLast: false })
     const goOn = await h.group.assign({ partitions: [0], kept: [0], standbys: [] })
     goOn()
     await starting

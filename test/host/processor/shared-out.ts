@@ -71,7 +71,7 @@ export class Member extends Harness {
   }
 
   async revoke(): Promise<void> {
-    if (this.isRunning) await this.group.revoke()
+    if (this.isRunning) await this.group.revoke({ isLast: false })
     this.#isRevoked = true
   }
 
