@@ -156,19 +156,27 @@ function warmMembers(claims: readonly Claim[]): ReadonlyMap<number, ReadonlySet<
   return warm
 }
 
-/** The first of them by cost, compared place by place, then by name. */
+/** The first of them by cost, compared place by place, then by name. Few are looked for among many: they are not all sorted. */
 function cheapest(
   members: readonly string[],
   cost: (member: string) => readonly number[],
   count: number,
 ): string[] {
-  const costs = members.map((member) => ({ member, cost: cost(member) }))
-  costs.sort((a, b) => {
-    const at = a.cost.findIndex((part, place) => part !== b.cost[place])
-    const difference = at === -1 ? 0 : (a.cost[at] ?? 0) - (b.cost[at] ?? 0)
-    return difference || (a.member < b.member ? -1 : 1)
-  })
-  return costs.slice(0, count).map(({ member }) => member)
+  const left = new Map(members.map((member) => [member, cost(member)]))
+  const found: string[] = []
+  while (found.length < count && left.size > 0) {
+    const [member] = [...left].reduce((least, one) => (isBefore(one, least) ? one : least))
+    found.push(member)
+    left.delete(member)
+  }
+  return found
+}
+
+type Priced = readonly [member: string, cost: readonly number[]]
+
+function isBefore([member, cost]: Priced, [other, its]: Priced): boolean {
+  const at = cost.findIndex((part, place) => part !== its[place])
+  return at === -1 ? member < other : (cost[at] ?? 0) < (its[at] ?? 0)
 }
 
 const ascending = (a: number, b: number): number => a - b
