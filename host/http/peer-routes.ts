@@ -3,21 +3,25 @@
 import { credentialHeader } from '../cluster/credential.js'
 import { packPage } from '../cluster/entries.js'
 import { answersHeader, askedHeader } from '../cluster/headers.js'
-import type { TableEntry } from '../functions/catalog.js'
+import type { PositionsAsked } from '../cluster/remote-positions.js'
+import { HostError } from '../errors.js'
+import type { Catalog, TableEntry } from '../functions/catalog.js'
 import { partitionOf } from '../log/partitioner.js'
 import type { ViewRange } from '../tables/view.js'
 import { failureAnswer, json } from './answer.js'
 import { readKeys, textsHere } from './batch.js'
 import { readBody, toText } from './body.js'
+import { clientOf } from './client.js'
 import type { ClusteredDeps, HttpApp, HttpContext } from './deps.js'
 import { parse } from './given.js'
 import { readHere } from './key-read.js'
 import { pagesAnswer } from './list.js'
+import { nextChange } from './next-change.js'
 import { begin, pagesHere } from './pages.js'
 import { Moved, movedAnswer } from './peer-answer.js'
 import { checkKey, decodeBytes, decodeText, readCount, requestTarget, segment } from './target.js'
 import { viewQuery } from './view-query.js'
-import type { WaitingRoom } from './waiting.js'
+import type { Wait, WaitingRoom } from './waiting.js'
 
 export function peerRoutes(app: HttpApp, deps: ClusteredDeps, room: WaitingRoom): void {
   const { catalog, cluster } = deps
@@ -86,6 +90,15 @@ export function peerRoutes(app: HttpApp, deps: ClusteredDeps, room: WaitingRoom)
     return json(keys.map(({ name }) => texts.get(name) ?? null))
   })
 
+  app.post('/cluster/positions', async (c) => {
+    const asked: PositionsAsked = JSON.parse(
+      toText(await readBody(c, Number.MAX_SAFE_INTEGER), 'the body'),
+    )
+    using client = clientOf(c)
+    using wait = room.enter({ timeoutMs: asked.waitMs, client: client.signal })
+    return json(await positionsReached(catalog, asked, wait))
+  })
+
   /** Refused by what is not here: by the one that asks it is to be looked for elsewhere. */
   const atHome = async <T>(
     table: TableEntry,
@@ -102,6 +115,29 @@ export function peerRoutes(app: HttpApp, deps: ClusteredDeps, room: WaitingRoom)
       return await work()
     } catch (error) {
       needHere()
+      throw error
+    }
+  }
+}
+
+/** When all are reached, or one cannot be reached here any more, or the time is up: what they are. */
+async function positionsReached(
+  catalog: Catalog,
+  { function: name, needs }: PositionsAsked,
+  wait: Wait,
+): Promise<number[]> {
+  const positions = () =>
+    needs.map(({ topic, partition }) => catalog.position(name, topic, partition))
+  for (;;) {
+    using change = nextChange(catalog, name)
+    const found = positions()
+    const behind = needs.filter(({ position }, index) => (found[index] ?? 0) < position)
+    const isOver = behind.some(({ partition }) => !catalog.isOwned(name, partition))
+    if (behind.length === 0 || isOver) return found
+    try {
+      await wait.for(change.happened)
+    } catch (error) {
+      if (error instanceof HostError && error.code === 'WAIT_TIMEOUT') return positions()
       throw error
     }
   }

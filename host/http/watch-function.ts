@@ -1,9 +1,9 @@
 // A function that is watched: what it is at, then each change of that, as server-sent events.
 import { streamSSE } from 'hono/streaming'
 import type { Catalog } from '../functions/catalog.js'
-import { nextChange } from './after.js'
 import { clientOf } from './client.js'
 import type { HttpContext } from './deps.js'
+import { nextChange } from './next-change.js'
 import type { WaitingRoom } from './waiting.js'
 
 /** The longest that a timer takes: a watch ends with its client, or with the host. */

@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { Cluster } from '#host/cluster/cluster.js'
 import { readCluster } from '#host/config-secrets.js'
 import { listen } from '#host/http/serve.js'
+import type { MemoryLog } from '#host/log/memory/log.js'
 import { partitionOf } from '#host/log/partitioner.js'
 import { createFixture, type Fixture, partitions } from '../http/fixture.js'
 
@@ -23,6 +24,8 @@ export interface InstanceOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly timeoutMs?: number
   readonly graceMs?: number
+  /** That several share. */
+  readonly log?: MemoryLog
 }
 
 export const credentialOf = (text: string): string | undefined =>
@@ -31,11 +34,11 @@ export const credentialOf = (text: string): string | undefined =>
 export async function startInstance(
   t: Test,
   name: string,
-  { secret: own = secret, env = {}, timeoutMs = 5000, graceMs = 1000 }: InstanceOptions = {},
+  { secret: own = secret, env = {}, timeoutMs = 5000, graceMs = 1000, log }: InstanceOptions = {},
 ): Promise<Instance> {
   const admission = { credential: own === '' ? undefined : credentialOf(own), isOpen: own === '' }
   const cluster = new Cluster({ instance: name, admission, timeoutMs, graceMs })
-  const fixture = createFixture(t, { cluster, env })
+  const fixture = createFixture(t, { cluster, env, ...(log === undefined ? {} : { log }) })
   const listener = await listen(fixture.app, { host: '127.0.0.1', port: 0, graceMs: 0 })
   const stop = async () => await listener[Symbol.asyncDispose]()
   t.teardown(async () => {

@@ -227,6 +227,8 @@ export interface Fixture {
 
 export interface FixtureOptions {
   readonly cluster?: Cluster
+  /** That several share. */
+  readonly log?: MemoryLog
   readonly env?: Readonly<Record<string, string>>
   readonly gate?: (options: GateOptions) => Gate
   /** Of all streams and tables. */
@@ -245,11 +247,11 @@ export function createFixture(
     hasher = 'murmur2',
     visit = noVisit,
     cluster,
+    log = createMemoryLog(),
   }: FixtureOptions = {},
 ): Fixture {
   const root = testFolder(t)
   const config = loadConfig({ root, env })
-  const log = createMemoryLog()
   const catalog = new FakeCatalog(log)
   const lines: string[] = []
   const logger = createLogger({
