@@ -70,8 +70,9 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     const { log } = kept
     // Before functions run: nobody could reach them, and the groups that they join tell the others where that is.
     const port = stack.use(await bindPort(config.http))
-    const listening = { ...config.http, port: port.port }
-    const cluster = config.log.kind === 'kafka' ? stack.use(clusterOf(config, logger)) : undefined
+    const address = advertisedAddress({ ...config.http, port: port.port })
+    const cluster =
+      config.log.kind === 'kafka' ? stack.use(clusterOf(config, address, logger)) : undefined
     const registry = new Registry({
       log,
       logger,
@@ -96,7 +97,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       loadMs: config.limits.loadMs,
       sample: { maxValues: config.limits.probeValues, maxBytes: config.limits.probeBytes },
       instance: cluster?.instance ?? newInstance(),
-      ...(cluster === undefined ? {} : { address: advertisedAddress(listening) }),
+      ...(cluster === undefined ? {} : { address }),
     })
     stack.use(registry)
     kept.usedBy(registry)
@@ -146,10 +147,10 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   }
 }
 
-function clusterOf({ http, cluster }: Config, logger: Logger): Cluster {
+function clusterOf({ http, cluster }: Config, address: string, logger: Logger): Cluster {
   const { credential, timeoutMs } = cluster
   const admission = { credential, isOpen: http.tokens.length === 0 }
-  const made = new Cluster({ instance: newInstance(), admission, timeoutMs })
+  const made = new Cluster({ instance: newInstance(), address, admission, timeoutMs })
   if (!made.isRouting) {
     logger.warn(
       `there is no cluster secret: keys of other instances are not answered here; ${howToRoute}`,

@@ -8,6 +8,8 @@ import { type Admission, admitInstance, shownCredential } from './credential.js'
 export interface ClusterOptions {
   /** Names this host to the others. */
   readonly instance: string
+  /** Where they reach it. */
+  readonly address: string
   readonly admission: Admission
   /** How long another instance may take to answer. */
   readonly timeoutMs: number
@@ -17,13 +19,15 @@ export interface ClusterOptions {
 
 export class Cluster implements Disposable {
   readonly instance: string
+  readonly address: string
   readonly timeoutMs: number
   readonly graceMs: number
   readonly #admission: Admission
   readonly #client: PeerClient | undefined
 
-  constructor({ instance, admission, timeoutMs, graceMs = 1000 }: ClusterOptions) {
+  constructor({ instance, address, admission, timeoutMs, graceMs = 1000 }: ClusterOptions) {
     this.instance = instance
+    this.address = address
     this.timeoutMs = timeoutMs
     this.graceMs = graceMs
     this.#admission = admission

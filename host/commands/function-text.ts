@@ -35,16 +35,18 @@ export function functionTable(functions: readonly FunctionStatus[], width: numbe
     return 'no function is there: put a file into functions/, or make one with millrace new NAME'
   }
   const isNarrow = width < leastTableWidth
+  const isAlone = isNarrow || functions.every(({ instances = [] }) => instances.length < 2)
   const rows = functions.map((status) => [
     status.name,
     shownState(status.state),
     ...(isNarrow ? [] : [status.version ?? '-']),
     known(status.lag, '-'),
     ...(isNarrow ? [] : [grouped(Math.round(status.rates.recordsPerSecond))]),
+    ...(isAlone ? [] : [answering(status)]),
   ])
   const head = isNarrow
     ? ['FUNCTION', 'STATE', 'LAG']
-    : ['FUNCTION', 'STATE', 'VERSION', 'LAG', 'RECORDS/S']
+    : ['FUNCTION', 'STATE', 'VERSION', 'LAG', 'RECORDS/S', ...(isAlone ? [] : ['INSTANCES'])]
   const lines = aligned(head, rows)
   // An error has a line of its own: in a column of what is left nobody could read it.
   const errors = functions.map(({ error }) =>
@@ -75,6 +77,16 @@ export function functionDetail(status: FunctionStatus): string {
       known(behind, '-'),
     ]),
   )
+  const others = status.instances ?? []
+  const shares = others.map(
+    ({ instance, address, state: at, version: of, partitions: own, error: why }) => [
+      instance,
+      address ?? '-',
+      at === null ? styled('red', why?.code ?? 'unknown') : shownState(at),
+      of ?? '-',
+      own.map(({ partition }) => partition).join(' ') || '-',
+    ],
+  )
   const recoveries = partitions.flatMap(({ partition, recovery }) =>
     recovery === null ? [] : [`  partition ${partition} recovers: ${progressOf(recovery)}`],
   )
@@ -85,8 +97,19 @@ export function functionDetail(status: FunctionStatus): string {
     ...(rows.length === 0
       ? []
       : ['', ...aligned(['PARTITION', 'STATE', 'STREAM', 'POSITION', 'END', 'LAG'], rows)]),
+    ...(shares.length < 2
+      ? []
+      : ['', ...aligned(['INSTANCE', 'ADDRESS', 'STATE', 'VERSION', 'PARTITIONS'], shares)]),
     ...(error === null ? [] : ['', ...errorLines(error)]),
   ].join('\n')
+}
+
+/** How many of them, where some do not. */
+function answering({ instances = [] }: FunctionStatus): string {
+  const silent = instances.filter(({ error }) => error !== null).length
+  return silent === 0
+    ? `${instances.length}`
+    : `${instances.length - silent} of ${instances.length}`
 }
 
 function aligned(head: readonly string[], rows: readonly (readonly string[])[]): string[] {

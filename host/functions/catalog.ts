@@ -127,6 +127,25 @@ export interface FunctionStatus {
   readonly swaps: number
   /** Of a save that did not load (the old version runs on) or of the record at which it halted. */
   readonly error: ShownError | null
+  /** All that run it, this one included. Absent: there are no others. */
+  readonly instances?: readonly InstanceStatus[]
+}
+
+/** What a function is at on one of several instances. */
+export interface InstanceStatus {
+  readonly instance: string
+  /** Where it is reached; null: it does not say. */
+  readonly address: string | null
+  /** Null: it does not answer, or does not know the function. */
+  readonly state: FunctionState | null
+  readonly version: string | null
+  /** Of one that does not answer, those that its group has given it. */
+  readonly partitions: readonly {
+    readonly partition: number
+    readonly state: PartitionStatus['state'] | null
+  }[]
+  /** Why it does not answer. */
+  readonly error: { readonly code: string; readonly message: string } | null
 }
 
 /** What a function is at, without what changes with every record. */

@@ -1,5 +1,7 @@
 // What runs: the functions, one function, how they hang together, and what a person may have one do.
+import { withInstances } from '../cluster/instances.js'
 import { HostError } from '../errors.js'
+import type { FunctionStatus } from '../functions/catalog.js'
 import { operations } from '../functions/operation.js'
 import type { Access, Gatekeeper } from './access.js'
 import { json } from './answer.js'
@@ -11,7 +13,7 @@ import { watchFunction } from './watch-function.js'
 
 export function functionRoutes(
   app: HttpApp,
-  { catalog, operator, stopping }: HttpDeps,
+  { catalog, operator, stopping, cluster }: HttpDeps,
   gatekeeper: Gatekeeper,
   room: WaitingRoom,
 ): void {
@@ -24,11 +26,18 @@ export function functionRoutes(
   const unknown = (name: string, { mayName }: Access) =>
     unknownFunction(name, [...catalog.states().keys()], mayName)
 
+  const everywhere = async (functions: readonly FunctionStatus[]) =>
+    cluster === undefined ? functions : await withInstances(catalog, cluster, functions)
+
+  const statusOf = async (name: string): Promise<FunctionStatus | undefined> => {
+    const status = await catalog.function(name)
+    return status && (await everywhere([status]))[0]
+  }
+
   app.get('/functions', async (c) => {
     const access = enter(c)
-    return json({
-      functions: (await catalog.functions()).filter(({ name }) => access.mayName(name)),
-    })
+    const functions = (await catalog.functions()).filter(({ name }) => access.mayName(name))
+    return json({ functions: await everywhere(functions) })
   })
 
   app.get('/functions/:name', async (c) => {
@@ -38,7 +47,7 @@ export function functionRoutes(
       if (catalog.condition(name) === undefined) throw unknown(name, access)
       return watchFunction(c, catalog, room, name)
     }
-    const status = await catalog.function(name)
+    const status = await statusOf(name)
     if (status === undefined) throw unknown(name, access)
     return json(status)
   })
@@ -49,7 +58,7 @@ export function functionRoutes(
       const access = gatekeeper(c.req.header('authorization'))
       access.require(['admin'], name)
       if (stopping.aborted) throw new HostError('STOPPING', 'the host stops: try again in a moment')
-      const status = (await operator.operate(name, operation)) && (await catalog.function(name))
+      const status = (await operator.operate(name, operation)) && (await statusOf(name))
       if (!status) throw unknown(name, access)
       return json(status)
     })

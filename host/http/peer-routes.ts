@@ -90,6 +90,21 @@ export function peerRoutes(app: HttpApp, deps: ClusteredDeps, room: WaitingRoom)
     return json(keys.map(({ name }) => texts.get(name) ?? null))
   })
 
+  app.delete('/cluster/views/:table/:key', async (c) => {
+    const name = decodeText(segment(c.req.path, 3), 'the table')
+    // Where there is no such function, nor one that is being loaded, there is nothing to evict.
+    if (!catalog.states().has(name)) return c.body(null, 204)
+    const table = tableOf(c)
+    const key = decodeBytes(segment(c.req.path, 4))
+    const partition = partitionOf(key, table.partitions, table.hasher)
+    await deps.operator.evict(table.function, partition, key)
+    return c.body(null, 204)
+  })
+
+  app.get('/cluster/functions', () =>
+    json({ functions: [...catalog.states().keys()].map((name) => catalog.condition(name)) }),
+  )
+
   app.post('/cluster/positions', async (c) => {
     const asked: PositionsAsked = JSON.parse(
       toText(await readBody(c, Number.MAX_SAFE_INTEGER), 'the body'),

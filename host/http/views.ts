@@ -1,4 +1,5 @@
 // Views: a table's values by key, in key order, and for many keys.
+import { evictAtOthers } from '../cluster/instances.js'
 import { HostError } from '../errors.js'
 import type { TableEntry } from '../functions/catalog.js'
 import { partitionOf } from '../log/partitioner.js'
@@ -85,7 +86,10 @@ export function viewRoutes(
     if (table === undefined) throw unknownTable(name, catalog, mayName)
     const key = checkKey(decodeBytes(segment(c.req.path, 3)), limits.maxKeyBytes)
     const partition = partitionOf(key, table.partitions, table.hasher)
-    if (await deps.operator.evict(table.function, partition, key)) return c.body(null, 204)
+    if (await deps.operator.evict(table.function, partition, key)) {
+      if (isClustered(deps)) await evictAtOthers(catalog, deps.cluster, name, key)
+      return c.body(null, 204)
+    }
     throw new HostError(
       'BAD_REQUEST',
       `the table "${name}" is its function's own, which alone changes it; a key is evicted from a view of a table that others write (defineView). Emit a tombstone to an input that deletes it, or visit its keys`,

@@ -142,6 +142,23 @@ async function* endless(left: () => void): AsyncGenerator<Entry[]> {
   }
 }
 
+t.test('a key is evicted from a view at every instance', async (t) => {
+  const { one, two } = await pair(t)
+  for (const { catalog } of [one, two]) {
+    catalog.views.add('counts')
+    catalog.fakes = [{ name: 'counts', inputs: [] }]
+  }
+  const evict = { method: 'DELETE' }
+  t.match(await got('/views/counts/key-1', one, evict), { status: 204 })
+  for (const { catalog } of [one, two]) t.match(catalog.evicted, [['counts', Number, 'key-1']])
+  await two.stop()
+  t.match(await got('/views/counts/key-2', one, evict), {
+    status: 503,
+    headers: { 'retry-after': '1' },
+    text: /PEER_UNREACHABLE.*evicted here, and not everywhere/,
+  })
+})
+
 t.test('pages come in pieces of any size', (t) => {
   const pages = [
     [{ key: Buffer.from('a'), value: Buffer.from('1') }],

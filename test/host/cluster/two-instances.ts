@@ -37,7 +37,13 @@ export async function startInstance(
   { secret: own = secret, env = {}, timeoutMs = 5000, graceMs = 1000, log }: InstanceOptions = {},
 ): Promise<Instance> {
   const admission = { credential: own === '' ? undefined : credentialOf(own), isOpen: own === '' }
-  const cluster = new Cluster({ instance: name, admission, timeoutMs, graceMs })
+  const cluster = new Cluster({
+    instance: name,
+    address: `http://${name}`,
+    admission,
+    timeoutMs,
+    graceMs,
+  })
   const fixture = createFixture(t, { cluster, env, ...(log === undefined ? {} : { log }) })
   const listener = await listen(fixture.app, { host: '127.0.0.1', port: 0, graceMs: 0 })
   const stop = async () => await listener[Symbol.asyncDispose]()

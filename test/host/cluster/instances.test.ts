@@ -1,0 +1,34 @@
+// Which instance has what: as each says of itself, and as the group has it of one that is silent.
+import t from 'tap'
+import { functionDetail, functionTable } from '#host/commands/function-text.js'
+import { got, type Instance, startPair, tell } from './two-instances.js'
+
+t.test('the functions with all instances that run them', async (t) => {
+  const { one, two } = await startPair(t, [], () => '')
+  one.catalog.fakes = [{ name: 'counts', inputs: [] }]
+  two.catalog.fakes = [{ name: 'counts', inputs: [], state: 'recovering' }]
+  const shown = async (at: Instance) => {
+    const [all, one] = await Promise.all([got('/functions', at), got('/functions/counts', at)])
+    const status = JSON.parse(one.text)
+    t.strictSame(JSON.parse(all.text).functions[0].instances, status.instances)
+    return status
+  }
+  t.match((await shown(one)).instances, [
+    { instance: 'one', address: 'http://one', state: 'running', version: 'v1', error: null },
+    { instance: 'two', address: two.url, state: 'recovering', version: 'v1', error: null },
+  ])
+  t.match(functionTable([await shown(one)], 100), /INSTANCES\n.* 2$/)
+
+  tell(one, [one, 0, 1], [two, 2, 3], [{ name: 'three', url: 'http://127.0.0.1:1' }, 4])
+  const status = await shown(one)
+  t.match(status.instances, { length: 3 })
+  t.match(status.instances[1], {
+    instance: 'three',
+    state: null,
+    version: null,
+    partitions: [{ partition: 4, state: null }],
+    error: { code: 'PEER_UNREACHABLE', message: /three does not answer/ },
+  })
+  t.match(functionTable([status], 100), /INSTANCES\n.* 2 of 3$/)
+  t.match(functionDetail(status), /three +http:\/\/127.0.0.1:1 +\S*PEER_UNREACHABLE\S* +- +4/)
+})
