@@ -316,10 +316,13 @@ function lagOf(partitions: readonly PartitionStatus[], state: FunctionState): nu
     .reduce<number | null>((sum, { lag }) => (sum === null || lag === null ? null : sum + lag), 0)
 }
 
+/** They pass by themselves: until then nobody is to take the function, its streams and its table for missing. */
+const waitedFor: ReadonlySet<string> = new Set(['RECOVERING', 'BROKER_UNAVAILABLE'])
+
 function stateOf({ cell, error }: Entry): FunctionState {
   if (cell !== undefined && cell.state !== 'stopped') return cell.state
-  // Nothing runs: either it is being loaded, or waits for what others make, or what was loaded was refused.
-  return error === null || error.code === 'RECOVERING' ? 'loading' : 'halted'
+  // Nothing runs: either it is being loaded, or waits for what others make or for brokers, or what was loaded was refused.
+  return error === null || waitedFor.has(error.code) ? 'loading' : 'halted'
 }
 
 const placed = (

@@ -144,3 +144,33 @@ t.test('a start does not wait for a log that is closed meanwhile', async (t) => 
   registry.reclaimLog()
   await until('it runs', () => catalog.states().get('counter') === 'running')
 })
+
+t.test('a function that cannot be loaded while no broker answers is loading still', async (t) => {
+  const project = createProject(t)
+  await project.write('functions/counter.ts', counter(1))
+  const log = await projectLog(t, project)
+  let isAway = true
+  const away = async () => {
+    throw new HostError('BROKER_UNAVAILABLE', 'Kafka cannot be asked')
+  }
+  const asked = new Proxy(log, {
+    get(target, name) {
+      if (isAway && (name === 'describe' || name === 'ensure')) return away
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  const logger = createLogger({ level: 'silent', format: 'json' })
+  const registry = new Registry(registryOptions({ project, log: asked, logger }))
+  const catalog = new LiveCatalog(registry, log)
+  t.teardown(async () => {
+    catalog[Symbol.dispose]()
+    await registry[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+  await registry.start({ watch: false })
+  const [status] = await catalog.functions()
+  t.match(status, { state: 'loading', error: { code: 'BROKER_UNAVAILABLE' } })
+  isAway = false
+  await until('it runs', () => catalog.states().get('counter') === 'running')
+})
