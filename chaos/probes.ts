@@ -90,8 +90,8 @@ export class Probes {
       last = answer
       if (isInexcusable(answer))
         this.#options.wrong(`GET ${path} at ${instance.name}: ${answer.status} ${answer.message}`)
-      if (answer.status !== 200 && answer.status !== 404) continue
-      const n = answer.status === 404 ? 0 : numberOf(table, answer.body)
+      const n = numberOf(table, answer)
+      if (n === undefined) continue
       if (isPlain) this.plainReads += 1
       else this.reads.push({ table, key, id, at: instance.name, n })
       if (before !== undefined && n < before.n)
@@ -110,5 +110,9 @@ export class Probes {
   }
 }
 
-const numberOf = (table: 'count' | 'sum', body: unknown): number =>
-  Number(table === 'count' ? Object(body).count : Object(body).n)
+/** Undefined: it does not tell. */
+function numberOf(table: 'count' | 'sum', { status, code, body }: Answer): number | undefined {
+  if (code === 'KEY_NOT_FOUND') return 0
+  if (status !== 200) return undefined
+  return Number(table === 'count' ? Object(body).count : Object(body).n)
+}
