@@ -4,7 +4,7 @@ import { movedStatus, refuseMoved } from '../cluster/refusal.js'
 import { HostError } from '../errors.js'
 import { errorAnswer } from './answer.js'
 
-const passedOn = ['content-type', 'content-length', 'millrace-stale'] as const
+const passedOn = ['content-type', 'content-length', 'millrace-stale', 'retry-after'] as const
 
 /** Throws RECOVERING for what the other does not have, or not yet. */
 export function peerAnswer(peer: Peer, { status, headers, body }: PeerAnswer): Response {
