@@ -1,0 +1,77 @@
+// Three instances are restarted one after the other with their disks kept, under emits and reads through whichever is there.
+import { setTimeout as pause } from 'node:timers/promises'
+import t from 'tap'
+import { Instances } from '../test/support/kafka/instances.js'
+import { brokerAddress } from '../test/support/kafka/shared.js'
+import { until } from '../test/support/until.js'
+
+const address = await brokerAddress(t)
+const names = ['a', 'b', 'c']
+const keys = Array.from({ length: 12 }, (_, n) => `k${n}`)
+
+t.test(
+  'rolling restart: no emit is refused, and reads fail only while partitions move',
+  async (t) => {
+    const instances = new Instances(t, 'rolling', { address, partitions: 6 })
+    for (const name of names) await instances.start(name)
+    t.same(await instances.shared(), { a: 2, b: 2, c: 2 })
+    const sent = new Map(keys.map((key) => [key, 0]))
+    const refused: string[] = []
+    const failed: string[] = []
+    let isSettled = true
+    let [emits, reads] = [0, 0]
+    const end = new AbortController()
+    /** Where requests go to, as a balancer knows it. */
+    let targets = names
+    const through = (n: number) => instances.host(targets[n % targets.length] ?? '')
+    const more = async (count: number) => {
+      const [emitted, read] = [emits, reads]
+      await until('more is asked', () => emits >= emitted + count && reads >= read + count)
+    }
+
+    const emitting = (async () => {
+      for (let n = 0; !end.signal.aborted; n += 1) {
+        const key = keys[n % keys.length] ?? ''
+        await through(n)
+          .emit('clicks', key, 1)
+          .then(() => sent.set(key, (sent.get(key) ?? 0) + 1))
+          .catch((thrown: unknown) => refused.push(String(thrown)))
+        emits += 1
+        await pause(2)
+      }
+    })()
+    const reading = (async () => {
+      for (let n = 0; !end.signal.aborted; n += 1) {
+        const before = isSettled
+        const { status, body } = await through(n).get(`/views/click-count/${keys[n % 12]}`)
+        reads += 1
+        // One that was begun or ended while partitions moved may fail.
+        if (before && isSettled && status !== 200 && status !== 404) {
+          failed.push(`${status} ${JSON.stringify(body)}`)
+        }
+        await pause(2)
+      }
+    })()
+    const logged = new Map(names.map((name) => [name, instances.host(name).lines]))
+    for (const name of names) {
+      targets = names.filter((other) => other !== name)
+      // What was on its way to it is answered.
+      await more(2)
+      isSettled = false
+      await instances.stop(name)
+      await instances.shared()
+      await instances.start(name)
+      t.same(await instances.shared(), { a: 2, b: 2, c: 2 }, `${name} has its share again`)
+      isSettled = true
+      targets = names
+      await more(3 * keys.length)
+    }
+    end.abort()
+    await Promise.all([emitting, reading])
+    t.same(refused, [], 'no emit is refused')
+    t.same(failed, [], 'no read fails once all are back')
+    await instances.counted(sent)
+    const rebuilt = [...logged.values()].flat().filter((line) => line.includes('is rebuilt'))
+    t.same(rebuilt, [], 'no table is made anew')
+  },
+)
