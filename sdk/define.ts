@@ -237,6 +237,32 @@ export type Definition<
   ([Table] extends [AnyCodec]
     ? {
         /**
+         * How many other instances keep a warm copy of each partition of the table, by following its changelog: one of them takes the
+         * partition over when its owner is gone, without reading the table first. Default 0. On the embedded log, which one host has
+         * alone, it does nothing.
+         *
+         * @example
+         * export default defineProcessor({ inputs: { clicks: string }, table: int64, standby: 1, on: { clicks() {} } })
+         */
+        readonly standby?: number
+        /**
+         * Before an instance takes any partition, it copies all of the table, and of the tables that are joined and looked up; only then
+         * does it join. Until then the function is `recovering`, and others have its partitions. Default false.
+         *
+         * @example
+         * export default defineProcessor({ inputs: { clicks: string }, table: int64, recoverAhead: true, on: { clicks() {} } })
+         */
+        readonly recoverAhead?: boolean
+        /**
+         * From what views of the table are answered: with `routing` (the default) by the instance that has the key's partition; with
+         * `replicate` by each, from a copy of all of it, also while it is cut off from the log. What may be old then is marked with the
+         * header `millrace-stale: true`.
+         *
+         * @example
+         * export default defineProcessor({ inputs: { clicks: string }, table: int64, views: 'replicate', on: { clicks() {} } })
+         */
+        readonly views?: 'routing' | 'replicate'
+        /**
          * What a person may have done to every key that the table holds, by name: `millrace visit FUNCTION VISITOR`. Each is called in
          * its key's turn, as handlers are, and may do what they may; `ctx.stream` is `visit:NAME`, `ctx.offset` −1.
          */
@@ -256,7 +282,12 @@ export type Definition<
           >
         >
       }
-    : { readonly visitors?: never })
+    : {
+        readonly visitors?: never
+        readonly standby?: never
+        readonly recoverAhead?: never
+        readonly views?: never
+      })
 
 /** A method's parameters are bivariant: handlers of any function are handlers to the host. */
 type AnyHandler = { handle(ctx: AnyContext, value: unknown): void | Promise<void> }['handle']
@@ -306,6 +337,9 @@ export interface ProcessorDefinition<
   readonly tombstones?: Tombstones
   readonly concurrency?: number
   readonly delivery?: 'exactly-once' | 'at-least-once'
+  readonly standby?: number
+  readonly recoverAhead?: boolean
+  readonly views?: 'routing' | 'replicate'
 }
 
 /**

@@ -30,6 +30,8 @@ export interface Asking {
   readonly withinMs: number
   /** Waits all of its time for who has them, not `graceMs` alone. */
   readonly isPatient?: boolean
+  /** Copies of what others have are not enough: how far they have come is known to the owners alone. */
+  readonly isFromOwners?: boolean
   /** Throws when whoever asks has gone. */
   wait<T>(promise: Promise<T>): Promise<T>
 }
@@ -84,8 +86,10 @@ async function round<T>(
 ): Promise<Failed | undefined> {
   const table = asking.table()
   const mayFail = attempts.leftovers === undefined ? mayPass : mayBeLeft
+  const isEnough = (partition: number) => asking.isFromOwners !== true || table.isOwned(partition)
   const isHere = (partition: number) =>
-    table.isServing(partition) || (attempts.leftovers !== undefined && table.isOwned(partition))
+    (table.isServing(partition) && isEnough(partition)) ||
+    (attempts.leftovers !== undefined && table.isOwned(partition))
   const here = open.filter(isHere)
   const away = open.filter((partition) => !isHere(partition))
   const failures: Failed[] = []

@@ -87,9 +87,11 @@ export function functionDetail(status: FunctionStatus): string {
       own.map(({ partition }) => partition).join(' ') || '-',
     ],
   )
-  const recoveries = partitions.flatMap(({ partition, recovery }) =>
-    recovery === null ? [] : [`  partition ${partition} recovers: ${progressOf(recovery)}`],
-  )
+  const recoveries = partitions.flatMap(({ partition, state: held, recovery }) => {
+    if (recovery === null) return []
+    const does = held === 'standby' ? 'stands by' : 'recovers'
+    return [`  partition ${partition} ${does}: ${progressOf(recovery)}`]
+  })
   return [
     styled('bold', name),
     ...facts.map(([title = '', fact]) => `  ${title.padEnd(9)}${fact}`),
@@ -130,9 +132,9 @@ function aligned(head: readonly string[], rows: readonly (readonly string[])[]):
 
 function progressOf({ position, end, stalled }: RecoveryStatus): string {
   const where =
-    position === null || end === null
+    position === null
       ? 'nothing was read yet'
-      : `${grouped(position)} of ${grouped(end)}`
+      : `${grouped(position)} of ${known(end, 'an end that is not known')}`
   return stalled ? `${where}, ${styled('red', 'stalled')}` : where
 }
 
@@ -144,13 +146,13 @@ const firstLine = ({ message }: ShownError): string => message.split('\n')[0] ??
 const cut = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`
 
-const colours: Partial<Record<FunctionState, 'green' | 'red' | 'yellow'>> = {
+const colours: Partial<Record<FunctionState | 'standby', 'green' | 'red' | 'yellow'>> = {
   running: 'green',
   halted: 'red',
   paused: 'yellow',
 }
 
-export function shownState(state: FunctionState): string {
+export function shownState(state: FunctionState | 'standby'): string {
   const colour = colours[state]
   return colour === undefined ? state : styled(colour, state)
 }

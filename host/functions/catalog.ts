@@ -39,8 +39,13 @@ export interface TableEntry {
   isServing(partition: number): boolean
   /** False: it may be another host's by now, which goes on with it. True also while it recovers. */
   isOwned(partition: number): boolean
-  /** Of a view that is cut off from the log, or catches up after that: others may have changed what it still has. */
-  isStale(): boolean
+  /** A copy is served of what another host has, or may have by now. */
+  isReplica(partition: number): boolean
+  /**
+   * Others may have changed what is served: of a view, or of a partition that is copied here (without one: of any), which is cut off from
+   * the log, or catches up after that.
+   */
+  isStale(partition?: number): boolean
 }
 
 export type FunctionState =
@@ -79,9 +84,10 @@ export interface ShownError {
 
 export interface PartitionStatus {
   readonly partition: number
-  readonly state: 'recovering' | 'running' | 'paused' | 'halted'
+  /** `standby`: others write it, and its table is copied here. */
+  readonly state: 'recovering' | 'running' | 'paused' | 'halted' | 'standby'
   readonly inputs: readonly InputStatus[]
-  /** Null: it is not being recovered. */
+  /** Null: it is not being recovered. A standby always has one: its end is that of the table's topic, as of now once it has reached it. */
   readonly recovery: RecoveryStatus | null
 }
 

@@ -1,5 +1,5 @@
 // One function as the main thread has it: joins its group, keeps its thread and its table, and has it swapped, paused and stopped.
-import { HostError, toPlainError } from '../errors.js'
+import { asHostError, HostError, toPlainError } from '../errors.js'
 import type { GroupPeer, Log } from '../log/log.js'
 import { joinAlone } from '../log/sole-member.js'
 import type { Logger } from '../logger.js'
@@ -21,6 +21,7 @@ import type { WorkerSettings } from './messages.js'
 import { notesPathOf, ownStorePathOf } from './names.js'
 import type { VisitOrder } from './operation.js'
 import type { FunctionPorts } from './ports.js'
+import { recoverAhead } from './recovering-ahead.js'
 import type { ThreadOptions } from './thread.js'
 import { type Deployed, toVersion, Versions } from './versions.js'
 import { Visits } from './visits.js'
@@ -141,6 +142,8 @@ export class Cell implements AsyncDisposable {
     this.#joining = new Joining({
       log: description.kind === 'view' ? alone(options.log, outdated) : options.log,
       instance: options.instance,
+      standbysWanted: () => this.description.replicas.standby,
+      warm: () => condition.warm,
       ...(options.address === undefined ? {} : { address: options.address }),
       edges: () => this.edges,
       prepare: async () => {
@@ -153,14 +156,19 @@ export class Cell implements AsyncDisposable {
       },
       takenUp: (assignment) => {
         this.#isAhead = false
-        return handOff.takenUp(assignment)
+        return handOff.takenUp({ ...assignment, standbys: this.#standbys })
       },
       waits: () => {
         this.#isAhead = true
-        if (!condition.isHeld) void thread.launch()
+        if (!condition.isHeld && !thread.isThere) void thread.launch()
       },
       revoked: (isLast) => handOff.revoked(isLast),
-      givenUp: () => handOff.givenUp(),
+      givenUp: async () => {
+        await handOff.givenUp()
+        // For what is copied here, whoever has it.
+        const isLeft = this.#disposing === undefined && this.#joining.assigned.length === 0
+        if (isLeft && !thread.isThere) await this.#launch()
+      },
       lost: () => condition.lostAll(),
       troubled: (failure) => hearing.troubled(failure),
     })
@@ -191,11 +199,6 @@ export class Cell implements AsyncDisposable {
     return this.#condition.waitingFor
   }
 
-  /** A view that is cut off, paused or halted: what it has may be old. */
-  get isBehind(): boolean {
-    return this.description.kind === 'view' && this.state !== 'running'
-  }
-
   get swaps(): number {
     return this.#swaps
   }
@@ -205,7 +208,13 @@ export class Cell implements AsyncDisposable {
   }
 
   partitionState(partition: number): PartitionStatus['state'] | undefined {
-    return this.#condition.partition(partition)
+    const isStandby = this.#condition.standby(partition) !== undefined
+    return this.#condition.partition(partition) ?? (isStandby ? 'standby' : undefined)
+  }
+
+  /** Of a partition that others write: the offset behind what is stored of its changelog. */
+  copied(partition: number): number {
+    return this.progress.copied(partition)
   }
 
   /** Null: the partition is not being recovered. `stalledMs`: without progress for so long it stands still. */
@@ -215,6 +224,29 @@ export class Cell implements AsyncDisposable {
 
   /** What is stored is the table as of the last flush; false while it is being recovered. */
   isServing(partition: number): boolean {
+    return this.#isServingOwn(partition) || this.isReplica(partition)
+  }
+
+  /** What is shown is a copy of what another has, or may have by now; or what was stored before the partition is open. */
+  isReplica(partition: number): boolean {
+    const isReplicated = this.description.replicas.views === 'replicate'
+    return isReplicated && !this.#isServingOwn(partition) && this.#condition.isWhole(partition)
+  }
+
+  /** What is shown of the partition, or of any, may have been changed since, as far as is known. */
+  isStale(partition?: number): boolean {
+    // A view that is cut off, paused or halted.
+    if (this.description.kind === 'view') return this.state !== 'running'
+    const { partitions } = this.edges
+    const asked = partition === undefined ? Array.from({ length: partitions }).keys() : [partition]
+    return [...asked].some((one) => this.isReplica(one) && !this.#isUpToDate(one))
+  }
+
+  #isUpToDate(partition: number): boolean {
+    return this.#condition.standby(partition) === 'following' && !this.#condition.isCutOff
+  }
+
+  #isServingOwn(partition: number): boolean {
     return this.#condition.isServing(partition) && this.#joining.holds
   }
 
@@ -251,7 +283,9 @@ export class Cell implements AsyncDisposable {
 
   /** Resolves when it has joined, or will try again by itself; rejects with what trying again would not mend. */
   async start(): Promise<void> {
-    await this.#joining.start()
+    // What comes first may take long, and must not keep a save from its turn.
+    if (this.description.replicas.recoverAhead) void this.#startAhead()
+    else await this.#joining.start()
   }
 
   /** Puts another version with the same edges in place. If it does not load, the running one stays. */
@@ -319,10 +353,10 @@ export class Cell implements AsyncDisposable {
   async restart(): Promise<void> {
     this.#condition.failure = null
     this.#condition.quarantined = undefined
-    const isActive = this.#condition.phase === 'active'
+    const { isBegun } = this.#condition
     // One that has not joined yet is being tried already; one that joins again starts another when it has.
-    if (isActive || this.#thread.isThere) await this.#thread.end()
-    if (isActive) await this.#launch()
+    if (isBegun || this.#thread.isThere) await this.#thread.end()
+    if (isBegun) await this.#launch()
   }
 
   /** Ends the thread until `reclaimLog`; what the table holds is served meanwhile. */
@@ -353,6 +387,24 @@ export class Cell implements AsyncDisposable {
     this.#condition.enter('stopped')
   }
 
+  /** Never rejects: what keeps it from joining is shown, and tried again. */
+  async #startAhead(): Promise<void> {
+    const condition = this.#condition
+    try {
+      await recoverAhead({
+        condition,
+        progress: this.progress,
+        partitions: this.edges.partitions,
+        launch: () => this.#launch(),
+        isStopped: () => this.#disposing !== undefined,
+      })
+      if (this.#disposing === undefined) await this.#joining.start()
+    } catch (error) {
+      if (this.#disposing !== undefined) return
+      this.#thread.retry('cannot join its group', asHostError(error), () => this.#startAhead())
+    }
+  }
+
   async #ask(kind: 'pause' | 'resume'): Promise<'done' | 'late' | 'died' | 'absent'> {
     const outcome = await this.#thread.ask({ kind })
     if (outcome === 'late') {
@@ -378,7 +430,15 @@ export class Cell implements AsyncDisposable {
 
   /** Its thread has something to do. */
   get #isNeeded(): boolean {
-    return this.#joining.assigned.length + this.#joining.standbys.length > 0
+    return this.#joining.assigned.length + this.#standbys.length > 0
+  }
+
+  /** Of others, whose tables are copied here. */
+  get #standbys(): readonly number[] {
+    const isReplicated = this.description.replicas.views === 'replicate'
+    if (!isReplicated && this.#condition.phase !== 'ahead') return this.#joining.standbys
+    const all = Array.from({ length: this.edges.partitions }, (_, partition) => partition)
+    return all.filter((partition) => !this.#joining.assigned.includes(partition))
   }
 
   #start(): Pick<ThreadOptions, 'entry' | 'start' | 'log'> {
@@ -393,7 +453,7 @@ export class Cell implements AsyncDisposable {
         notesPath: notesPathOf(storePath),
         progress: this.progress.shared,
         partitions: this.#joining.assigned,
-        standbys: this.#joining.standbys,
+        standbys: this.#standbys,
         isPaused: this.#condition.isPaused,
         settings,
       },

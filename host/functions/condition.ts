@@ -5,7 +5,8 @@ import type { StandbyState } from '../processor/following.js'
 import type { FunctionState, PartitionStatus, RecoveryStatus, ShownError } from './catalog.js'
 import { showError } from './failure.js'
 
-export type Phase = 'loading' | 'joining' | 'active' | 'draining' | 'stopped'
+/** `ahead`: all that it may be given is copied before it joins. */
+export type Phase = 'loading' | 'ahead' | 'joining' | 'active' | 'draining' | 'stopped'
 
 export class Condition {
   readonly #changed: () => void
@@ -56,6 +57,7 @@ export class Condition {
   }
 
   get state(): FunctionState {
+    if (this.#phase === 'ahead') return this.#isHalted ? 'halted' : 'recovering'
     if (this.#phase !== 'active') return this.#phase
     // A person's word is shown before its own failure; what is not open yet is neither.
     if (this.isPaused && !this.isRecovering) return 'paused'
@@ -66,6 +68,11 @@ export class Condition {
 
   get error(): ShownError | null {
     return this.trouble ?? this.failure
+  }
+
+  /** There may be a thread. */
+  get isBegun(): boolean {
+    return this.#phase === 'active' || this.#phase === 'ahead'
   }
 
   get isHalted(): boolean {

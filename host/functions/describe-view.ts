@@ -1,7 +1,7 @@
 // The check of a view's definition, and its description: a function whose table others write.
 import type { CodecKind } from '../../sdk/codec.js'
 import type { ViewDefinition } from '../../sdk/view.js'
-import type { FunctionDescription } from './description.js'
+import { type FunctionDescription, noReplicas } from './description.js'
 import { inWords, oneOf, type Report, unknownFields } from './in-words.js'
 import { viewStoreOf } from './names.js'
 import { hashers, nameIn } from './placement.js'
@@ -61,6 +61,7 @@ export function describeView(
     visitors: [],
     joins: [],
     lookups: [],
+    replicas: noReplicas,
     options: {
       onError: 'halt',
       retry: { attempts: 1, backoffMs: 0 },

@@ -7,9 +7,10 @@ import { HostError, toPlainError } from '../errors.js'
 import { headerProblem } from '../log/limits.js'
 import type { RunOptions } from '../processor/program.js'
 import { isDefinition, isView } from './definition.js'
+import { replicasOf } from './describe-replicas.js'
 import { describeView } from './describe-view.js'
 import type { EdgeDescription, FunctionDescription } from './description.js'
-import { hint, inWords, listed, oneOf, type Report, unknownFields } from './in-words.js'
+import { hint, inWords, listed, oneOf, type Report, unknownFields, whole } from './in-words.js'
 import { oneTopicEach, type Placement, placementOf, refuseTopic, streamPlace } from './placement.js'
 import { readTables } from './read-tables.js'
 import type { StoreKind } from './store-kind.js'
@@ -48,6 +49,9 @@ const fields = [
   'tombstones',
   'concurrency',
   'delivery',
+  'standby',
+  'recoverAhead',
+  'views',
 ] as const satisfies (keyof ProcessorDefinition)[]
 const onErrors = ['halt', 'skip'] as const satisfies RunOptions['onError'][]
 const onDataLosses = ['halt', 'continue'] as const satisfies RunOptions['onDataLoss'][]
@@ -147,6 +151,7 @@ function describe(
     visitors,
     joins,
     lookups,
+    replicas: replicasOf(given, table !== null, report),
     options: {
       onError: oneOf('onError', given.onError, onErrors, report),
       retry: retryOf(given.retry, report),
@@ -422,13 +427,6 @@ function retryOf(given: unknown, report: Report): RunOptions['retry'] {
     attempts: whole('retry.attempts', attempts, 1, 1_000, report),
     backoffMs: whole('retry.backoffMs', backoffMs, 0, 3_600_000, report),
   }
-}
-
-function whole(where: string, given: unknown, least: number, most: number, report: Report): number {
-  if (typeof given === 'number' && Number.isInteger(given) && given >= least && given <= most)
-    return given
-  report(where, `a whole number from ${least} to ${most} is needed, not ${inWords(given)}`)
-  return least
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null

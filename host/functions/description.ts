@@ -16,6 +16,18 @@ export interface EdgeDescription {
   readonly isByTopic?: true
 }
 
+/** Where its table is copied, besides at who has a partition of it. */
+export interface Replicas {
+  /** How many others keep a copy of each partition, to take it over. */
+  readonly standby: number
+  /** All of it, and of the tables that it reads, is copied before it takes any partition. */
+  readonly recoverAhead: boolean
+  /** `replicate`: all of it is copied at each instance, and read there. */
+  readonly views: 'routing' | 'replicate'
+}
+
+export const noReplicas: Replicas = { standby: 0, recoverAhead: false, views: 'routing' }
+
 export interface FunctionDescription {
   /** `view`: its table is a copy of one that others write, whose topic is its only input. */
   readonly kind: 'processor' | 'view'
@@ -37,6 +49,7 @@ export interface FunctionDescription {
   /** `stream` is the name of the table, whose topic others write. */
   readonly joins: readonly EdgeDescription[]
   readonly lookups: readonly EdgeDescription[]
+  readonly replicas: Replicas
   /** Defaults filled in. */
   readonly options: RunOptions
 }

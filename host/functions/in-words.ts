@@ -18,6 +18,19 @@ export function oneOf<const Choice extends string>(
   return choices[0]
 }
 
+export function whole(
+  where: string,
+  given: unknown,
+  least: number,
+  most: number,
+  report: Report,
+): number {
+  if (typeof given === 'number' && Number.isInteger(given) && given >= least && given <= most)
+    return given
+  report(where, `a whole number from ${least} to ${most} is needed, not ${inWords(given)}`)
+  return least
+}
+
 export function unknownFields(
   where: string,
   given: Readonly<Record<string, unknown>>,

@@ -5,6 +5,10 @@ import type { Assignment, GroupPeer, JoinOptions, Log, Membership } from '../log
 export interface JoiningOptions {
   readonly log: Pick<Log, 'join'>
   readonly instance: string
+  /** How many others are to keep a copy of each partition's table. */
+  standbysWanted(): number
+  /** Partitions whose tables are here, at their end or nearly so. */
+  warm(): readonly number[]
   readonly address?: string
   edges(): Pick<JoinOptions, 'group'> & {
     readonly partitions: number
@@ -95,7 +99,7 @@ export class Joining implements AsyncDisposable {
   }
 
   async #joinOnce(): Promise<void> {
-    const { log, instance, address, edges, prepare } = this.#options
+    const { log, instance, address, edges, prepare, standbysWanted, warm } = this.#options
     await prepare()
     if (this.#isDisposed) return
     const { group, inputs, partitions } = edges()
@@ -105,6 +109,8 @@ export class Joining implements AsyncDisposable {
       instance,
       ...(address === undefined ? {} : { address }),
       partitions,
+      standbys: standbysWanted(),
+      warm,
       signal: this.#end.signal,
       assigned: async (assignment) => {
         if (this.#isDisposed) return

@@ -10,6 +10,7 @@ import type {
   FunctionStatus,
   PartitionStatus,
   PlacedTopic,
+  RecoveryStatus,
   ShownError,
   StreamEntry,
   TableEntry,
@@ -108,7 +109,8 @@ export class LiveCatalog implements Catalog, Disposable {
       view,
       isServing: (partition) => cell.isServing(partition),
       isOwned: (partition) => cell.isOwned(partition),
-      isStale: () => cell.isBehind,
+      isReplica: (partition) => cell.isReplica(partition),
+      isStale: (partition) => cell.isStale(partition),
     }
     this.#tables.set(cell, entry)
     return entry
@@ -266,8 +268,15 @@ export class LiveCatalog implements Catalog, Disposable {
     cell: Cell,
     partitions: FunctionCondition['partitions'],
   ): Promise<PartitionStatus[]> {
-    const topics = await this.#topics(cell.edges.inputs.map(({ topic }) => topic))
+    const { inputs, table } = cell.edges
+    const copied = partitions.some(({ state }) => state === 'standby') ? table : null
+    const names = [...inputs, ...(copied === null ? [] : [copied])].map(({ topic }) => topic)
+    const topics = await this.#topics(names)
     return partitions.map((of) => {
+      if (of.state === 'standby') {
+        const end = topics.get(copied?.topic ?? '')?.partitions[of.partition]?.end ?? null
+        return { ...of, inputs: [], recovery: this.#standby(cell, of.partition, end) }
+      }
       const inputs = cell.edges.inputs.map(({ stream, topic }) => {
         const position = cell.position(topic, of.partition)
         // What waits behind an open transaction is not handled yet either.
@@ -276,6 +285,12 @@ export class LiveCatalog implements Catalog, Disposable {
       })
       return { ...of, inputs, recovery: cell.recovery(of.partition, this.#stalledMs) }
     })
+  }
+
+  /** How far the copy of a table has come. */
+  #standby(cell: Cell, partition: number, end: number | null): RecoveryStatus {
+    const recovery = cell.recovery(partition, this.#stalledMs)
+    return recovery ?? { position: cell.copied(partition), end, stalled: false }
   }
 
   /** None of a log that is said to take nothing, or has not answered soon: where each input ends is not known then, and the rest is. */

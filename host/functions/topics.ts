@@ -110,6 +110,7 @@ export function hasSameEdges(one: FunctionDescription, other: FunctionDescriptio
     group,
     joins,
     lookups,
+    replicas,
   }: FunctionDescription) =>
     JSON.stringify([
       kind,
@@ -120,6 +121,8 @@ export function hasSameEdges(one: FunctionDescription, other: FunctionDescriptio
       loop?.topic,
       joins.map(({ stream, topic }) => [stream, topic]),
       lookups.map(({ stream, topic }) => [stream, topic]),
+      // Told to the group when it is joined.
+      [replicas.standby, replicas.views],
     ])
   return sources(one) === sources(other)
 }

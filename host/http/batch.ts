@@ -23,6 +23,8 @@ export type Texts = ReadonlyMap<string, string>
 export interface BatchAsked {
   readonly keys: readonly BatchKey[]
   readonly isStaleOk: boolean
+  /** As in `Asking`. */
+  readonly isFromOwners: boolean
 }
 
 const partitionIn = ({ partitions, hasher }: TableEntry, { bytes }: BatchKey): number =>
@@ -43,7 +45,7 @@ function placedIn(table: TableEntry, keys: readonly BatchKey[]): Map<number, Bat
 export async function textsHere(
   { gate }: Pick<HttpDeps, 'gate'>,
   table: TableEntry,
-  { keys, isStaleOk }: BatchAsked,
+  { keys, isStaleOk }: Omit<BatchAsked, 'isFromOwners'>,
 ): Promise<Texts> {
   const reads = keys.map((key) => {
     const partition = partitionIn(table, key)
@@ -74,7 +76,7 @@ export interface Anywhere {
 /** Each owner is asked for its own keys. `isStale`: some are not from their owner. */
 export async function textsAnywhere(
   deps: ClusteredDeps,
-  { keys, isStaleOk }: BatchAsked,
+  { keys, isStaleOk, isFromOwners }: BatchAsked,
   { wait, signal, table }: Anywhere,
 ): Promise<{ readonly texts: Texts; readonly isStale: boolean }> {
   const { cluster } = deps
@@ -111,6 +113,7 @@ export async function textsAnywhere(
     {
       ...deps,
       function: keeper,
+      isFromOwners,
       withinMs: routedMs(cluster),
       table,
       wait: (promise) => wait.for(promise),

@@ -61,7 +61,7 @@ async function answerHere(
 ): Promise<Response> {
   const table = tableNow()
   if (!isStaleOk) refuseStale(table, partition)
-  return await marked(table, valueAnswer(deps, c, { table, key, partition, isStaleOk }))
+  return await marked(table, valueAnswer(deps, c, { table, key, partition, isStaleOk }), partition)
 }
 
 /** Through its owner where that is another; throws what keeps it from that. */
@@ -97,6 +97,7 @@ export async function readAnywhere(
       function: asked.function,
       withinMs,
       isPatient: isWaiting,
+      isFromOwners: isWaiting,
       table,
       wait: (promise) => wait.for(promise),
     },

@@ -22,6 +22,8 @@ export interface PagesAsked {
   /** No more than so many entries are wanted. */
   readonly limit: number
   readonly isStaleOk: boolean
+  /** As in `Asking`. */
+  readonly isFromOwners: boolean
 }
 
 /** Of the partitions that this host has. Throws RECOVERING. */
@@ -41,7 +43,7 @@ export function pagesHere(
 /** Has begun everywhere when it resolves, so that whoever asks is not answered before all have said that they will. */
 export async function pagesAnywhere(
   deps: ClusteredDeps,
-  { range, limit, isStaleOk }: PagesAsked,
+  { range, limit, isStaleOk, isFromOwners }: PagesAsked,
   { wait, table }: { readonly wait: Wait; table(): TableEntry },
 ): Promise<Pages> {
   const { cluster } = deps
@@ -64,6 +66,7 @@ export async function pagesAnywhere(
       {
         ...deps,
         function: keeper,
+        isFromOwners,
         withinMs: routedMs(cluster),
         table,
         wait: (promise) => wait.for(promise),

@@ -33,7 +33,7 @@ export function createQuickRead({
       return false
     const key = Buffer.from(text, 'latin1')
     const partition = partitionOf(key, table.partitions, table.hasher)
-    if (!table.isServing(partition) || table.isStale()) return false
+    if (!table.isServing(partition) || table.isStale(partition)) return false
     let value: FoundValue
     try {
       value = table.view.get(partition, key)

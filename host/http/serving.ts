@@ -20,7 +20,7 @@ export function refuseStale(table: TableEntry, partition: number): void {
 
 /** Once it is another host's it may have gone on there: what was read here before is old. */
 export function refuseLost(table: TableEntry, partition: number): void {
-  if (table.isOwned(partition)) return
+  if (table.isOwned(partition) || table.isReplica(partition)) return
   throw new HostError(
     'RECOVERING',
     `partition ${partition} of the table "${table.name}" may have gone to another host while it was read: try again, or take what is there with ?stale=ok`,
@@ -41,8 +41,9 @@ export const partitionsOf = ({ partitions }: TableEntry): number[] =>
 export function marked<A extends Response | Promise<Response>>(
   table: TableEntry,
   answer: A,
+  partition?: number,
 ): A | Promise<Response> {
-  return table.isStale() ? markedStale(answer) : answer
+  return table.isStale(partition) ? markedStale(answer) : answer
 }
 
 export async function markedStale(answer: Response | Promise<Response>): Promise<Response> {

@@ -66,7 +66,11 @@ export function viewRoutes(
     const partition = partitionOf(key, table.partitions, table.hasher)
     const target = requestTarget(c.req.raw, c.env)
     if (target.length === path.length && table.isServing(partition)) {
-      return marked(table, valueAnswer(deps, c, { table, key, partition, isStaleOk: false }))
+      return marked(
+        table,
+        valueAnswer(deps, c, { table, key, partition, isStaleOk: false }),
+        partition,
+      )
     }
     const asked = { table: table.name, function: table.function, partition, key }
     return read(c, { ...asked, query: viewQuery(target, limits) })
@@ -117,7 +121,8 @@ export function viewRoutes(
     using client = clientOf(c)
     using wait = room.enter({ timeoutMs: 2 * routedMs(deps.cluster), client: client.signal })
     // One more tells whether there is a next page.
-    const asked = { range, limit: isLines ? limit : limit + 1, isStaleOk }
+    const isFromOwners = query.after !== undefined
+    const asked = { range, limit: isLines ? limit : limit + 1, isStaleOk, isFromOwners }
     return await answer(await pagesAnywhere(deps, asked, { wait, table: () => tableOf(c) }))
   })
 
@@ -137,7 +142,11 @@ export function viewRoutes(
     using client = clientOf(c)
     using wait = room.enter({ timeoutMs: 2 * routedMs(deps.cluster), client: client.signal })
     const to = { wait, signal: client.signal, table: () => tableOf(c) }
-    const { texts, isStale } = await textsAnywhere(deps, { keys, isStaleOk }, to)
+    const { texts, isStale } = await textsAnywhere(
+      deps,
+      { keys, isStaleOk, isFromOwners: query.after !== undefined },
+      to,
+    )
     const told = answer(texts)
     return isStale ? await markedStale(told) : await told
   })

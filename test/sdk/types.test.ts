@@ -152,6 +152,9 @@ function rightUses(): ProcessorDefinition[] {
     retry: { attempts: 5, backoffMs: 10 },
     concurrency: 8,
     delivery: 'at-least-once',
+    standby: 1,
+    recoverAhead: true,
+    views: 'replicate',
   })
   const reading = defineProcessor({
     inputs: {
@@ -392,6 +395,12 @@ function wrongUses(): unknown[] {
     keyOf({ day: 'number' }),
     // @ts-expect-error a part that is missing
     keys.encode({}),
+    // @ts-expect-error copies of a table that is not there
+    defineProcessor({ inputs, standby: 1, on: { clicks() {} } }),
+    // @ts-expect-error nor can it be recovered ahead
+    defineProcessor({ inputs, recoverAhead: true, on: { clicks() {} } }),
+    // @ts-expect-error views of another kind
+    defineProcessor({ inputs, table, views: 'local', on: { clicks() {} } }),
     // @ts-expect-error an unknown store
     defineProcessor({ inputs, table, store: 'disk', on: { clicks() {} } }),
     // @ts-expect-error a store that answers later

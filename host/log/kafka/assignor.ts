@@ -16,15 +16,15 @@ export type Shares = ReadonlyMap<string, readonly number[]>
 
 /**
  * Partitions from 0 to `count`. Nobody has two more than another, and whoever had a partition keeps it unless it would have more
- * than its share: then those go first that others have warm, then its highest ones. Where there are standbys, a partition that is
- * free goes to one of them though it has its share already, until partitions are shared out again. The same claims give the same
+ * than its share: then those go first that others have warm, then its highest ones. Where there are standbys, a partition that
+ * nobody of them had goes to one of them though it has its share already, until partitions are shared out again. The same claims give the same
  * shares, whatever their order.
  */
 export function shareOut(claims: readonly Claim[], count: number): Shares {
   const sharing = new Sharing(claims, count)
   sharing.keep()
   sharing.warmTo((member) => sharing.hasRoom(member))
-  if (standbysWanted(claims) > 0) sharing.warmTo(() => true)
+  if (standbysWanted(claims) > 0) sharing.inherit()
   sharing.rest()
   return sharing.shares()
 }
@@ -96,9 +96,18 @@ class Sharing {
     }
   }
 
+  /** What its owner has left behind, to whoever has it warm. What one gives that has too many would come back to it. */
+  inherit(): void {
+    const owned = new Set(this.#claims.flatMap((claim) => claim.owned))
+    this.warmTo(
+      () => true,
+      (partition) => !owned.has(partition),
+    )
+  }
+
   /** What is free and warm, to whoever has it warm and may have it. */
-  warmTo(mayHave: (member: string) => boolean): void {
-    for (const partition of this.#free()) {
+  warmTo(mayHave: (member: string) => boolean, isMeant = (_: number) => true): void {
+    for (const partition of this.#free().filter(isMeant)) {
       const warm = [...(this.#warm.get(partition) ?? [])].filter(mayHave)
       const smallest = this.#smallest(warm)
       if (smallest !== undefined) this.#give(partition, smallest)

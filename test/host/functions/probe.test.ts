@@ -58,6 +58,9 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     tombstones: 'decode',
     concurrency: 4,
     delivery: 'at-least-once',
+    standby: 2,
+    recoverAhead: true,
+    views: 'replicate',
     visitors: { reset: noop },
   })
   t.strictSame(describe(full, 'shop.'), {
@@ -96,6 +99,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
         isByTopic: true,
       },
     ],
+    replicas: { standby: 2, recoverAhead: true, views: 'replicate' },
     options: {
       onError: 'skip',
       retry: { attempts: 1, backoffMs: 100 },
@@ -113,6 +117,7 @@ void t.test('a definition is described with its topics, codecs and defaults', as
     visitors: [],
     joins: [],
     lookups: [],
+    replicas: { standby: 0, recoverAhead: false, views: 'routing' },
     options: {
       onError: 'halt',
       retry: { attempts: 3, backoffMs: 100 },
@@ -474,6 +479,22 @@ const wrong: [what: string, fields: Record<string, unknown>, at: string, message
     /exactly-once, at-least-once.*at-most-once/,
   ],
   ['no concurrency', { inputs, on, concurrency: 0 }, 'concurrency', /from 1 to 1024/],
+  ['copies of no table', { inputs, on, standby: 1 }, 'standby', /no table .*add table/],
+  ['no table to recover', { inputs, on, recoverAhead: false }, 'recoverAhead', /no table/],
+  ['no table to replicate', { inputs, on, views: 'replicate' }, 'views', /no table/],
+  ['half a copy', { inputs, on, table: string, standby: 0.5 }, 'standby', /from 0 to 100.*0\.5/],
+  [
+    'recovering ahead, in words',
+    { inputs, on, table: string, recoverAhead: 'yes' },
+    'recoverAhead',
+    /true or false.*yes/,
+  ],
+  [
+    'views of another kind',
+    { inputs, on, table: string, views: 'replicated' },
+    'views',
+    /routing, replicate.*did you mean replicate/,
+  ],
   ['a broken attempt', { inputs, on, retry: { attempts: 1.5 } }, 'retry.attempts', /whole number/],
   ['a negative wait', { inputs, on, retry: { backoffMs: -1 } }, 'retry.backoffMs', /from 0 to/],
   [

@@ -14,7 +14,12 @@ import type {
   StreamEntry,
   TableEntry,
 } from '#host/functions/catalog.js'
-import type { Bundle, EdgeDescription, FunctionDescription } from '#host/functions/description.js'
+import {
+  type Bundle,
+  type EdgeDescription,
+  type FunctionDescription,
+  noReplicas,
+} from '#host/functions/description.js'
 import type { VisitOrder } from '#host/functions/operation.js'
 import { createApp } from '#host/http/app.js'
 import type { HttpApp } from '#host/http/deps.js'
@@ -101,6 +106,7 @@ export class FakeCatalog implements Catalog {
       visitors: [],
       joins: [],
       lookups: [],
+      replicas: noReplicas,
       options: {
         onError: 'halt',
         retry: { attempts: 1, backoffMs: 1 },
@@ -345,6 +351,7 @@ export function createFixture(
         view: createTableView(store, partitions),
         isServing: (partition) => !catalog.recovering.has(partition),
         isOwned: (partition) => !catalog.lost.has(partition),
+        isReplica: () => false,
         isStale: () => catalog.stale.has(name),
       })
     },

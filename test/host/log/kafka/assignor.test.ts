@@ -75,6 +75,11 @@ t.test('who has a table warm gets its partition, before others and within its sh
     { a: [0, 1], b: [2, 3, 4, 5] },
     'a standby takes over what is left behind, however much it has',
   )
+  t.same(
+    shown(shareOut([claim('a', [0, 1, 2, 3], { warm: [0, 1, 2, 3], standbys: 1 }), claim('b')], 4)),
+    { a: [0, 1], b: [2, 3] },
+    'what one has too many of does not come back to it',
+  )
   t.end()
 })
 
