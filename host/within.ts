@@ -1,4 +1,5 @@
 // Waits that end before what they wait for: after a time, or when somebody does not want it any more.
+import { setMaxListeners } from 'node:events'
 
 /** Whether it has settled, however, within so long. What it rejects with later is nobody's. */
 export async function settlesWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
@@ -20,6 +21,8 @@ export async function settlesWithin(work: Promise<unknown>, ms: number): Promise
 /** As the work; rejects with the signal's reason as soon as that is aborted. What the work rejects with later is nobody's. */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let stop: () => void = () => {}
+  // Many may wait under one signal, and each stops listening: they are no leak.
+  setMaxListeners(0, signal)
   const stopped = new Promise<never>((_, reject) => {
     stop = () => reject(signal.reason)
     if (signal.aborted) stop()

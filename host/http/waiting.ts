@@ -1,4 +1,5 @@
 // One waiting request: how many there may be, and what ends one early.
+import { setMaxListeners } from 'node:events'
 import { HostError } from '../errors.js'
 
 export interface WaitingRoom {
@@ -78,6 +79,8 @@ class OneWait {
 
   #listen(signal: AbortSignal, error: () => HostError): void {
     const listener = () => this.#interrupt(error())
+    // One client's keys may wait at once, and all that waits listens to the host's stop: they are no leak.
+    setMaxListeners(0, signal)
     if (signal.aborted) listener()
     else signal.addEventListener('abort', listener, { once: true })
     this.#undo.push(() => signal.removeEventListener('abort', listener))
