@@ -72,6 +72,8 @@ class KafkaMember implements Membership {
   /** What it was given last, as long as it has been a member since. */
   #given: { readonly generation: number; readonly partitions: readonly number[] } | undefined
   #heardAt = 0
+  /** When the last heartbeat was sent whose answer knew of no other sharing out. */
+  #settledAt = 0
   #lookedAt = 0
   #count = 0
   #running: Promise<void> = Promise.resolve()
@@ -92,9 +94,13 @@ class KafkaMember implements Membership {
   }
 
   holds(): boolean {
-    const { sessionTimeoutMs } = this.#options.times
+    const { sessionTimeoutMs, rebalanceTimeoutMs } = this.#options.times
+    const now = performance.now()
     return (
-      this.#assigned !== undefined && performance.now() - this.#heardAt < sessionTimeoutMs * leased
+      this.#assigned !== undefined &&
+      now - this.#heardAt < sessionTimeoutMs * leased &&
+      // Sharing out anew may have begun right then, and it does not wait longer for one that does not join.
+      now - this.#settledAt < rebalanceTimeoutMs * leased
     )
   }
 
@@ -182,6 +188,7 @@ class KafkaMember implements Membership {
       if (error === kafkaErrors.NONE || error === kafkaErrors.REBALANCE_IN_PROGRESS) {
         this.#heardAt = sentAt
       }
+      if (error === kafkaErrors.NONE) this.#settledAt = sentAt
       // From now on its partitions may be another's.
       if (isExpelled(error)) this.#heardAt = Number.NEGATIVE_INFINITY
       return error
@@ -314,6 +321,7 @@ class KafkaMember implements Membership {
     const kept = this.#keptOf(partitions, own.generation)
     this.#epoch += 1
     this.#heardAt = heardAt
+    this.#settledAt = heardAt
     this.#owned = partitions
     this.#members = members
     this.#given = { generation: own.generation, partitions }
