@@ -8,6 +8,7 @@ import type {
 } from '../functions/catalog.js'
 import type { GroupPeer } from '../log/log.js'
 import type { Cluster } from './cluster.js'
+import { viewPath } from './paths.js'
 import { refuseUnlessGood } from './refusal.js'
 
 /** Somebody waits for all of them: one that is slow to say is shown as that. */
@@ -79,7 +80,7 @@ export async function evictAtOthers(
   view: string,
   key: Buffer,
 ): Promise<void> {
-  const path = `/cluster/views/${encodeURIComponent(view)}/${encodeURIComponent(key.toString())}`
+  const path = viewPath(view, key)
   const asked = cluster.others(catalog).map(async (other) => {
     const peer = cluster.peer(other)
     const { timeoutMs } = cluster

@@ -4,6 +4,7 @@ import type { Entry } from '../tables/store.js'
 import type { ViewRange } from '../tables/view.js'
 import { type Peer, type PeerClient, unreachable } from './client.js'
 import { PageReader } from './entries.js'
+import { viewPath } from './paths.js'
 import { refuseUnlessGood } from './refusal.js'
 
 export interface RangeAsked extends ViewRange {
@@ -21,7 +22,7 @@ export async function remoteRange(
   asked: RangeAsked,
   timeoutMs: number,
 ): Promise<AsyncIterable<Entry[]>> {
-  const path = `/cluster/views/${encodeURIComponent(asked.table)}?${queryOf(asked)}`
+  const path = `${viewPath(asked.table)}?${queryOf(asked)}`
   const answer = await client.open(owner, { method: 'GET', path, timeoutMs })
   if (answer.statusCode !== 200) {
     refuseUnlessGood(owner, answer.statusCode ?? 0, Buffer.concat(await answer.toArray()))

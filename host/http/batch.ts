@@ -1,6 +1,7 @@
 // Values of many keys: from the tables here, or from the instances that have their partitions.
 import { atOwners } from '../cluster/at-owners.js'
 import type { Peer } from '../cluster/client.js'
+import { viewPath } from '../cluster/paths.js'
 import { refuseUnlessGood } from '../cluster/refusal.js'
 import { HostError } from '../errors.js'
 import type { TableEntry } from '../functions/catalog.js'
@@ -90,7 +91,7 @@ export async function textsAnywhere(
     const own = keysOf(partitions)
     const { status, body } = await cluster.client.ask(owner, {
       method: 'POST',
-      path: `/cluster/views/${encodeURIComponent(name)}${isStaleOk ? '?stale=ok' : ''}`,
+      path: `${viewPath(name)}${isStaleOk ? '?stale=ok' : ''}`,
       body: JSON.stringify({ keys: own.map((key) => key.name) }),
       timeoutMs: Math.min(leftMs, cluster.timeoutMs),
       signal,

@@ -2,6 +2,7 @@
 import { atOwners } from '../cluster/at-owners.js'
 import type { Peer } from '../cluster/client.js'
 import type { Cluster } from '../cluster/cluster.js'
+import { viewPath } from '../cluster/paths.js'
 import type { TableEntry } from '../functions/catalog.js'
 import { waitUntilReflected, waitUntilServing } from './after.js'
 import { errorAnswer } from './answer.js'
@@ -80,10 +81,9 @@ export async function readAnywhere(
   const timeoutMs = isWaiting ? withinMs : 2 * withinMs
   using wait = room.enter({ timeoutMs, client: client.signal })
   const there = async (owner: Peer, _: unknown, leftMs: number) => {
-    const path = `/cluster/views/${encodeURIComponent(asked.table)}/${encodeURIComponent(asked.key.toString())}`
     const answer = await cluster.client.ask(owner, {
       method: c.req.method === 'HEAD' ? 'HEAD' : 'GET',
-      path: path + forwardedQuery(query, leftMs),
+      path: viewPath(asked.table, asked.key) + forwardedQuery(query, leftMs),
       headers: { accept: c.req.header('accept') ?? '*/*' },
       // Of one that waits there, the other says when the time is over.
       timeoutMs: isWaiting ? leftMs + cluster.timeoutMs : Math.min(leftMs, cluster.timeoutMs),

@@ -514,8 +514,25 @@ export class Group implements AsyncDisposable {
     events.running(partition)
   }
 
+  /** What all copies here have in common. */
+  #copying(store: TableStore) {
+    const { log, program, tombstoneRetentionMs, refreshMs, clock, events } = this.#options
+    return {
+      log,
+      store,
+      function: program.edges.function,
+      partitions: program.edges.partitions,
+      tombstoneRetentionMs,
+      isRefreshed: refreshMs !== null,
+      clock,
+      rest: (ms: number) => this.#rest.wait(ms),
+      signal: this.#abort.signal,
+      warned: (message: string, fields: Record<string, unknown>) => events.warned(message, fields),
+    }
+  }
+
   #copied(): Copies | undefined {
-    const { log, store, program, tombstoneRetentionMs, clock, events } = this.#options
+    const { store, program, events } = this.#options
     const { edges } = program
     const tables = [
       ...edges.joins.map((edge): CopiedTable => ({ ...edge, kind: 'join' })),
@@ -523,18 +540,9 @@ export class Group implements AsyncDisposable {
     ]
     if (tables.length === 0 || store === null) return undefined
     return new Copies({
-      log,
-      store,
+      ...this.#copying(store),
       tables,
-      function: edges.function,
-      partitions: edges.partitions,
-      tombstoneRetentionMs,
-      isRefreshed: this.#options.refreshMs !== null,
-      clock,
-      rest: (ms) => this.#rest.wait(ms),
-      signal: this.#abort.signal,
       waiting: (whatFor) => events.waiting(whatFor),
-      warned: (message, fields) => events.warned(message, fields),
       interrupted: () => void this.#mendCopies(),
       detached: (cause) => events.detached(allPartitions, cause),
       failed: (error) => this.#copyFailed(error),
@@ -558,27 +566,18 @@ export class Group implements AsyncDisposable {
   }
 
   #followed(): Following | undefined {
-    const { log, store, program, progress, tombstoneRetentionMs, clock, events } = this.#options
+    const { store, program, progress, events } = this.#options
     const { edges } = program
     if (edges.table === null || store === null) return undefined
     return new Following({
-      log,
-      store,
+      ...this.#copying(store),
       table: { table: edges.function, topic: edges.table.topic, hasher: edges.hasher },
-      function: edges.function,
-      partitions: edges.partitions,
-      tombstoneRetentionMs,
-      isRefreshed: this.#options.refreshMs !== null,
-      clock,
-      rest: (ms) => this.#rest.wait(ms),
-      signal: this.#abort.signal,
       others: async (partition, signal) => await this.#copies?.ready(partition, signal),
       told: (partition, state) => events.standby(partition, state),
       wiping: (partition) => events.wiping(partition),
       progressed: (partition, next, end) => events.progressed(partition, next, end),
       stored: (partition, next) => progress.publishCopied(partition, next),
       cutOff: (error) => events.cutOff(error),
-      warned: (message, fields) => events.warned(message, fields),
       detached: (partition, cause) => events.detached(partition, cause),
     })
   }

@@ -1,0 +1,7 @@
+// Where instances ask each other for tables.
+
+/** Of a table, or of one of its keys, with what each of them may have in it. */
+export function viewPath(table: string, key?: Buffer): string {
+  const ofTable = `/cluster/views/${encodeURIComponent(table)}`
+  return key === undefined ? ofTable : `${ofTable}/${encodeURIComponent(key.toString())}`
+}
