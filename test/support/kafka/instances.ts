@@ -80,7 +80,7 @@ export class Instances {
     await this.host(name).stop()
   }
 
-  /** Waits until each partition runs in exactly one of those that are there; how many each has. */
+  /** Waits until each partition runs in exactly one of those that are there, and none of them waits for a sharing out; how many each has. */
   async shared(): Promise<Readonly<Record<string, number>>> {
     const all = Array.from({ length: this.#options.partitions }, (_, partition) => partition)
     let found: Record<string, readonly number[]> = {}
@@ -104,7 +104,9 @@ export class Instances {
   async #owned(): Promise<Record<string, readonly number[]>> {
     const found: Record<string, readonly number[]> = {}
     for (const [name, host] of this.#running) {
-      const { partitions = [] } = (await host.status(this.#function)) ?? {}
+      const { state, partitions = [] } = (await host.status(this.#function)) ?? {}
+      // What it still shows as its own while it joins may be another's next.
+      if (state !== 'running') return {}
       found[name] = partitions
         .filter(({ state }) => state === 'running')
         .map(({ partition }) => partition)
