@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { Brokers } from '#host/log/kafka/brokers.js'
 import { OwnMembers } from '#host/log/kafka/members.js'
-import { joinKafkaGroup } from '#host/log/kafka/membership.js'
+import { type GroupTimes, joinKafkaGroup } from '#host/log/kafka/membership.js'
 import { describeGroup } from '#host/log/kafka/requests/groups.js'
 import { KafkaTopics } from '#host/log/kafka/topics.js'
 import { kafkaWriteSettings } from '#host/log/kafka/write-settings.js'
@@ -13,7 +13,7 @@ import { runTool } from '../test/support/kafka/tool.js'
 import { until } from '../test/support/until.js'
 
 const address = await brokerAddress(t)
-const times = {
+const usual: GroupTimes = {
   sessionTimeoutMs: 6_000,
   heartbeatMs: 200,
   rebalanceTimeoutMs: 10_000,
@@ -38,12 +38,17 @@ async function join(
   instance: string,
   {
     revoked = async () => {},
+    given = () => {},
     file,
     signal,
+    times = usual,
     ...more
   }: {
     revoked?: () => Promise<void>
+    /** Told at once. */
+    given?: () => void
     file?: string
+    times?: GroupTimes
     signal?: AbortSignal
     standbys?: number
     warm?: () => readonly number[]
@@ -86,6 +91,7 @@ async function join(
     async assigned({ epoch, partitions, kept, standbys }) {
       Object.assign(own, { partitions, kept, standbys })
       own.steps.push(`assigned ${epoch}`)
+      given()
     },
     async revoked(epoch) {
       own.steps.push(`revoked ${epoch}`)
@@ -164,6 +170,33 @@ t.test('partitions go to another when they are given up, and not before', async 
   const second = await joining
   await until('both have one', () => all([first, second]).length === 2)
   t.same([first.partitions.length, second.partitions.length], [1, 1])
+})
+
+t.test('who is put out of the group has no lease when another has its partitions', async (t) => {
+  const times = { ...usual, sessionTimeoutMs: 30_000, rebalanceTimeoutMs: 1_000 }
+  let end = () => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const cases = {
+    'it has not heard of the sharing out': { times: { ...times, heartbeatMs: 9_000 } },
+    'it gives its partitions up for too long': {
+      times: { ...times, heartbeatMs: 700 },
+      revoked: () => ended,
+    },
+  }
+  const both = Object.entries(cases).map(async ([name, options]) => {
+    const [clicks, group] = [ownName('clicks'), ownName('counts')]
+    await makeTopics(t, address, { [clicks]: 2 })
+    const first = await join(t, group, [clicks], 'one', options)
+    let isHeld: boolean | undefined
+    const given = () => {
+      isHeld ??= first.membership.holds()
+    }
+    const second = await join(t, group, [clicks], 'two', { times, given })
+    t.same([isHeld, second.partitions], [false, [0, 1]], name)
+  })
+  await Promise.all(both).finally(end)
 })
 
 t.test('who stops waiting to join is no member, and holds nobody up', async (t) => {
