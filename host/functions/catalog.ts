@@ -205,7 +205,7 @@ export interface Catalog {
   topology(): Topology
   /** The bundle that runs, for the gate to load its codecs. */
   bundle(functionName: string): Bundle | undefined
-  /** What the function has handled and stored: the next offset of that input's partition; 0 when nothing yet. */
+  /** What the function has handled and stored: the next offset of that input's partition; 0: nothing yet, or the partition is not open here. */
   position(functionName: string, topic: string, partition: number): number
   /** False: another host may go on with the function's partition by now. */
   isOwned(functionName: string, partition: number): boolean

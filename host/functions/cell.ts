@@ -260,6 +260,13 @@ export class Cell implements AsyncDisposable {
     return this.description.kind === 'view' ? nobody : this.#joining.members
   }
 
+  /** What it has handled, as far as that is known here for sure; 0: it is not. */
+  reached(topic: string, partition: number): number {
+    // What was reached when it had the partition before may be of a topic that was made anew since: its opening finds that.
+    return this.#isServingOwn(partition) ? this.position(topic, partition) : 0
+  }
+
+  /** As it was told last. */
   position(topic: string, partition: number): number {
     const input = this.edges.inputs.findIndex((edge) => edge.topic === topic)
     if (input === -1 || partition >= this.edges.partitions) return 0

@@ -148,7 +148,7 @@ export class LiveCatalog implements Catalog, Disposable {
   }
 
   position(functionName: string, topic: string, partition: number): number {
-    return this.#registry.entries.get(functionName)?.cell?.position(topic, partition) ?? 0
+    return this.#registry.entries.get(functionName)?.cell?.reached(topic, partition) ?? 0
   }
 
   isOwned(functionName: string, partition: number): boolean {

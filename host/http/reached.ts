@@ -1,4 +1,5 @@
 // Waits until a function has passed what is needed of it: here, and at the instances that have its other partitions.
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Cluster } from '../cluster/cluster.js'
 import { type PositionNeed, RemotePositions } from '../cluster/remote-positions.js'
 import { HostError } from '../errors.js'
@@ -39,9 +40,11 @@ export async function reached(
     const behind = behindOf(catalog, description, { needs, only, remote })
     const [first] = behind
     if (first === undefined) return
-    const news = remote?.ask(byOwner(deps, name, behind))
+    const news: Promise<unknown>[] = [change.happened]
+    if (remote !== undefined) news.push(remote.ask(byOwner(deps, name, behind)))
+    if (behind.some(({ partition }) => isNowhere(deps, name, partition))) news.push(pause(againMs))
     try {
-      await wait.for(news === undefined ? change.happened : Promise.race([change.happened, news]))
+      await wait.for(Promise.race(news))
     } catch (error) {
       throw error instanceof HostError && error.code === 'WAIT_TIMEOUT'
         ? tooLate(deps, goal, name, first, error)
@@ -53,6 +56,15 @@ export async function reached(
 /** Another instance has the function's partition, as far as is known. */
 export const isElsewhere = (deps: ReachedDeps, name: string, partition: number): boolean =>
   ownerElsewhere(deps, name, partition) !== undefined
+
+/** The group knows no other, and this host's lease is over: should that be renewed, nobody tells. */
+const isNowhere = (deps: ReachedDeps, name: string, partition: number): boolean =>
+  deps.cluster !== undefined &&
+  !deps.catalog.isOwned(name, partition) &&
+  !isElsewhere(deps, name, partition)
+
+/** Between two looks. */
+const againMs = 50
 
 function ownerElsewhere(
   { catalog, cluster }: ReachedDeps,

@@ -89,6 +89,31 @@ t.test('the owner waits on behalf of the one that was asked', async (t) => {
   t.match(list, { status: 504, text: /counts \(at two\) is at 0 of clicks\/2 and has to reach 2/ })
 })
 
+t.test('what was reached when it had the partition before does not count', async (t) => {
+  const { one, two } = await chain(t)
+  // Of a topic that was made anew since.
+  one.catalog.move('counts', 'clicks', 2, 1000)
+  const token = await emit(one, keyIn(2))
+  const page = got(`/views/counts?after=${token}&timeoutMs=60000`, one)
+  const isAnswered = watched(page)
+  await someoneWaits(two)
+  t.notOk(isAnswered())
+  two.catalog.move('counts', 'clicks', 2, 1)
+  t.match(await page, { status: 200 })
+})
+
+t.test('a lease that is renewed while it is waited for', async (t) => {
+  const { one } = await chain(t)
+  const token = await emit(one, keyIn(0))
+  one.catalog.move('counts', 'clicks', 0, 1)
+  one.catalog.lost.add(0)
+  const page = got(`/views/counts?after=${token}&timeoutMs=60000`, one)
+  await someoneWaits(one)
+  // Nobody tells.
+  one.catalog.lost.delete(0)
+  t.match(await page, { status: 200 })
+})
+
 t.test('a partition that goes to another while it is waited for is waited for there', async (t) => {
   const { one, two } = await chain(t)
   const token = await emit(one, keyIn(0))

@@ -228,6 +228,24 @@ t.test('without partitions there is no thread, until it gets some', async (t) =>
   t.same(await f.counted(0), { count: 2, handled: 1 })
 })
 
+t.test('how far it had come counts again when the partition is open again', async (t) => {
+  const f = await shared(t)
+  await f.emit(1)
+  await f.counted(1)
+  const position = () => f.catalog.position('counter', 'clicks', 1)
+  t.equal(position(), 1)
+  await f.revoke()
+  t.equal(position(), 0, 'another may go on with it')
+  await f.assign([0], [0])
+  t.equal(position(), 0)
+  await f.revoke()
+  const assigned = f.assign([0, 1], [0])
+  t.equal(position(), 0, 'its topic may have been made anew')
+  await assigned
+  await f.run('0 running', '1 running')
+  t.equal(position(), 1)
+})
+
 t.test('paused, resumed, saved in between: it holds from the assignment on', async (t) => {
   const f = await shared(t)
   await f.revoke()

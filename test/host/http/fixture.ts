@@ -172,6 +172,7 @@ export class FakeCatalog implements Catalog {
     }
   }
   position(name: string, topic: string, partition: number) {
+    if (this.recovering.has(partition) || !this.isOwned(name, partition)) return 0
     return this.positions.get(`${name} ${topic}/${partition}`) ?? 0
   }
   isOwned(name: string, partition: number) {
