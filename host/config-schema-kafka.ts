@@ -95,4 +95,11 @@ export const kafka = z.strictObject({
     10_000,
     'How long a group waits for its hosts to give up what they have: longer than limits.drainMs twice.',
   ),
+  acceptableLag: z
+    .int()
+    .min(0)
+    .default(10_000)
+    .describe(
+      'A copy of a table that lacks so many records of its topic, or fewer, is as good as one that lacks none, where partitions are shared out.',
+    ),
 })

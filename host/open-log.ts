@@ -181,6 +181,7 @@ export function kafkaSettings({ log }: Pick<Config, 'log'>): KafkaSettings {
       rebalanceTimeoutMs: kafka.rebalanceTimeoutMs,
       metadataIntervalMs: kafka.metadataIntervalMs,
     },
+    moves: { acceptableLag: kafka.acceptableLag },
     write: kafkaWriteSettings({
       ...(kafka.compression === 'auto' ? {} : { compression: kafka.compression }),
       maxRecordBytes: log.maxRecordBytes,

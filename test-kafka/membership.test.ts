@@ -19,6 +19,7 @@ const usual: GroupTimes = {
   rebalanceTimeoutMs: 10_000,
   metadataIntervalMs: 30_000,
 }
+const moves = { acceptableLag: 10_000 }
 
 interface TestMember {
   readonly membership: Membership
@@ -64,6 +65,7 @@ async function join(
     tombstoneRetentionMs: 1_000,
     connectionTimeoutMs: 1_000,
     group: times,
+    moves,
     write: kafkaWriteSettings(),
   })
   t.teardown(async () => {
@@ -82,6 +84,7 @@ async function join(
     control,
     members,
     times,
+    moves,
     ...(signal === undefined ? {} : { signal }),
     ...more,
     group,

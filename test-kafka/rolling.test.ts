@@ -1,21 +1,52 @@
-// Three instances are restarted one after the other with their disks kept, under emits and reads through whichever is there.
+// Three instances are restarted one after the other with their disks kept, under emits and reads through whichever is there: with standbys no table is replayed from its beginning.
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
+import type { HostUnderTest } from '../test/support/host.js'
 import { Instances } from '../test/support/kafka/instances.js'
 import { brokerAddress } from '../test/support/kafka/shared.js'
+import { sumSource } from '../test/support/kafka/sum.js'
 import { until } from '../test/support/until.js'
 
 const address = await brokerAddress(t)
 const names = ['a', 'b', 'c']
 const keys = Array.from({ length: 12 }, (_, n) => `k${n}`)
 
+/** Partitions of others that it has copied to the end. */
+async function copiedBy(host: HostUnderTest): Promise<number> {
+  const { partitions = [] } = (await host.status('click-count')) ?? {}
+  return partitions.filter(
+    ({ state, recovery }) => state === 'standby' && recovery?.position === recovery?.end,
+  ).length
+}
+
+/** Of those that were brought up from the first record of their changelog, what was told. */
+const fullRecoveries = (lines: readonly string[]) =>
+  lines
+    .filter((line) => line.includes('its table was brought up'))
+    .map((line): { readonly records: number; readonly from: number } => JSON.parse(line))
+    .filter(({ records, from }) => records > 0 && from === 0)
+
 t.test(
-  'rolling restart: no emit is refused, and reads fail only while partitions move',
+  'rolling restart: no full recovery, no emit is refused, and reads fail only while partitions move',
   async (t) => {
-    const instances = new Instances(t, 'rolling', { address, partitions: 6 })
+    const instances = new Instances(t, 'rolling', {
+      address,
+      partitions: 9,
+      function: { name: 'click-count', source: sumSource('standby: 1,') },
+    })
     for (const name of names) await instances.start(name)
-    t.same(await instances.shared(), { a: 2, b: 2, c: 2 })
-    const sent = new Map(keys.map((key) => [key, 0]))
+    t.same(await instances.shared(), { a: 3, b: 3, c: 3 })
+    const sent = new Map(keys.map((key) => [key, 1]))
+    await instances.host('a').emitAll(
+      'clicks',
+      keys.map((key) => ({ key, value: 1 })),
+    )
+    await instances.counted(sent)
+    await until('each partition is copied once', async () => {
+      const copied = await Promise.all(names.map((name) => copiedBy(instances.host(name))))
+      return copied.reduce((sum, count) => sum + count, 0) === 9
+    })
+    const setUp = new Map(names.map((name) => [name, instances.host(name).lines.length]))
     const refused: string[] = []
     const failed: string[] = []
     let isSettled = true
@@ -53,7 +84,8 @@ t.test(
       }
     })()
     const logged = new Map(names.map((name) => [name, instances.host(name).lines]))
-    for (const name of names) {
+    // The last that came has least on its disk.
+    for (const name of names.toReversed()) {
       targets = names.filter((other) => other !== name)
       // What was on its way to it is answered.
       await more(2)
@@ -61,7 +93,7 @@ t.test(
       await instances.stop(name)
       await instances.shared()
       await instances.start(name)
-      t.same(await instances.shared(), { a: 2, b: 2, c: 2 }, `${name} has its share again`)
+      t.same(await instances.shared(), { a: 3, b: 3, c: 3 }, `${name} has its share again`)
       isSettled = true
       targets = names
       await more(3 * keys.length)
@@ -71,7 +103,10 @@ t.test(
     t.same(refused, [], 'no emit is refused')
     t.same(failed, [], 'no read fails once all are back')
     await instances.counted(sent)
-    const rebuilt = [...logged.values()].flat().filter((line) => line.includes('is rebuilt'))
+    const told = [...logged].flatMap(([name, lines]) => lines.slice(setUp.get(name)))
+    const rebuilt = told.filter((line) => line.includes('is rebuilt'))
     t.same(rebuilt, [], 'no table is made anew')
+    t.ok(told.some((line) => line.includes('its table was brought up')))
+    t.same(fullRecoveries(told), [], 'none is replayed from its beginning')
   },
 )

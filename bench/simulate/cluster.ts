@@ -1,5 +1,7 @@
 // A group of instances in simulated time: the real assignor shares the partitions out, tables are copied at the rates that are assumed.
 import { type Claim, shareOut, standbysOf } from '../../host/log/kafka/assignor.js'
+import { nearnessOf } from '../../host/log/kafka/nearness.js'
+import type { TableLack } from '../../host/log/log.js'
 import { Random } from '../../host/log/memory/random.js'
 import type { Costs } from './costs.js'
 
@@ -167,23 +169,20 @@ export class Cluster {
     }
   }
 
-  /** Warm is what it has at its end. */
   #claim(member: Member): Claim {
-    const { name, owned, replays, disk } = member
-    const { warmDiskMs } = this.#costs
-    const isFresh = ({ missingBytes, at }: Copy) =>
-      missingBytes < noBytes && this.#now - at < warmDiskMs
-    const isNew = followed(member).length === 0
-    const warm = isNew
-      ? [...disk].filter(([, copy]) => isFresh(copy)).map(([partition]) => partition)
-      : followed(member).filter((partition) => !replays.has(partition))
+    const { name, owned, replays } = member
+    const { partitions, acceptableLag } = this.#costs
+    const warm = followed(member).filter((partition) => !replays.has(partition))
+    const lacks = Array.from({ length: partitions }, (_, partition) =>
+      this.#lack(member, partition),
+    )
     return {
       member: name,
       topics: ['clicks'],
       instance: name,
       address: addressOf(name),
       owned,
-      warm,
+      ...nearnessOf(warm, lacks, acceptableLag),
       standbys: this.#standbys,
     }
   }
@@ -204,6 +203,14 @@ export class Cluster {
     }
     member.owned = owned
     member.standbys = standbys
+  }
+
+  #lack(member: Member, partition: number): TableLack {
+    const { recordBytes } = this.#costs
+    const allBytes = this.#changelogBytes(partition)
+    const bytes = member.replays.get(partition) ?? this.#missing(member, partition)
+    const behind = bytes < allBytes ? bytes / recordBytes : undefined
+    return { behind, all: allBytes / recordBytes }
   }
 
   #missing({ disk }: Member, partition: number): number {

@@ -38,8 +38,8 @@ export interface Costs {
   readonly fenceMs: number
   /** From the end of a process to the new one's request to join. */
   readonly restartMs: number
-  /** A copy on the disk of one that joins is told as warm if it was followed so short a time ago; 0: only what is followed is. */
-  readonly warmDiskMs: number
+  /** As in the settings of the log. */
+  readonly acceptableLag: number
   /** Of the host with one function, without what follows. */
   readonly hostBytes: number
   /** Write buffers, block cache, value cache and fetched records of a function, as they are set by default. */
@@ -70,7 +70,7 @@ export const defaults: Costs = {
   joinMs: 50,
   fenceMs: 1,
   restartMs: 5_000,
-  warmDiskMs: 0,
+  acceptableLag: 10_000,
   hostBytes: 0.15 * GB,
   functionBytes: (2 * 16 + 16 + 64 + 2 * 4) * MB,
 }

@@ -64,7 +64,16 @@ function messagesOf({ partitions, instances }: Costs, standbys: number) {
   const first = Array.from({ length: instances }, (_, n): Claim => {
     const instance = `host-${String(n).padStart(3, '0')}-12345`
     const address = addressOf(instance)
-    return { member: memberOf(n), topics, instance, address, owned: [], warm: [], standbys }
+    return {
+      member: memberOf(n),
+      topics,
+      instance,
+      address,
+      owned: [],
+      warm: [],
+      behind: [],
+      standbys,
+    }
   })
   // As it is after many have come and gone: what a member has is no regular row, which would pack to nothing.
   const random = new Random(1)

@@ -1,12 +1,14 @@
 // One function as the main thread has it: joins its group, keeps its thread and its table, and has it swapped, paused and stopped.
 import { asHostError, HostError, toPlainError } from '../errors.js'
-import type { GroupPeer, Log } from '../log/log.js'
+import type { GroupPeer, Log, TableLack } from '../log/log.js'
 import { joinAlone } from '../log/sole-member.js'
 import type { Logger } from '../logger.js'
+import { systemClock } from '../processor/clock.js'
 import type { Edges } from '../processor/program.js'
 import { Progress } from '../processor/progress.js'
 import type { VisitReport } from '../processor/visiting.js'
 import type { FunctionVitals } from '../supervisor/messages.js'
+import { lacksOf } from '../tables/lack.js'
 import type { TableView } from '../tables/view.js'
 import type { FunctionState, PartitionStatus, RecoveryStatus, ShownError } from './catalog.js'
 import { Condition } from './condition.js'
@@ -144,6 +146,7 @@ export class Cell implements AsyncDisposable {
       instance: options.instance,
       standbysWanted: () => this.description.replicas.standby,
       warm: () => condition.warm,
+      lacks: () => this.#lacks(),
       ...(options.address === undefined ? {} : { address: options.address }),
       edges: () => this.edges,
       prepare: async () => {
@@ -438,6 +441,18 @@ export class Cell implements AsyncDisposable {
   /** Its thread has something to do. */
   get #isNeeded(): boolean {
     return this.#joining.assigned.length + this.#standbys.length > 0
+  }
+
+  async #lacks(): Promise<readonly TableLack[]> {
+    const { log, settings } = this.#options
+    const { table } = this.edges
+    if (table === null) return []
+    const changelog = (await log.describe([table.topic])).get(table.topic)
+    if (changelog === undefined) return []
+    return lacksOf(changelog, (partition) => this.#table?.stored(partition), {
+      wallTime: () => systemClock.wallTime(),
+      tombstoneRetentionMs: changelog.tombstoneRetentionMs ?? settings.tombstoneRetentionMs,
+    })
   }
 
   /** Of others, whose tables are copied here. */

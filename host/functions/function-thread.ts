@@ -107,6 +107,8 @@ class FunctionThread {
         recovering: (partition) => this.#say({ kind: 'recovering', partition }),
         progressed: (partition, next, end) =>
           this.#say({ kind: 'progressed', partition, next, end }),
+        recovered: (partition, records, from) =>
+          this.#write('debug', 'its table was brought up', { partition, records, from }),
         running: (partition) => this.#say({ kind: 'running', partition }),
         fenced: (partition) => this.#say({ kind: 'fenced', partition }),
         resumed: () => this.#say({ kind: 'resumed' }),

@@ -2,7 +2,7 @@
 import type { StorePlace } from '../../sdk/store.js'
 import type { HostError } from '../errors.js'
 import type { Logger } from '../logger.js'
-import type { TableStore } from '../tables/store.js'
+import type { PartitionMeta, TableStore } from '../tables/store.js'
 import type { TableView } from '../tables/view.js'
 import { LocalTable } from './local-table.js'
 import type { WorkerStart } from './messages.js'
@@ -16,6 +16,8 @@ export interface HeldTable extends AsyncDisposable {
   open(): Promise<void>
   /** No thread may have it open any more. `damage`: why it must not be opened again as it is. */
   close(damage?: unknown): Promise<void>
+  /** Of a partition, as far as it can be read without its thread. */
+  stored(partition: number): PartitionMeta | undefined
   /** What the next thread is told of it; asked once for each. */
   start(): Pick<WorkerStart, 'store' | 'view'>
 }

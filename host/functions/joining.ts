@@ -1,14 +1,15 @@
 // A function's place in its consumer group: which partitions it is assigned, joined for again until the log takes it in.
 import { asHostError, HostError } from '../errors.js'
-import type { Assignment, GroupPeer, JoinOptions, Log, Membership } from '../log/log.js'
+import type { Assignment, GroupPeer, JoinOptions, Log, Membership, TableLack } from '../log/log.js'
 
 export interface JoiningOptions {
   readonly log: Pick<Log, 'join'>
   readonly instance: string
   /** How many others are to keep a copy of each partition's table. */
   standbysWanted(): number
-  /** Partitions whose tables are here, at their end or nearly so. */
+  /** As in `JoinOptions`. */
   warm(): readonly number[]
+  lacks(): Promise<readonly TableLack[]>
   readonly address?: string
   edges(): Pick<JoinOptions, 'group'> & {
     readonly partitions: number
@@ -99,7 +100,7 @@ export class Joining implements AsyncDisposable {
   }
 
   async #joinOnce(): Promise<void> {
-    const { log, instance, address, edges, prepare, standbysWanted, warm } = this.#options
+    const { log, instance, address, edges, prepare, standbysWanted, warm, lacks } = this.#options
     await prepare()
     if (this.#isDisposed) return
     const { group, inputs, partitions } = edges()
@@ -111,6 +112,7 @@ export class Joining implements AsyncDisposable {
       partitions,
       standbys: standbysWanted(),
       warm,
+      lacks,
       signal: this.#end.signal,
       assigned: async (assignment) => {
         if (this.#isDisposed) return

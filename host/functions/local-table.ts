@@ -2,7 +2,7 @@
 import { asHostError, HostError } from '../errors.js'
 import { inspectDatabase } from '../leveldb/inspect.js'
 import { storeDamaged } from '../tables/damage.js'
-import type { Entry, TableStore } from '../tables/store.js'
+import type { Entry, PartitionMeta, TableStore } from '../tables/store.js'
 import { createTableView, type TableView } from '../tables/view.js'
 import { closedTable } from './closed-table.js'
 import type { HeldTable, HeldTableOptions } from './held-table.js'
@@ -98,6 +98,17 @@ export class LocalTable implements HeldTable {
   #reading(): Opened {
     if (this.#opened !== undefined) return this.#opened
     throw closedTable(this.#options.name)
+  }
+
+  /** Undefined also of what cannot be read: its recovery finds out. */
+  stored(partition: number): PartitionMeta | undefined {
+    const opened = this.#opened
+    try {
+      return opened?.store.partition(partition).meta()
+    } catch (error) {
+      if (opened !== undefined) this.#noticed(opened, error)
+      return undefined
+    }
   }
 
   /** What its thread opens again, by the same path. */

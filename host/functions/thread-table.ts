@@ -62,6 +62,8 @@ export class ThreadTable implements HeldTable {
     this.view.disconnect()
   }
 
+  stored(): undefined {}
+
   start(): Pick<WorkerStart, 'store' | 'view'> {
     const { port1, port2 } = new MessageChannel()
     this.view.connect(port1)

@@ -175,6 +175,14 @@ export interface GroupPeer {
   readonly standbys: readonly number[]
 }
 
+/** What a host would have to replay of a partition's table, in offsets of its changelog. */
+export interface TableLack {
+  /** To bring up the copy that is here; undefined: there is none that can be gone on with. */
+  readonly behind: number | undefined
+  /** Of a host that has nothing of it. */
+  readonly all: number
+}
+
 export interface JoinOptions {
   readonly group: string
   /** Copartitioned: partition n of each goes to the same member. */
@@ -187,6 +195,8 @@ export interface JoinOptions {
   readonly standbys?: number
   /** Asked each time that it joins: partitions whose tables are here, at their end or nearly so. It rather gets these than others. */
   warm?(): readonly number[]
+  /** Asked each time that it joins: by partition, also of those that it neither has nor copies. It rather gets those of which it lacks less. */
+  lacks?(): Promise<readonly TableLack[]>
   /** How many each of the topics has to have; another number: TOPIC_MISMATCH. Absent: any, as long as all have the same. */
   readonly partitions?: number
   /** Aborted: it is not to join any more. Joining, it then rejects soon and is no member. */

@@ -26,6 +26,8 @@ export interface GroupEvents {
   recovering(partition: number): void
   /** What is stored of the table, while it is brought up to its end: the offset behind it, and the end. */
   progressed(partition: number, next: number, end: number): void
+  /** The partition's table was brought up to its end, by so many records of its changelog, of which the first is at `from`. */
+  recovered(partition: number, records: number, from: number): void
   running(partition: number): void
   /**
    * The function has stopped: at a record (then with its place), or because a partition cannot be opened. What lies before it is
@@ -441,6 +443,7 @@ export class Group implements AsyncDisposable {
             events.warned(`the local table is rebuilt from the log: ${reason}`, { partition })
           },
           onProgress: (_, next, end) => events.progressed(partition, next, end),
+          onRecovered: (records, from) => events.recovered(partition, records, from),
         })
         if (signal.aborted) await open.writer[Symbol.asyncDispose]()
         else this.#run(partition, open)

@@ -30,6 +30,8 @@ export interface OpeningOptions {
   onHeldUp(what: string): void
   onWiped(reason: string): void
   onProgress(applied: number, next: number, end: number): void
+  /** The table is at its end: what was replayed for that, and from where. */
+  onRecovered(records: number, from: number): void
 }
 
 export interface OpenPartition {
@@ -117,9 +119,8 @@ async function openTable(
   changelog: TopicInfo,
 ): Promise<OpenTable> {
   const local = store.meta()?.inputs ?? []
-  const { log, partition, tombstoneRetentionMs, clock, signal, onHeldUp, onWiped, onProgress } =
-    options
-  const { meta, headerPositions } = await recover({
+  const { log, partition, tombstoneRetentionMs, clock, signal, onHeldUp, onWiped } = options
+  const { meta, headerPositions, applied, from } = await recover({
     log,
     store,
     partition,
@@ -129,8 +130,9 @@ async function openTable(
     signal,
     onHeldUp,
     onWiped,
-    onProgress,
+    onProgress: options.onProgress,
   })
+  options.onRecovered(applied, from)
   const isEmpty = meta.changelog.next === 0 || !(await hasEntries(store))
   return {
     topic: changelog.name,

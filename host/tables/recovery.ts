@@ -59,6 +59,8 @@ export interface Recovered {
   /** From the newest changelog record that carries them; only of records that were replayed. */
   readonly headerPositions: HeaderPositions | undefined
   readonly applied: number
+  /** Where it has begun. */
+  readonly from: number
 }
 
 /** Up to the end: call it after the writer is open, only then does nobody else move the changelog's end. */
@@ -111,8 +113,24 @@ async function reasonToWipe(
 ): Promise<string | undefined> {
   const { log, changelog, partition } = options
   const info = changelog.partitions[partition]
-  const { next, topicId, leaderEpoch } = found.changelog
   if (info === undefined) return undefined
+  const other = reasonInTopic(found, changelog, info)
+  if (other !== undefined) return other
+  const { next, leaderEpoch } = found.changelog
+  const at = { topic: changelog.name, partition, offset: next, leaderEpoch }
+  if ((await whereCut(log, at, info, options.signal)) !== undefined) {
+    return `${changelog.name} was cut off below what is stored, and written anew`
+  }
+  return reasonInAge(found, changelog.name, info, options)
+}
+
+/** Why a store does not go with the topic as it is described. */
+export function reasonInTopic(
+  found: PartitionMeta,
+  changelog: TopicInfo,
+  info: PartitionInfo,
+): string | undefined {
+  const { next, topicId } = found.changelog
   if (found.layout !== storeLayout)
     return `it has layout ${found.layout}, this version ${storeLayout}`
   if (topicId !== changelog.id)
@@ -120,18 +138,24 @@ async function reasonToWipe(
   if (next > info.end) return `${changelog.name} was cut off below what is stored`
   if (next < info.oldest)
     return `${changelog.name} no longer has what follows (${next} < ${info.oldest})`
-  const at = { topic: changelog.name, partition, offset: next, leaderEpoch }
-  if ((await whereCut(log, at, info, options.signal)) !== undefined) {
-    return `${changelog.name} was cut off below what is stored, and written anew`
-  }
-  // A tenth less, for clocks that differ.
-  const age = options.wallTime() - found.appliedAt
-  // A clock that was set back tells nothing.
-  const isUnknown = age < options.tombstoneRetentionMs * -0.1
-  if (next < info.end && (isUnknown || age > options.tombstoneRetentionMs * 0.9)) {
-    return `it was away for ${Math.round(age / 3_600_000)} h, and deletions may be gone from ${changelog.name}`
-  }
   return undefined
+}
+
+/** Why a store that goes with its topic may have missed deletions all the same. */
+export function reasonInAge(
+  found: PartitionMeta,
+  topic: string,
+  { end }: PartitionInfo,
+  { wallTime, tombstoneRetentionMs }: Pick<RecoveryOptions, 'wallTime' | 'tombstoneRetentionMs'>,
+): string | undefined {
+  // A tenth less, for clocks that differ.
+  const age = wallTime() - found.appliedAt
+  // A clock that was set back tells nothing.
+  const isUnknown = age < tombstoneRetentionMs * -0.1
+  if (found.changelog.next >= end || (!isUnknown && age <= tombstoneRetentionMs * 0.9)) {
+    return undefined
+  }
+  return `it was away for ${Math.round(age / 3_600_000)} h, and deletions may be gone from ${topic}`
 }
 
 async function replay(
@@ -167,7 +191,7 @@ async function replay(
   }
   meta = { ...meta, appliedAt: options.wallTime() }
   await store.write([], meta)
-  return { meta, headerPositions, applied }
+  return { meta, headerPositions, applied, from: from.offset }
 }
 
 /** What is cut, or expires, while it is replayed is looked at anew: this replay has begun with what is not so any more. */

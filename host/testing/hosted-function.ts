@@ -142,6 +142,7 @@ export class HostedFunction implements FunctionStatus {
       events: {
         recovering: () => {},
         progressed: () => {},
+        recovered: () => {},
         running: () => {},
         fenced: () => {},
         detached: (_partition, cause) => {

@@ -29,6 +29,7 @@ export function unpackClaim(member: string, metadata: Buffer): Claim {
     ...placeOf(told, member),
     owned: numbersIn(told.owned),
     warm: numbersIn(told.warm),
+    behind: Array.isArray(told.behind) ? told.behind.map(numbersIn) : [],
     standbys: typeof standbys === 'number' && standbys > 0 ? Math.floor(standbys) : 0,
   }
 }

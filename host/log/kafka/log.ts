@@ -186,6 +186,7 @@ class KafkaLog implements Log {
         // A request to join waits for all others, and holds up what is sent after it on its connection.
         brokers: this.#brokers(),
         times: this.#settings.group,
+        moves: this.#settings.moves,
         describe: (names) => this.#topics.describe(names),
       })
       this.#memberships.add(membership)

@@ -3,13 +3,14 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { asHostError, type HostError } from '../../errors.js'
 import { settlesWithin, unlessAborted } from '../../within.js'
 import { heardOf } from '../heard-of.js'
-import type { GroupPeer, JoinOptions, Membership, TopicInfo } from '../log.js'
+import type { GroupPeer, JoinOptions, Membership, TableLack, TopicInfo } from '../log.js'
 import { sharedPartitions } from '../sole-member.js'
 import type { Brokers } from './brokers.js'
 import { Deadline } from './deadline.js'
 import { isExpelled, isPassing, kafkaErrors } from './error-codes.js'
 import { packClaim, protocolName, unpackShare } from './group-data.js'
 import type { OwnMembers, OwnPlace } from './members.js'
+import { nearnessOf } from './nearness.js'
 import { otherClient, otherTopics } from './problems.js'
 import type { KafkaRequest, Response } from './request.js'
 import { type JoinedGroup, joinGroup, leaveGroup, syncGroup } from './requests/group.js'
@@ -28,6 +29,12 @@ export interface GroupTimes {
   readonly metadataIntervalMs: number
 }
 
+/** When partitions move to a host that has to copy their tables first. */
+export interface MoveSettings {
+  /** A copy that lacks so many records is as good as one that lacks none. */
+  readonly acceptableLag: number
+}
+
 export interface MembershipOptions extends JoinOptions {
   /** Its own: closed with it. */
   readonly brokers: Brokers
@@ -35,6 +42,7 @@ export interface MembershipOptions extends JoinOptions {
   readonly control: Brokers
   readonly members: OwnMembers
   readonly times: GroupTimes
+  readonly moves: MoveSettings
   describe(topics: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>>
 }
 
@@ -43,7 +51,11 @@ const leased = 0.9
 /** The group finds out by the session of one that could not tell it that it leaves. */
 const leaveMs = 1_000
 
-type Topics = ReadonlyMap<string, TopicInfo>
+/** What is looked up before it joins. */
+interface Looked {
+  readonly topics: ReadonlyMap<string, TopicInfo>
+  readonly lacks: readonly TableLack[]
+}
 
 interface Assigned {
   readonly epoch: number
@@ -139,12 +151,12 @@ class KafkaMember implements Membership {
       const why = await this.#stay()
       if (this.#end.signal.aborted) return
       // While its partitions are given up: everybody waits for who joins last.
-      const described = this.#described()
-      described.catch(() => {})
+      const looked = this.#look()
+      looked.catch(() => {})
       // Revoked, it has been heard of all the while: what it flushes still counts.
       if (why === 'rebalance') await this.#giveUp()
       else this.#lose(why)
-      await this.#joinAgain(described)
+      await this.#joinAgain(looked)
     }
   }
 
@@ -231,8 +243,8 @@ class KafkaMember implements Membership {
     if (assigned !== undefined) this.#options.lost(assigned.epoch)
   }
 
-  async #joinAgain(described: Promise<Topics>): Promise<void> {
-    let ahead: Promise<Topics> | undefined = described
+  async #joinAgain(looked: Promise<Looked>): Promise<void> {
+    let ahead: Promise<Looked> | undefined = looked
     for (let pauseMs = 50; !this.#end.signal.aborted; pauseMs = Math.min(pauseMs * 2, 1_000)) {
       try {
         await this.#join(ahead)
@@ -248,14 +260,16 @@ class KafkaMember implements Membership {
   }
 
   /** A request to join waits for all others: nobody waits for it when it is to leave. */
-  async #join(described = this.#described()): Promise<void> {
+  async #join(looked = this.#look()): Promise<void> {
     const { signal } = this.#end
-    const { topics, instance, address, standbys = 0, warm } = this.#options
-    const count = sharedPartitions(this.#options, await described).length
+    const { topics, instance, address, standbys = 0, warm, moves } = this.#options
+    const { topics: described, lacks } = await looked
+    const count = sharedPartitions(this.#options, described).length
     this.#count = count
     this.#lookedAt = performance.now()
     const claim = { topics, instance, address, owned: this.#owned, standbys }
-    const metadata = packClaim({ ...claim, warm: warm?.() ?? [] })
+    const nearness = nearnessOf(warm?.() ?? [], lacks, moves.acceptableLag)
+    const metadata = packClaim({ ...claim, ...nearness })
     while (!signal.aborted) {
       const joined = await unlessAborted(this.#askToJoin(metadata), signal)
       if (joined.error === kafkaErrors.MEMBER_ID_REQUIRED) continue
@@ -305,8 +319,19 @@ class KafkaMember implements Membership {
     return await asking
   }
 
+  async #look(): Promise<Looked> {
+    const [topics, lacks] = await Promise.all([this.#described(), this.#lacks()])
+    return { topics, lacks }
+  }
+
+  /** Nobody waits for it long: without it others may get what it has, and no more. */
+  async #lacks(): Promise<readonly TableLack[]> {
+    const asked = this.#options.lacks?.() ?? Promise.resolve([])
+    return await this.#inTime(asked).catch(() => [])
+  }
+
   /** They are there, or were: who does not know them may not have heard of them yet. */
-  async #described(): Promise<Topics> {
+  async #described(): Promise<Looked['topics']> {
     const { describe, topics } = this.#options
     const { signal } = this.#end
     return await heardOf(topics, (names) => unlessAborted(describe(names), signal), {

@@ -1,7 +1,7 @@
 // How the Kafka log reaches its cluster and what it makes there: plain, so that it crosses threads.
 import { Kafka, logLevel } from 'kafkajs'
 import type { DataId } from '../../data-id.js'
-import type { GroupTimes } from './membership.js'
+import type { GroupTimes, MoveSettings } from './membership.js'
 import { mechanismOf, type SaslSettings } from './sasl.js'
 import { Seeds } from './seeds.js'
 import type { TlsSettings } from './tls.js'
@@ -34,6 +34,7 @@ export interface KafkaSettings {
   /** A file that this process alone has, where it notes down its places in groups: given up by the next one, should it be killed. */
   readonly membersFile?: string
   readonly group: GroupTimes
+  readonly moves: MoveSettings
   readonly write: KafkaWriteSettings
 }
 

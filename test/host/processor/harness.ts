@@ -165,6 +165,7 @@ export class Harness {
       events: {
         recovering: (partition) => this.states.push(`recovering ${partition}`),
         progressed: (...told) => this.progressions.push(told),
+        recovered: () => {},
         running: (partition) => this.states.push(`running ${partition}`),
         fenced: (partition) => this.states.push(`fenced ${partition}`),
         halted: (reason) => this.halts.push(reason),

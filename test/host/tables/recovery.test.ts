@@ -2,6 +2,7 @@
 import t from 'tap'
 import type { RecordToAppend, TopicInfo } from '#host/log/log.js'
 import { createMemoryLog, type MemoryLog } from '#host/log/memory/log.js'
+import { lacksOf } from '#host/tables/lack.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import { recover } from '#host/tables/recovery.js'
 import type { PartitionStore } from '#host/tables/store.js'
@@ -166,6 +167,32 @@ t.test(
     }
   },
 )
+
+t.test('what a store lacks is told, unless its recovery would wipe it', async (t) => {
+  const w = await world()
+  const lack = async () => {
+    const options = { wallTime: () => w.now, tombstoneRetentionMs: 24 * hour }
+    const [found] = lacksOf(await w.info(), () => w.store.meta(), options)
+    return found
+  }
+  t.same(await lack(), { behind: undefined, all: 0 }, 'there is no store')
+  await w.recover()
+  t.same(await lack(), { behind: 0, all: 0 })
+  await w.put('a', '1')
+  const all = (await w.info()).partitions[0]?.end
+  t.same(await lack(), { behind: undefined, all }, 'it has nothing of it')
+  await w.recover()
+  t.same(await lack(), { behind: 0, all })
+  await w.put('b', '2')
+  const { end = 0 } = (await w.info()).partitions[0] ?? {}
+  t.same(await lack(), { behind: end - (all ?? 0), all: end })
+  w.now += 25 * hour
+  t.same(await lack(), { behind: undefined, all: end }, 'away for too long')
+  await w.recover()
+  await w.log.remove([topic])
+  await w.log.ensure([{ name: topic, kind: 'table', partitions: 1 }])
+  t.same(await lack(), { behind: undefined, all: 0 }, 'another topic')
+})
 
 t.test('another layout, or a wipe that was interrupted: rebuilt', async (t) => {
   const w = await world()

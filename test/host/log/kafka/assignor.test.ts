@@ -8,6 +8,7 @@ import {
   unpackClaim,
   unpackShare,
 } from '#host/log/kafka/group-data.js'
+import { nearnessOf } from '#host/log/kafka/nearness.js'
 import { sharesOf } from '#host/log/kafka/shares.js'
 import { Random } from '#host/log/memory/random.js'
 
@@ -22,6 +23,7 @@ const claim = (
   address: undefined,
   owned,
   warm: [],
+  behind: [],
   standbys: 0,
   ...more,
 })
@@ -80,6 +82,55 @@ t.test('who has a table warm gets its partition, before others and within its sh
     { a: [0, 1], b: [2, 3] },
     'what one has too many of does not come back to it',
   )
+  t.end()
+})
+
+t.test('who lacks least of a table gets its partition, within its share', (t) => {
+  const had = (warm: number[], ...behind: number[][]) => ({ warm, behind })
+  t.same(
+    shown(shareOut([claim('a', [], had([], [], [0, 1])), claim('b', [], had([], [0, 1]))], 4)),
+    { a: [2, 3], b: [0, 1] },
+    'the nearer of two copies',
+  )
+  t.same(
+    shown(shareOut([claim('a', [], had([], [3])), claim('b', [], had([3], [0, 1, 2]))], 4)),
+    { a: [1, 2], b: [0, 3] },
+    'what is warm comes first',
+  )
+  // As when \`c\` was restarted: what it had went to the others, whose own lie on disks of old.
+  const [a, b] = [claim('a', [0, 1, 4], had([0, 1, 4], [2])), claim('b', [2, 3, 5], had([2, 3, 5]))]
+  t.same(
+    shown(shareOut([a, b, claim('c', [], had([4, 5]))], 6)),
+    { a: [0, 1], b: [2, 3], c: [4, 5] },
+    'one that is back gets what it had',
+  )
+  t.same(
+    shown(
+      shareOut([a, claim('b', [2, 3, 5], had([0, 1, 2, 3])), claim('c', [], had([], [4, 5]))], 6),
+    ),
+    { a: [0, 1], b: [2, 3], c: [4, 5] },
+    'also from far behind: copies of those that have their shares count for nothing',
+  )
+  const standby = (member: string, ...copies: [number[], ...number[][]]) =>
+    claim(member, [], { ...had(...copies), standbys: 1 })
+  t.same(
+    shown(shareOut([standby('a', [], [0]), standby('b', [0, 1]), standby('c', [])], 2)),
+    { a: [], b: [0, 1], c: [] },
+    'a standby takes over, and not a disk of old',
+  )
+  const claims = [standby('a', [0]), standby('b', [], [], [0]), standby('c', [], [0])]
+  t.same(shown(standbysOf(claims, new Map([['a', [0]]]), 1)), { a: [], b: [], c: [0] })
+  t.end()
+})
+
+t.test('what a host lacks is told in steps, and what it cannot go on with is not', (t) => {
+  const lack = (behind: number | undefined, all = 1_000_000) => ({ behind, all })
+  const lacks = [0, 100, 101, 399, 400, 1e9, undefined, 5_000].map((behind) => lack(behind))
+  t.same(nearnessOf([7], lacks, 100), {
+    warm: [0, 1, 7],
+    behind: [[2, 3], [4], [], [], [], [], [], [5]],
+  })
+  t.same(nearnessOf([], [lack(0), lack(1)], 0), { warm: [0], behind: [[1]] })
   t.end()
 })
 
@@ -178,6 +229,7 @@ t.test(
       address: 'http://host-1:7420',
       owned: [1, 3],
       warm: [1, 3, 4],
+      behind: [[], [0, 2]],
       standbys: 1,
     }
     t.same(unpackClaim('m', packClaim(told)), { member: 'm', ...told })
@@ -203,6 +255,7 @@ t.test(
       address: undefined,
       owned: [],
       warm: [],
+      behind: [],
       standbys: 0,
     })
     t.end()
