@@ -84,7 +84,9 @@ reach each other, and to know each other:
 
 - \`http.advertise\` is the URL of this host for the others, where \`http.host\` and \`http.port\` do not say it: behind a translated address, in a container. It has to lead to this host alone, not to a balancer before all of them.
 - \`MILLRACE_CLUSTER_SECRET\`, or the variable that \`cluster.secretEnv\` names, has the same secret for all. It is needed by hosts that have tokens, so by all that listen on other than loopback addresses; one without it says so when it
-  starts, and answers other instances' keys with [NOT_ROUTED](errors.md#not_routed). What is made of the secret goes along with requests between instances, and with no other. Give it a network of its own, or TLS in front (\`https\` in \`http.advertise\`), where others may listen.
+  starts, and answers other instances' keys with [NOT_ROUTED](errors.md#not_routed). The secret itself is never sent: each request between instances, and each answer, is signed with it (HMAC-SHA256), so that whoever listens
+  or poses as an instance can neither ask nor answer anything of his own. A request is good for 5 minutes, so the clocks of the hosts may differ by that; what changes something is done once in that time, and a read that was heard can be sent again to the same instance. Take a random secret.
+  Keys and values go as they are: give the instances a network of their own, or TLS in front (\`https\` in \`http.advertise\`), where others may listen. Without a secret, on hosts without tokens, nothing is signed.
 `
 
 const outputs = [

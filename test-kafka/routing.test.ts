@@ -47,6 +47,7 @@ async function partitionsAt(url: string): Promise<number[]> {
 t.test('any instance answers, and no answer is older than one before it', async (t) => {
   const env = {
     ...short,
+    MILLRACE_CLUSTER_SECRET: 'a-secret-of-the-cluster',
     MILLRACE_LOG_BROKERS: address,
     MILLRACE_NAMESPACE: `${ownName('routing')}-`,
     MILLRACE_LOG_PARTITIONS: '4',

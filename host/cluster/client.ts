@@ -8,8 +8,10 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { urlToHttpOptions } from 'node:url'
 import { HostError } from '../errors.js'
-import { credentialHeader } from './credential.js'
-import { answersHeader, askedHeader } from './headers.js'
+import { type CheckedBody, checkAnswer, checkedStream, type PeerStream } from './answer-check.js'
+import { askedHeader } from './headers.js'
+import { noProof, proofHeader, proveRequest, writeProof } from './proof.js'
+import { errorIn, unreachable } from './refusal.js'
 
 export interface Peer {
   readonly instance: string
@@ -34,14 +36,29 @@ export interface PeerAnswer {
   readonly body: Buffer
 }
 
-/** Everything asked here changes nothing, or the same when it is asked twice. */
+/** As it goes out. */
+interface Sent extends Omit<PeerRequest, 'headers' | 'body'> {
+  readonly headers: Readonly<Record<string, string>>
+  readonly sent: Buffer | undefined
+}
+
+interface Opened {
+  readonly answer: IncomingMessage
+  readonly body: CheckedBody
+}
+
+/**
+ * Where the cluster has a secret, what is asked is proven, and what is answered has to be. A request that changes something is taken once,
+ * however often it comes.
+ */
 export class PeerClient implements Disposable {
-  readonly #credential: string
+  readonly #secret: string | undefined
   readonly #plain = new HttpAgent({ keepAlive: true, maxFreeSockets: 64 })
   readonly #tls = new HttpsAgent({ keepAlive: true, maxFreeSockets: 64 })
 
-  constructor(credential: string) {
-    this.#credential = credential
+  /** Undefined: nobody proves anything. */
+  constructor(secret: string | undefined) {
+    this.#secret = secret
   }
 
   [Symbol.dispose](): void {
@@ -52,53 +69,48 @@ export class PeerClient implements Disposable {
   /** Throws PEER_UNREACHABLE, PEER_REFUSED, or the signal's reason. */
   async ask(peer: Peer, request: PeerRequest): Promise<PeerAnswer> {
     using limit = new Limit(peer, request)
-    const answer = await this.#open(peer, request, limit)
-    const chunks: Buffer[] = []
-    try {
-      for await (const chunk of answer) chunks.push(chunk)
-    } catch (cause) {
-      throw limit.failure(cause)
-    }
+    const { answer, body } = await this.#open(peer, request, limit)
     return {
       status: answer.statusCode ?? 0,
       headers: answer.headers,
-      body: chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks),
+      body: await read(answer, body, limit),
     }
   }
 
-  /** An answer whose body is still to come: whoever takes it ends it, too. */
-  async open(peer: Peer, request: PeerRequest): Promise<IncomingMessage> {
+  /** An answer whose body is still to come: whoever takes it ends it, too. What is wrong with it is told by its iterator. */
+  async open(peer: Peer, request: PeerRequest): Promise<PeerStream> {
     using limit = new Limit(peer, request)
-    return await this.#open(peer, request, limit)
+    const { answer, body } = await this.#open(peer, request, limit)
+    return checkedStream(answer, body)
   }
 
-  async #open(peer: Peer, request: PeerRequest, limit: Limit): Promise<IncomingMessage> {
-    const answer = await this.#send(peer, request, limit, true)
-    if (answer.headers[answersHeader] === undefined) {
-      answer.destroy()
-      throw new HostError(
-        'PEER_UNREACHABLE',
-        `what answers at ${peer.address} is no instance of millrace (status ${answer.statusCode}): http.advertise of ${peer.instance} has to be the URL of that instance itself`,
-      )
+  async #open(peer: Peer, request: PeerRequest, limit: Limit): Promise<Opened> {
+    const { method, path } = request
+    const secret = this.#secret
+    const sent = request.body === undefined ? undefined : Buffer.from(request.body)
+    const proof =
+      secret === undefined
+        ? undefined
+        : proveRequest(secret, { method, path, to: peer.instance }, sent ?? '')
+    const headers = {
+      ...request.headers,
+      [proofHeader]: proof === undefined ? noProof : writeProof(proof),
+      [askedHeader]: peer.instance,
+      ...(sent === undefined ? {} : { 'content-length': String(sent.length) }),
     }
-    if (answer.statusCode === 403) {
+    const answer = await this.#send(peer, { ...request, headers, sent }, limit, true)
+    try {
+      const body = checkAnswer(answer, { peer, method, secret, request: proof?.mac })
+      if (answer.statusCode !== 403) return { answer, body }
+      throw refused(peer, await read(answer, body, limit))
+    } catch (error) {
       answer.destroy()
-      throw new HostError(
-        'PEER_REFUSED',
-        `the instance ${peer.instance} at ${peer.address} does not take this one for an instance of its cluster: give all the same secret, in MILLRACE_CLUSTER_SECRET`,
-      )
+      throw error
     }
-    return answer
   }
 
-  async #send(
-    peer: Peer,
-    request: PeerRequest,
-    limit: Limit,
-    isKept: boolean,
-  ): Promise<IncomingMessage> {
-    const { method, path, headers = {} } = request
-    const body = request.body === undefined ? undefined : Buffer.from(request.body)
+  async #send(peer: Peer, request: Sent, limit: Limit, isKept: boolean): Promise<IncomingMessage> {
+    const { method, path, headers, sent } = request
     const isTls = peer.address.startsWith('https:')
     const agent = isTls ? this.#tls : this.#plain
     const outgoing = (isTls ? httpsRequest : httpRequest)({
@@ -108,22 +120,17 @@ export class PeerClient implements Disposable {
       path,
       // One of its own for a second try: another kept connection may have been closed, too.
       agent: isKept ? agent : false,
-      headers: {
-        ...headers,
-        [credentialHeader]: this.#credential,
-        [askedHeader]: peer.instance,
-        ...(body === undefined ? {} : { 'content-length': body.length }),
-      },
+      headers,
       signal: limit.signal,
     })
     try {
       return await new Promise<IncomingMessage>((resolve, reject) => {
         outgoing.on('response', resolve)
         outgoing.on('error', reject)
-        outgoing.end(body)
+        outgoing.end(sent)
       })
     } catch (cause) {
-      // The other end has closed a connection that was idle, just as it was used again.
+      // The other end has closed a connection that was idle, just as it was used again. Had it taken the request, it takes no second one.
       if (isKept && outgoing.reusedSocket && !limit.signal.aborted) {
         return await this.#send(peer, request, limit, false)
       }
@@ -169,12 +176,24 @@ class Limit implements Disposable {
   }
 }
 
+/** All of it. */
+async function read(answer: IncomingMessage, body: CheckedBody, limit: Limit): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  try {
+    for await (const bytes of answer) pieces.push(...body.take(bytes))
+  } catch (cause) {
+    throw cause instanceof HostError ? cause : limit.failure(cause)
+  }
+  body.end()
+  const [only] = pieces
+  return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces)
+}
+
+const refused = ({ instance, address }: Peer, body: Buffer): HostError =>
+  new HostError(
+    'PEER_REFUSED',
+    `the instance ${instance} at ${address} does not do what this one asks: ${String(errorIn(body).message ?? 'it does not say why')}`,
+  )
+
 const codeOf = (cause: unknown): string =>
   cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
-
-export const unreachable = (peer: Peer, why: string, cause?: unknown): HostError =>
-  new HostError(
-    'PEER_UNREACHABLE',
-    `the instance ${peer.instance} does not answer at ${peer.address} (${why}): look whether it runs, and whether this host reaches that address (http.advertise)`,
-    { cause },
-  )

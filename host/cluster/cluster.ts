@@ -2,15 +2,15 @@
 import { HostError } from '../errors.js'
 import type { Catalog } from '../functions/catalog.js'
 import type { GroupPeer } from '../log/log.js'
+import { Admission, type AdmissionRule } from './admission.js'
 import { type Peer, PeerClient } from './client.js'
-import { type Admission, admitInstance, shownCredential } from './credential.js'
 
 export interface ClusterOptions {
   /** Names this host to the others. */
   readonly instance: string
   /** Where they reach it. */
   readonly address: string
-  readonly admission: Admission
+  readonly admission: AdmissionRule
   /** How long another instance may take to answer. */
   readonly timeoutMs: number
   /** How long a request waits for who has its partition next. */
@@ -22,7 +22,7 @@ export class Cluster implements Disposable {
   readonly address: string
   readonly timeoutMs: number
   readonly graceMs: number
-  readonly #admission: Admission
+  readonly admission: Admission
   readonly #client: PeerClient | undefined
 
   constructor({ instance, address, admission, timeoutMs, graceMs = 1000 }: ClusterOptions) {
@@ -30,9 +30,8 @@ export class Cluster implements Disposable {
     this.address = address
     this.timeoutMs = timeoutMs
     this.graceMs = graceMs
-    this.#admission = admission
-    const credential = shownCredential(admission)
-    if (credential !== undefined) this.#client = new PeerClient(credential)
+    this.admission = new Admission(admission)
+    if (this.admission.mayAsk) this.#client = new PeerClient(admission.credential)
   }
 
   [Symbol.dispose](): void {
@@ -42,11 +41,6 @@ export class Cluster implements Disposable {
   /** False: it answers for its own partitions alone. */
   get isRouting(): boolean {
     return this.#client !== undefined
-  }
-
-  /** Throws FORBIDDEN. */
-  admit(shown: string | undefined): void {
-    admitInstance(this.#admission, shown)
   }
 
   /** Throws NOT_ROUTED. */

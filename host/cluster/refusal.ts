@@ -28,7 +28,14 @@ export function refuseUnlessGood(peer: Peer, status: number, body: Buffer): void
   )
 }
 
-function errorIn(body: Buffer): Record<string, unknown> {
+export function errorIn(body: Buffer): Record<string, unknown> {
   const told: unknown = body.length === 0 ? undefined : JSON.parse(body.toString())
   return isObject(told) && isObject(told.error) ? told.error : {}
 }
+
+export const unreachable = (peer: Peer, why: string, cause?: unknown): HostError =>
+  new HostError(
+    'PEER_UNREACHABLE',
+    `the instance ${peer.instance} does not answer at ${peer.address} (${why}): look whether it runs, and whether this host reaches that address (http.advertise)`,
+    { cause },
+  )

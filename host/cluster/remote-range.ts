@@ -1,11 +1,12 @@
 // A range of the partitions that another instance has, read from there as fast as it is taken.
-import type { IncomingMessage } from 'node:http'
+import { HostError } from '../errors.js'
 import type { Entry } from '../tables/store.js'
 import type { ViewRange } from '../tables/view.js'
-import { type Peer, type PeerClient, unreachable } from './client.js'
+import type { PeerStream } from './answer-check.js'
+import type { Peer, PeerClient } from './client.js'
 import { PageReader } from './entries.js'
 import { viewPath } from './paths.js'
-import { refuseUnlessGood } from './refusal.js'
+import { refuseUnlessGood, unreachable } from './refusal.js'
 
 export interface RangeAsked extends ViewRange {
   readonly table: string
@@ -41,7 +42,7 @@ function queryOf({ from, to, partitions, limit, isStaleOk }: RangeAsked): URLSea
 
 async function* pagesOf(
   owner: Peer,
-  answer: IncomingMessage,
+  answer: PeerStream,
   timeoutMs: number,
 ): AsyncGenerator<Entry[], undefined> {
   const pieces = answer[Symbol.asyncIterator]()
@@ -62,7 +63,7 @@ async function* pagesOf(
 /** Only while it is waited for: a client that takes its time is no fault of the other instance. */
 async function withinTime<T>(
   owner: Peer,
-  answer: IncomingMessage,
+  answer: PeerStream,
   next: Promise<T>,
   timeoutMs: number,
 ): Promise<T> {
@@ -73,6 +74,7 @@ async function withinTime<T>(
   try {
     return await next
   } catch (cause) {
+    if (cause instanceof HostError) throw cause
     throw unreachable(owner, cause instanceof Error ? cause.message : String(cause), cause)
   } finally {
     clearTimeout(timer)

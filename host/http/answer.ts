@@ -3,6 +3,7 @@ import { asHostError, HostError } from '../errors.js'
 import type { Logger } from '../logger.js'
 
 export const jsonType = { 'content-type': 'application/json' } as const
+export const binaryType = { 'content-type': 'application/octet-stream' } as const
 /** Up to here a value is sent as a string: Node sends that in one piece with the headers, and bytes in a second one. */
 export const shortBytes = 16_384
 

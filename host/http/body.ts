@@ -38,7 +38,9 @@ export function toText(body: Buffer, what: string): string {
   return body.toString('utf8', hasMark ? 3 : 0)
 }
 
-function source(c: HttpContext): AsyncIterable<Buffer> {
+function source(c: HttpContext): AsyncIterable<Buffer> | Iterable<Buffer> {
+  const read = c.get('body')
+  if (read !== undefined) return [read]
   // Through Node's own request: Hono's lightweight one would first be made into a whole fetch Request.
   const incoming = (c.env as Partial<HttpContext['env']> | undefined)?.incoming
   return incoming === undefined ? fromStream(c.req.raw.body) : fromNode(incoming)

@@ -30,6 +30,8 @@ export type ClusteredDeps = HttpDeps & { readonly cluster: Cluster }
 /** Node's request and response; absent in `app.request()`. */
 export interface HttpEnv {
   Bindings: HttpBindings
+  /** `body`: as it was read before. */
+  Variables: { body?: Buffer }
 }
 
 export type HttpContext = Context<HttpEnv>

@@ -1,12 +1,10 @@
 // The answer for one key of a table, from what this host has.
 import { HostError } from '../errors.js'
 import type { TableEntry } from '../functions/catalog.js'
-import { errorAnswer, jsonType, shortBytes } from './answer.js'
+import { binaryType, errorAnswer, jsonType, shortBytes } from './answer.js'
 import type { HttpContext, HttpDeps } from './deps.js'
 import { refuseLost, refuseMoved } from './serving.js'
 import { isShownAsStored, toJsonTexts } from './shown.js'
-
-const binaryType = { 'content-type': 'application/octet-stream' } as const
 
 export interface Asked {
   readonly table: TableEntry

@@ -1,10 +1,11 @@
 // What another instance has answered for this one, as the answer to the client; and what an instance answers that has nothing to give.
 import type { Peer, PeerAnswer } from '../cluster/client.js'
+import { toldHeaders } from '../cluster/proof.js'
 import { movedStatus, refuseMoved } from '../cluster/refusal.js'
 import { HostError } from '../errors.js'
 import { errorAnswer } from './answer.js'
 
-const passedOn = ['content-type', 'content-length', 'millrace-stale', 'retry-after'] as const
+const passedOn = [...toldHeaders, 'content-length'] as const
 
 /** Throws RECOVERING for what the other does not have, or not yet. */
 export function peerAnswer(peer: Peer, { status, headers, body }: PeerAnswer): Response {

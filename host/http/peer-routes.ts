@@ -1,14 +1,11 @@
 // What other instances ask this one: for what it has itself, and never through a third.
-
-import { credentialHeader } from '../cluster/credential.js'
 import { packPage } from '../cluster/entries.js'
-import { answersHeader, askedHeader } from '../cluster/headers.js'
 import type { PositionsAsked } from '../cluster/remote-positions.js'
 import { HostError } from '../errors.js'
 import type { Catalog, TableEntry } from '../functions/catalog.js'
 import { partitionOf } from '../log/partitioner.js'
 import type { ViewRange } from '../tables/view.js'
-import { failureAnswer, json } from './answer.js'
+import { json } from './answer.js'
 import { readKeys, textsHere } from './batch.js'
 import { readBody, toText } from './body.js'
 import { clientOf } from './client.js'
@@ -18,13 +15,14 @@ import { readHere } from './key-read.js'
 import { pagesAnswer } from './list.js'
 import { nextChange } from './next-change.js'
 import { begin, pagesHere } from './pages.js'
-import { Moved, movedAnswer } from './peer-answer.js'
+import { Moved } from './peer-answer.js'
+import { peerProof } from './peer-proof.js'
 import { checkKey, decodeBytes, decodeText, readCount, requestTarget, segment } from './target.js'
 import { viewQuery } from './view-query.js'
 import type { Wait, WaitingRoom } from './waiting.js'
 
 export function peerRoutes(app: HttpApp, deps: ClusteredDeps, room: WaitingRoom): void {
-  const { catalog, cluster } = deps
+  const { catalog } = deps
   const { limits } = deps.config
   /** The one that asks has looked at what its client allows. */
   const waitLimits = { ...limits, maxWaitTimeoutMs: Number.MAX_SAFE_INTEGER }
@@ -37,22 +35,10 @@ export function peerRoutes(app: HttpApp, deps: ClusteredDeps, room: WaitingRoom)
     throw new Moved(`there is no table "${name}" yet`)
   }
 
-  app.use('/cluster/*', async (c, next) => {
-    const refusal = refusalOf(c)
-    if (refusal === undefined) await next()
-    else c.res = refusal
-    c.res.headers.set(answersHeader, cluster.instance)
-  })
-
-  const refusalOf = (c: HttpContext): Response | undefined => {
-    try {
-      cluster.admit(c.req.header(credentialHeader))
-    } catch (error) {
-      return failureAnswer(error, deps.logger)
-    }
-    if (c.req.header(askedHeader) === cluster.instance) return undefined
-    return movedAnswer(new Moved(`this is ${cluster.instance}, and another was asked`))
-  }
+  app.use(
+    '/cluster/*',
+    peerProof(deps, (path) => readingPaths.test(path)),
+  )
 
   app.get('/cluster/views/:table/:key', async (c) => {
     const table = tableOf(c)
@@ -157,6 +143,9 @@ async function positionsReached(
     }
   }
 }
+
+/** That are posted to for the length of what is asked: anything else that is posted is done once. */
+const readingPaths = /^\/cluster\/(positions|views\/[^/]+)$/
 
 const rangeParameters = ['partitions', 'from', 'to', 'limit']
 /** The one that asks has looked at what its client may ask for. */

@@ -6,6 +6,7 @@ import {
   got,
   type InstanceOptions,
   keyIn,
+  proofOf,
   secret,
   startInstance,
   startPair,
@@ -123,18 +124,19 @@ t.test('the secret opens, and nothing else', async (t) => {
   t.match(await got(of(keyIn(2)), one), { status: 401 })
   t.match(await got(of(keyIn(2)), one, authorization), { status: 200, text: /new/ })
 
-  const asIf = (credential: string) => ({
-    headers: { 'millrace-cluster': credential, 'millrace-to': 'two' },
-  })
+  const asIf = (proof: string) => ({ headers: { 'millrace-cluster': proof, 'millrace-to': 'two' } })
   t.match(await got(`/cluster${of(keyIn(2))}`, two), { status: 403 })
   t.match(await got(`/cluster${of(keyIn(2))}`, two, authorization), { status: 403 })
-  for (const wrong of ['open', secret, credentialOf('another-secret-of-16') ?? '']) {
+  const proofBy = (text: string, path: string) => proofOf(text, { method: 'GET', path, to: 'two' })
+  const ofKey = `/cluster${of(keyIn(2))}`
+  const others = [proofBy('another-secret-of-16', ofKey), proofBy(secret, `${ofKey}?stale=ok`)]
+  for (const wrong of ['open', secret, credentialOf(secret) ?? '', ...others]) {
     t.match(await got(`/cluster${of(keyIn(2))}`, two, asIf(wrong)), {
       status: 403,
       text: /FORBIDDEN.*another than that of this instance/,
     })
   }
-  const right = asIf(credentialOf(secret) ?? '')
+  const right = asIf(proofBy(secret, ofKey))
   t.match(await got(`/cluster${of(keyIn(2))}`, two, right), { status: 200, text: /new/ })
   t.match(await got(of(keyIn(2)), two, right), { status: 401 }, 'good for what is internal alone')
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import type { Test } from 'tap'
 import { Cluster } from '#host/cluster/cluster.js'
+import { proveRequest, type RequestSaid, writeProof } from '#host/cluster/proof.js'
 import { readCluster } from '#host/config-secrets.js'
 import { listen } from '#host/http/serve.js'
 import type { MemoryLog } from '#host/log/memory/log.js'
@@ -30,6 +31,10 @@ export interface InstanceOptions {
 
 export const credentialOf = (text: string): string | undefined =>
   readCluster({ secretEnv: 'SECRET', timeoutMs: 1 }, { SECRET: text }).credential
+
+/** What an instance that has the secret sends along. */
+export const proofOf = (text: string, said: RequestSaid, body = ''): string =>
+  writeProof(proveRequest(credentialOf(text) ?? '', said, body))
 
 export async function startInstance(
   t: Test,
