@@ -144,7 +144,11 @@ t.test('too few copies in sync: what is written waits, and goes on by itself', a
   })
   await cluster.stop(3)
   const why = 'fewer copies are in sync than min.insync.replicas asks for'
-  await until('a flush says why', () => host.lines.some((line) => line.includes(why)))
+  await until(
+    'a flush says why',
+    () => host.lines.some((line) => line.includes(why)),
+    () => host.lines.slice(-20).join('\n'),
+  )
   await load.more(20)
   await cluster.start(3)
   await load.more(20)
