@@ -1,7 +1,7 @@
 // The errors that only the Kafka log raises, worded once.
 import { HostError } from '../../errors.js'
 import { partitionKey, type TopicPartition, type TopicSpec } from '../log.js'
-import { isPassing, isUnderReplicated, kafkaErrorName } from './error-codes.js'
+import { isPassing, isUnderReplicated, kafkaErrorName, kafkaErrors } from './error-codes.js'
 import { howToGrant, missingRight, type Right } from './rights.js'
 import type { KafkaAccess, KafkaSettings } from './settings.js'
 
@@ -93,9 +93,14 @@ export function refused(
     )
   }
   if (isPassing(error)) {
+    // What keeps a transaction's batches out keeps the markers out that would end it, and that is all that the broker tells of it.
+    const why =
+      error === kafkaErrors.CONCURRENT_TRANSACTIONS
+        ? 'the transaction before is being ended, which takes as long as fewer copies are in sync than min.insync.replicas asks for; '
+        : ''
     return new HostError(
       'BROKER_UNAVAILABLE',
-      `Kafka is not ready for ${what} (${name}): it is tried again`,
+      `Kafka is not ready for ${what} (${name}): ${why}it is tried again`,
     )
   }
   const missing = missingRight(error, needed)
