@@ -84,8 +84,8 @@ export const kafka = z.strictObject({
     'A host that a group has not heard of for so long is taken for dead: others get its partitions.',
   ),
   heartbeatIntervalMs: ms(
-    300,
-    'How often a group hears of the host; so soon it learns, too, that partitions are shared out anew.',
+    100,
+    'How often a group hears of the host; so soon it learns, too, that partitions are shared out anew. With hundreds of functions or hosts a longer one spares the brokers.',
   ),
   metadataIntervalMs: ms(
     30_000,

@@ -273,9 +273,15 @@ export interface Log extends AsyncDisposable {
   reader(options?: { readonly maxBytes?: number }): LogReader
   /**
    * Fences every earlier writer of the same group and partition, then reads the positions. `topics`: those in which it will move
-   * positions; absent: any. Rejects with FENCED when this host is no member of the group any more.
+   * positions; absent: any. Rejects with FENCED when this host is no member of the group any more. `fenced` is called, by a log that can
+   * tell, before the positions are read: from then on nobody else writes.
    */
-  openWriter(group: string, partition: number, topics?: readonly string[]): Promise<LogWriter>
+  openWriter(
+    group: string,
+    partition: number,
+    topics?: readonly string[],
+    fenced?: () => void,
+  ): Promise<LogWriter>
   join(options: JoinOptions): Promise<Membership>
   /** For a further thread of this process. */
   share(): SharedLog

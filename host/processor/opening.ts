@@ -42,16 +42,19 @@ export interface OpenPartition {
 
 export async function openPartition(options: OpeningOptions): Promise<OpenPartition> {
   const { log, edges, partition } = options
-  const writer = await log.openWriter(
-    edges.group,
-    partition,
-    edges.inputs.map(({ topic }) => topic),
-  )
+  const names = edges.inputs.map(({ topic }) => topic)
+  const all = edges.table === null ? names : [...names, edges.table.topic]
+  let described: ReturnType<typeof knownTopics> | undefined
+  const describe = () => {
+    described ??= knownTopics(options, all)
+    // Nobody waits for it if the writer cannot be opened after all.
+    described.catch(() => {})
+    return described
+  }
+  const writer = await log.openWriter(edges.group, partition, names, describe)
   try {
-    // Read after the fence: from now on nobody else moves the positions or the changelog's end.
-    const names = edges.inputs.map(({ topic }) => topic)
-    if (edges.table !== null) names.push(edges.table.topic)
-    const topics = await knownTopics(options, names)
+    // Read after the fence: from then on nobody else moves the positions or the changelog's end.
+    const topics = await describe()
     const table =
       edges.table === null || options.store === null
         ? null

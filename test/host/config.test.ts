@@ -185,10 +185,10 @@ t.test('what is wrong is named with its source, what was found and what is allow
     ],
     [{ log: { replication: 0 } }, {}, {}, /log\.replication .*found 0; may be -1, or 1 and more/],
     [
-      { log: { brokers: ['a:1'], kafka: { sessionTimeoutMs: 600 } } },
+      { log: { brokers: ['a:1'], kafka: { sessionTimeoutMs: 250 } } },
       {},
       {},
-      /log\.kafka\.heartbeatIntervalMs .*found 300; .* a third of/,
+      /log\.kafka\.heartbeatIntervalMs .*found 100; .* a third of/,
     ],
     [
       { log: { brokers: ['a:1'] }, limits: { drainMs: 5_000 } },

@@ -150,6 +150,7 @@ class KafkaLog implements Log {
     group: string,
     partition: number,
     topics?: readonly string[],
+    fenced?: () => void,
   ): Promise<LogWriter> {
     const asMember = async () => {
       const member = await this.#members.of(group)
@@ -164,6 +165,7 @@ class KafkaLog implements Log {
         group,
         partition,
         ...(topics === undefined ? {} : { topics }),
+        ...(fenced === undefined ? {} : { fenced }),
         settings: this.#settings.write,
         ...(member === undefined ? {} : { member }),
         asMember,

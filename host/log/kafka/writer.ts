@@ -27,6 +27,8 @@ export interface KafkaWriterOptions {
   readonly member?: GroupMember
   /** As whom it would by now. Rejects with FENCED when this host is no member of the group any more. */
   readonly asMember?: () => Promise<GroupMember | undefined>
+  /** Called when nobody else can write any more; its positions are read meanwhile. */
+  readonly fenced?: () => void
   readonly settings?: Partial<KafkaWriteSettings>
 }
 
@@ -40,11 +42,16 @@ export async function openKafkaWriter(
   const deadline = new Deadline(settings.deadlineMs, brokers.signal)
   try {
     const { member } = options
-    if (member !== undefined) await checkMember(brokers, settings, member, deadline)
     const id = transactionalIdOf(settings, group, partition)
-    const transactor = await Transactor.begin(brokers, id, settings, deadline)
+    // Found meanwhile; what keeps it from being found is told when it is asked.
+    void brokers.coordinator('transaction', id).catch(() => {})
+    if (member !== undefined) await checkMember(brokers, settings, member, deadline)
     // Before the positions: one that is made anew in between is taken for the one before, and the first commit tells.
-    const topicIds = await deadline.bound(brokers.topicIds(topics))
+    const topicsFound = deadline.bound(brokers.topicIds(topics))
+    topicsFound.catch(() => {})
+    const transactor = await Transactor.begin(brokers, id, settings, deadline)
+    options.fenced?.()
+    const topicIds = await topicsFound
     const committed = await committedPositions(brokers, settings, options, deadline)
     const others = committed.map(({ topic }) => topic).filter((topic) => !topicIds.has(topic))
     const further = others.length === 0 ? [] : await deadline.bound(brokers.topicIds(others))
