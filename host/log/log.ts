@@ -92,6 +92,13 @@ export interface Batch extends TopicPartition {
 }
 
 /** Reads committed records only, in offset order of each partition. Not for use by two callers at once. */
+export interface ReaderOptions {
+  /** What it hands out at a time. */
+  readonly maxBytes?: number
+  /** It is to read what there is, and does not wait for more: a log may have it share what it reads by. Default: false. */
+  readonly isBrief?: boolean
+}
+
 export interface LogReader extends AsyncDisposable {
   /** Replaces what is read, and from where. Takes effect with the next call of `next`. */
   assign(positions: readonly Position[]): void
@@ -270,7 +277,7 @@ export interface Log extends AsyncDisposable {
    * Rejects with OVERLOADED when too much waits already, unless `isBounded`; with RECORD_TOO_LARGE, UNKNOWN_TOPIC, LOG_CLOSED.
    */
   append(records: readonly RecordToAppend[], options?: AppendOptions): Promise<readonly number[]>
-  reader(options?: { readonly maxBytes?: number }): LogReader
+  reader(options?: ReaderOptions): LogReader
   /**
    * Fences every earlier writer of the same group and partition, then reads the positions. `topics`: those in which it will move
    * positions; absent: any. Rejects with FENCED when this host is no member of the group any more. `fenced` is called, by a log that can

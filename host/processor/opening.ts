@@ -2,9 +2,9 @@
 import { HostError } from '../errors.js'
 import { whereCut } from '../log/cut.js'
 import { heardOf } from '../log/heard-of.js'
-import type { Log, LogWriter, Position, TopicInfo } from '../log/log.js'
+import type { Log, LogReader, LogWriter, Position, TopicInfo } from '../log/log.js'
 import { type HeaderPositions, withTopicIds } from '../tables/positions.js'
-import { recover } from '../tables/recovery.js'
+import { recover, replayReader } from '../tables/recovery.js'
 import type { PartitionStore, StoredPosition, TableStore } from '../tables/store.js'
 import type { Clock } from './clock.js'
 import type { TablePartition } from './flush.js'
@@ -41,7 +41,8 @@ export interface OpenPartition {
 }
 
 export async function openPartition(options: OpeningOptions): Promise<OpenPartition> {
-  const { log, edges, partition } = options
+  const { log, edges, partition, store } = options
+  await using reader = store === null ? undefined : replayReader(log)
   const names = edges.inputs.map(({ topic }) => topic)
   const all = edges.table === null ? names : [...names, edges.table.topic]
   let described: ReturnType<typeof knownTopics> | undefined
@@ -56,12 +57,13 @@ export async function openPartition(options: OpeningOptions): Promise<OpenPartit
     // Read after the fence: from then on nobody else moves the positions or the changelog's end.
     const topics = await describe()
     const table =
-      edges.table === null || options.store === null
+      edges.table === null || store === null || reader === undefined
         ? null
         : await openTable(
             options,
-            options.store.partition(partition),
+            store.partition(partition),
             need(topics, edges.table.topic, edges),
+            reader,
           )
     const inputs = await Promise.all(
       edges.inputs.map(({ stream, topic }) => {
@@ -120,11 +122,13 @@ async function openTable(
   options: OpeningOptions,
   store: PartitionStore,
   changelog: TopicInfo,
+  reader: LogReader,
 ): Promise<OpenTable> {
   const local = store.meta()?.inputs ?? []
   const { log, partition, tombstoneRetentionMs, clock, signal, onHeldUp, onWiped } = options
   const { meta, headerPositions, applied, from } = await recover({
     log,
+    reader,
     store,
     partition,
     changelog,

@@ -26,7 +26,15 @@ export interface RecoveryOptions {
   onWiped(reason: string): void
   onProgress(applied: number, next: number, end: number): void
   readonly signal: AbortSignal
+  /** As `replayReader` makes it; not closed. Absent: one of its own. */
+  readonly reader?: LogReader
 }
+
+const replayBytes = 4 * 1024 * 1024
+
+/** Made before it is needed, it is ready when it is. */
+export const replayReader = (log: Pick<Log, 'reader'>): LogReader =>
+  log.reader({ maxBytes: replayBytes, isBrief: true })
 
 /** What the records of a batch change, as far as `next`: short of the batch's, if `failure` is why the one there cannot be applied. */
 export interface Applied {
@@ -65,6 +73,12 @@ export interface Recovered {
 
 /** Up to the end: call it after the writer is open, only then does nobody else move the changelog's end. */
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
+  if (options.reader !== undefined) return await recoverBy(options.reader, options)
+  await using own = replayReader(options.log)
+  return await recoverBy(own, options)
+}
+
+async function recoverBy(reader: LogReader, options: RecoveryOptions): Promise<Recovered> {
   const { store, partition, changelog } = options
   const info = changelog.partitions[partition]
   if (info === undefined) {
@@ -101,7 +115,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
   }
   const { next: offset, leaderEpoch } = start.changelog
   const from = { topic: changelog.name, partition, offset }
-  return await replay(options, start, isKept ? { ...from, leaderEpoch } : from, {
+  return await replay(reader, options, start, isKept ? { ...from, leaderEpoch } : from, {
     ...info,
     end,
   })
@@ -159,17 +173,17 @@ export function reasonInAge(
 }
 
 async function replay(
+  reader: LogReader,
   options: RecoveryOptions,
   start: PartitionMeta,
   from: Position,
   { end, leaderEpoch }: PartitionInfo,
 ): Promise<Recovered> {
-  const { log, store, signal, apply = putAll } = options
+  const { store, signal, apply = putAll } = options
   let meta = start
   let applied = 0
   let headerPositions: HeaderPositions | undefined
   if (meta.changelog.next < end) {
-    await using reader = log.reader({ maxBytes: 4 * 1024 * 1024 })
     using _ = wakeOnAbort(reader, signal)
     reader.assign([from])
     while (meta.changelog.next < end) {

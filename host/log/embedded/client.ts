@@ -8,6 +8,7 @@ import type {
   LogWriter,
   Membership,
   Position,
+  ReaderOptions,
   RecordToAppend,
   SharedLog,
   TopicInfo,
@@ -123,7 +124,7 @@ export class EmbeddedLog implements OwnedLog {
     return records.map((_, i) => (bases[packed.sectionOf[i] ?? 0] ?? 0) + (packed.placeOf[i] ?? 0))
   }
 
-  reader(options: { readonly maxBytes?: number } = {}): LogReader {
+  reader(options: ReaderOptions = {}): LogReader {
     this.#check()
     const source = new EmbeddedSource(this.#database, this.#directory, this.#ends, this.#bell, () =>
       this.#check(),

@@ -11,6 +11,7 @@ import type {
   LogWriter,
   Membership,
   Position,
+  ReaderOptions,
   RecordToAppend,
   SharedLog,
   TopicInfo,
@@ -128,7 +129,7 @@ export class KeptLog implements Log {
     return this.#log().append(records, options)
   }
 
-  reader(options?: { readonly maxBytes?: number }): LogReader {
+  reader(options?: ReaderOptions): LogReader {
     return this.#log().reader(options)
   }
 

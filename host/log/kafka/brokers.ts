@@ -70,6 +70,11 @@ export class Brokers implements AsyncDisposable {
     return this.#end.signal
   }
 
+  /** Opens a connection, if there is none; what keeps it from that is told when something is asked. */
+  ahead(): void {
+    void this.metadataOnce([]).catch(() => {})
+  }
+
   /** Rejects with BROKER_UNAVAILABLE when it cannot be reached, BROKER_UNSUPPORTED. */
   async ask<R extends Response>(node: number, request: KafkaRequest<R>): Promise<R> {
     try {

@@ -37,9 +37,18 @@ const restMaxMs = 500
 /** Decoding so much takes longer than sending the next request: that goes first. */
 const largeBytes = 64 * 1024
 
+export interface FetchLoopOptions {
+  readonly maxBytes: number
+  /** What a broker has nothing of is asked for again after a rest: it does not wait, and holds up nobody on the same connection. */
+  readonly isBrief: boolean
+  /** Called whenever a seat may have news. */
+  changed(): void
+}
+
 export class FetchLoop {
   readonly #brokers: Brokers
   readonly #maxBytes: number
+  readonly #isBrief: boolean
   readonly #changed: () => void
   readonly #finder: SeatFinder
   readonly #nodes = new Map<number, Node>()
@@ -50,10 +59,10 @@ export class FetchLoop {
   #isClosed = false
   #alarm: NodeJS.Timeout | undefined
 
-  /** `changed` is called whenever a seat may have news. */
-  constructor(brokers: Brokers, maxBytes: number, changed: () => void) {
+  constructor(brokers: Brokers, { maxBytes, isBrief, changed }: FetchLoopOptions) {
     this.#brokers = brokers
     this.#maxBytes = maxBytes
+    this.#isBrief = isBrief
     this.#changed = changed
     this.#finder = new SeatFinder(brokers, (seat, thrown) =>
       this.#failed(seat, thrown, performance.now()),
@@ -119,9 +128,14 @@ export class FetchLoop {
       turn: this.#turn++,
       wholeBytes: Math.max(leastBytes, Math.floor(this.#maxBytes / this.#nodes.size)),
       freeBytes: 2 * this.#maxBytes - this.#usedBytes(),
-      waitMs: other === undefined ? longWaitMs : shortWaitMs,
+      waitMs: this.#waitMs(other),
     })
     if (fetch.asked.length > 0) void this.#fetch(node, lane, fetch)
+  }
+
+  #waitMs(other: Fetch | undefined): number {
+    if (this.#isBrief) return 0
+    return other === undefined ? longWaitMs : shortWaitMs
   }
 
   #usedBytes(): number {
@@ -182,7 +196,8 @@ export class FetchLoop {
       }
       seat.put(fetched, one)
       // Nobody was before it: a broker that gave it nothing goes on doing so for a while.
-      if (isFirst && seat.isStarved && seat.leastBytes === 0) fates.set(seat, 'rest')
+      const isStarved = isFirst && seat.isStarved && seat.leastBytes === 0
+      if (isStarved || (this.#isBrief && fetched.batches.length === 0)) fates.set(seat, 'rest')
     }
   }
 

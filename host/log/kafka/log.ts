@@ -12,6 +12,7 @@ import type {
   LogWriter,
   Membership,
   Position,
+  ReaderOptions,
   RecordToAppend,
   SharedLog,
   TopicInfo,
@@ -55,7 +56,9 @@ export function openKafkaLog(settings: KafkaSettings, options: KafkaLogOptions =
 /** In another thread of the process, from what `share()` returned. */
 export function attachKafkaLog(description: LogDescription): Log {
   const { settings, port } = readKafkaDescription(description)
-  return new KafkaLog(settings, new AskedMembers(port))
+  const log = new KafkaLog(settings, new AskedMembers(port))
+  log.ahead()
+  return log
 }
 
 class KafkaLog implements Log {
@@ -65,6 +68,8 @@ class KafkaLog implements Log {
   /** For what is answered at once: what waits on purpose, or must not be waited for, has connections of its own. */
   readonly #control: Brokers
   readonly #writing: Brokers
+  /** For readers that never have a broker wait: they do not hold each other up. */
+  readonly #brief: Brokers
   readonly #topics: KafkaTopics
   readonly #appender: KafkaAppender
   readonly #members: Members
@@ -82,9 +87,16 @@ class KafkaLog implements Log {
     this.#kafka = connectionTo(settings, this.#seeds)
     this.#control = this.#brokers()
     this.#writing = this.#brokers()
+    this.#brief = this.#brokers()
     this.#topics = new KafkaTopics(this.#control, settings)
     const name = `${clientId}-append-${host?.id ?? randomUUID()}`
     this.#appender = new KafkaAppender(this.#writing, { name, settings: write })
+  }
+
+  /** What is asked first does not wait for connections to be opened. */
+  ahead(): void {
+    this.#control.ahead()
+    this.#writing.ahead()
   }
 
   takeOver(): void {
@@ -135,12 +147,12 @@ class KafkaLog implements Log {
     return await this.#open(() => this.#appender.append(records, options))
   }
 
-  reader(options: { readonly maxBytes?: number } = {}): LogReader {
+  reader({ maxBytes: asked, isBrief = false }: ReaderOptions = {}): LogReader {
     this.#check()
-    const maxBytes = options.maxBytes ?? this.#settings.fetchBytes ?? readBytes
-    const source = new KafkaSource(this.#brokers(), () => this.#check(), {
-      maxBytes,
-    })
+    const maxBytes = asked ?? this.#settings.fetchBytes ?? readBytes
+    const brokers = isBrief ? this.#brief : this.#brokers()
+    const source = new KafkaSource(brokers, () => this.#check(), { maxBytes, isBrief })
+    brokers.ahead()
     const reader = new AssignedReader(source, maxBytes, (gone) => this.#readers.delete(gone))
     this.#readers.add(reader)
     return reader
@@ -223,6 +235,7 @@ class KafkaLog implements Log {
     this.#members.close()
     await this.#control[Symbol.asyncDispose]()
     await this.#writing[Symbol.asyncDispose]()
+    await this.#brief[Symbol.asyncDispose]()
   }
 
   /** With connections of their own. */

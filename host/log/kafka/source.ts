@@ -12,21 +12,32 @@ import { KafkaSeat } from './seat.js'
 export interface KafkaSourceOptions {
   /** What its reader hands out at a time; about twice as much is held. */
   readonly maxBytes: number
+  /** No broker is to wait until there is something, and the brokers are others', too; else they are its own, and closed with it. */
+  readonly isBrief?: boolean
 }
 
 export class KafkaSource implements Source<KafkaSeat> {
   readonly check: () => void
   readonly #brokers: Brokers
+  readonly #isBrief: boolean
   readonly #loop: FetchLoop
   readonly #listeners = new Set<() => void>()
   #seats: ReadonlySet<KafkaSeat> = new Set()
 
-  /** The brokers are its own, and closed with it. */
-  constructor(brokers: Brokers, check: () => void, { maxBytes }: KafkaSourceOptions) {
+  constructor(
+    brokers: Brokers,
+    check: () => void,
+    { maxBytes, isBrief = false }: KafkaSourceOptions,
+  ) {
     this.#brokers = brokers
+    this.#isBrief = isBrief
     this.check = check
-    this.#loop = new FetchLoop(brokers, maxBytes, () => {
-      for (const listener of [...this.#listeners]) listener()
+    this.#loop = new FetchLoop(brokers, {
+      maxBytes,
+      isBrief,
+      changed: () => {
+        for (const listener of [...this.#listeners]) listener()
+      },
     })
   }
 
@@ -75,7 +86,7 @@ export class KafkaSource implements Source<KafkaSeat> {
 
   async close(): Promise<void> {
     this.#loop.close()
-    await this.#brokers[Symbol.asyncDispose]()
+    if (!this.#isBrief) await this.#brokers[Symbol.asyncDispose]()
   }
 }
 

@@ -10,6 +10,7 @@ import type {
   LogWriter,
   Membership,
   Position,
+  ReaderOptions,
   RecordToAppend,
   SharedLog,
   TopicInfo,
@@ -182,7 +183,7 @@ class Memory implements MemoryLog {
     return offsets
   }
 
-  reader(options: { readonly maxBytes?: number } = {}): LogReader {
+  reader(options: ReaderOptions = {}): LogReader {
     this.#check()
     const source = new MemorySource({
       check: () => this.#check(),
