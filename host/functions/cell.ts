@@ -161,9 +161,11 @@ export class Cell implements AsyncDisposable {
         this.#isAhead = false
         return handOff.takenUp({ ...assignment, standbys: this.#standbys })
       },
-      waits: () => {
+      ready: async () => {
         this.#isAhead = true
-        if (!condition.isHeld && !thread.isThere) void thread.launch()
+        if (condition.isHeld) return
+        if (!thread.isThere) await thread.launch()
+        await thread.ready()
       },
       revoked: (isLast) => handOff.revoked(isLast),
       givenUp: async () => {

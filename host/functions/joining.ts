@@ -21,8 +21,8 @@ export interface JoiningOptions {
   failed(failure: HostError, again: () => Promise<void>): void
   /** Partitions were assigned: `assigned` is another. */
   takenUp(assignment: Assignment): Promise<void>
-  /** It has asked to join, and others may have to be waited for. */
-  waits(): void
+  /** It is about to ask to join: others would stand still while it gets ready. Never rejects. */
+  ready(): Promise<void>
   /**
    * They are shared out anew: what it does not write before this resolves it must not write before `takenUp`, or `givenUp`.
    * `isLast`: it leaves.
@@ -120,8 +120,8 @@ export class Joining implements AsyncDisposable {
         this.#standbys = assignment.standbys
         await this.#options.takenUp(assignment)
       },
-      waits: () => {
-        if (!this.#isDisposed) this.#options.waits()
+      ready: async () => {
+        if (!this.#isDisposed) await this.#options.ready()
       },
       revoked: () => this.#revoke(),
       lost: () => {

@@ -3,6 +3,7 @@ import { asHostError, HostError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import { backoffMs } from '../processor/clock.js'
 import type { VisitEnd, VisitReport } from '../processor/visiting.js'
+import { settlesWithin } from '../within.js'
 import type { HeldTable } from './held-table.js'
 import type { Version } from './messages.js'
 import { FunctionWorker, type ThreadOptions, type ThreadRequest } from './thread.js'
@@ -92,6 +93,12 @@ export class KeptThread implements AsyncDisposable {
     const outcome = await worker.askWithin(request, this.#options.drainMs)
     if (outcome !== 'done' && this.#worker === worker) this.#worker = undefined
     return outcome
+  }
+
+  /** Resolves when the thread has loaded its code, has ended, or takes too long for that. */
+  async ready(): Promise<void> {
+    const ready = this.#worker?.ask({ kind: 'ready' })
+    if (ready !== undefined) await settlesWithin(ready, this.#options.drainMs)
   }
 
   /** Not waited for: should it end before it has heard of it, the next one starts with what is then. */

@@ -47,6 +47,8 @@ export type ToWorker = { readonly id: number } & (
   | { readonly kind: 'pause' }
   | { readonly kind: 'resume' }
   | { readonly kind: 'drain' }
+  /** Answered as soon as anything is: its code is loaded. */
+  | { readonly kind: 'ready' }
   /** The partitions of its group are shared out anew: nothing is handled, opened or written to the log until `assign`. */
   | { readonly kind: 'revoke'; readonly isLast: boolean }
   /** `kept`: those of which its tasks go on. `standbys`: of others, whose tables are copied here. */

@@ -208,8 +208,11 @@ export interface JoinOptions {
   readonly partitions?: number
   /** Aborted: it is not to join any more. Joining, it then rejects soon and is no member. */
   readonly signal?: AbortSignal
-  /** Called before the first assignment, should there be others that are waited for: what takes its time can be made ready meanwhile. */
-  waits?(): void
+  /**
+   * Called before it asks to join for the first time, should there be others, which give up partitions for it: what takes its time is to
+   * be made ready, and it asks when this resolves. Must not reject.
+   */
+  ready?(): Promise<void>
   /** Called with each new assignment, the first included. */
   assigned(assignment: Assignment): Promise<void>
   /** Called before partitions go; awaited: what it flushes still counts. Not called when membership was lost. */

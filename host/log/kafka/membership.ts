@@ -118,8 +118,9 @@ class KafkaMember implements Membership {
 
   async start(): Promise<void> {
     try {
-      this.#options.waits?.()
+      const ready = this.#options.ready?.()
       await this.#giveUpFormer()
+      if (ready !== undefined) await unlessAborted(ready, this.#end.signal)
       await this.#join()
     } catch (thrown) {
       await this.#leave().catch(() => {})

@@ -53,6 +53,8 @@ async function shared(t: Test, { isAwaited = false } = {}) {
   const awaited = new Promise<void>((resolve) => {
     others = resolve
   })
+  /** Its code, when it asked to join. */
+  let wasLoaded: boolean | undefined
   /** What was there when its partitions had been given up. */
   const left: string[] = []
   const assign = async (partitions: readonly number[], kept: readonly number[] = []) => {
@@ -67,7 +69,8 @@ async function shared(t: Test, { isAwaited = false } = {}) {
   log.join = async (options) => {
     group = options
     if (isAwaited) {
-      options.waits?.()
+      await options.ready?.()
+      wasLoaded = existsSync(`${flags}loaded`)
       await awaited
     }
     await assign([0, 1])
@@ -116,6 +119,10 @@ async function shared(t: Test, { isAwaited = false } = {}) {
   return {
     ...{ project, registry, catalog, lines, states, run, save, assign, revoke, seen },
     ...{ others, left },
+    asked: async () => {
+      await until('it asks to join', () => wasLoaded !== undefined)
+      return wasLoaded
+    },
     state: () => status()?.state,
     lose: async () => {
       holds = false
@@ -283,7 +290,7 @@ t.test('a file that is deleted in between: the function stops', async (t) => {
 
 t.test('its thread gets ready while others are waited for', async (t) => {
   const f = await shared(t, { isAwaited: true })
-  await until('it is loaded', () => existsSync(f.path('loaded')))
+  t.equal(await f.asked(), true, 'nobody stands still while its code is loaded')
   t.equal(f.state(), 'joining')
   t.same(f.states(), [])
   await f.emit(0)
