@@ -52,7 +52,7 @@ export async function openPartition(options: OpeningOptions): Promise<OpenPartit
     described.catch(() => {})
     return described
   }
-  const writer = await log.openWriter(edges.group, partition, names, describe)
+  const writer = await log.openWriter(edges.group, partition, names, () => void describe())
   try {
     // Read after the fence: from then on nobody else moves the positions or the changelog's end.
     const topics = await describe()
