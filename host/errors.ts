@@ -68,6 +68,7 @@ export const errorCodes = {
   OFFSET_OUT_OF_RANGE: { retryable: false, status: 500 },
   UNKNOWN_TOPIC: { retryable: false, status: 500 },
   TOPIC_MISMATCH: { retryable: false, status: 500 },
+  EDGES_DIFFER: { retryable: false, status: 409 },
   RECORD_TOO_LARGE: { retryable: false, status: 413 },
   MOVE_CONFLICT: { retryable: false, status: 409 },
   MOVE_DIFFERS: { retryable: false, status: 500 },

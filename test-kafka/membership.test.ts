@@ -6,7 +6,7 @@ import { type GroupTimes, joinKafkaGroup } from '#host/log/kafka/membership.js'
 import { describeGroup } from '#host/log/kafka/requests/groups.js'
 import { KafkaTopics } from '#host/log/kafka/topics.js'
 import { kafkaWriteSettings } from '#host/log/kafka/write-settings.js'
-import type { GroupPeer, Membership } from '#host/log/log.js'
+import type { GroupPeer, GroupVersion, Membership } from '#host/log/log.js'
 import { makeTopics, quietKafka } from '../test/support/kafka/client.js'
 import { brokerAddress, ownName } from '../test/support/kafka/shared.js'
 import { runTool } from '../test/support/kafka/tool.js'
@@ -27,6 +27,8 @@ interface TestMember {
   partitions: readonly number[]
   kept: readonly number[]
   standbys: readonly number[]
+  /** Why it was given nothing. */
+  refused: string | undefined
   readonly steps: string[]
   readonly failures: string[]
 }
@@ -53,6 +55,7 @@ async function join(
     signal?: AbortSignal
     standbys?: number
     warm?: () => readonly number[]
+    runs?: GroupVersion
   } = {},
 ): Promise<TestMember> {
   const kafka = quietKafka(address)
@@ -76,6 +79,7 @@ async function join(
     partitions: [],
     kept: [],
     standbys: [],
+    refused: undefined,
     steps: [],
     failures: [],
   }
@@ -91,8 +95,8 @@ async function join(
     topics,
     instance,
     describe: (names) => described.describe(names),
-    async assigned({ epoch, partitions, kept, standbys }) {
-      Object.assign(own, { partitions, kept, standbys })
+    async assigned({ epoch, partitions, kept, standbys, refused }) {
+      Object.assign(own, { partitions, kept, standbys, refused: refused?.error.message })
       own.steps.push(`assigned ${epoch}`)
       given()
     },
@@ -227,20 +231,48 @@ t.test('who stops waiting to join is no member, and holds nobody up', async (t) 
   t.same(first.partitions, [0, 1])
 })
 
-t.test('who reads other topics than the others gets nothing, until they are gone', async (t) => {
+t.test('who has other edges than the others gets nothing, until they are gone', async (t) => {
   const [clicks, taps, group] = [ownName('clicks'), ownName('taps'), ownName('counts')]
   await makeTopics(t, address, { [clicks]: 2, [taps]: 2 })
-  const first = await join(t, group, [clicks], 'one')
-  const newer = await join(t, group, [clicks, taps], 'two')
-  await until('it is told', () => newer.failures.length > 0)
-  t.same(newer.partitions, [])
-  t.match(newer.failures, [
-    new RegExp(`other inputs \\(${clicks}\\) by one, and reads ${clicks}, ${taps} here`),
-  ])
-  await until('the first has all again', () => first.partitions.length === 2)
-  t.same(first.failures, [])
+  const runs = (version: string, inputs: string[], joins: string[] = []): GroupVersion => {
+    const edges = { inputs, joins, lookups: [], table: 'counts', partitions: 2 }
+    return { edges: { ...edges, hasher: 'murmur2' }, since: Date.now(), version: () => version }
+  }
+  const first = await join(t, group, [clicks], 'one', { runs: runs('v1', [clicks]) })
+  const newer = await join(t, group, [clicks, taps], 'two', { runs: runs('v2', [clicks, taps]) })
+  const newest = await join(t, group, [clicks], 'three', { runs: runs('v3', [clicks], ['users']) })
+  await until('all is shared out', () => first.partitions.length === 2)
+  t.match(newer.refused, `by one, and gives this instance nothing: inputs: ${clicks}, ${taps} here`)
+  t.match(newest.refused, /joins: users here; none there/)
+  const members = first.membership.members()
+  t.match(
+    [...members].sort((a, b) => ((a.version ?? '') < (b.version ?? '') ? -1 : 1)),
+    [
+      { instance: 'one', version: 'v1', partitions: [0, 1], isRefused: undefined },
+      { instance: 'two', version: 'v2', partitions: [], isRefused: true },
+      { instance: 'three', version: 'v3', partitions: [], isRefused: true },
+    ],
+  )
+  t.same([first.failures, newer.failures, newest.failures], [[], [], []])
   await first.membership[Symbol.asyncDispose]()
-  await until('it is its turn', () => newer.partitions.length === 2)
+  await until('it is the turn of the older one', () => newer.partitions.length === 2)
+  await until('the other is told', () => newest.refused?.includes('by two') === true)
+  t.equal(newer.refused, undefined)
+  await newer.membership[Symbol.asyncDispose]()
+  await until('it is its turn', () => newest.partitions.length === 2)
+  t.equal(newest.refused, undefined)
+})
+
+t.test('without edges, who reads other topics than the others gets nothing', async (t) => {
+  const [clicks, taps, group] = [ownName('clicks'), ownName('taps'), ownName('counts')]
+  await makeTopics(t, address, { [clicks]: 2, [taps]: 4 })
+  const first = await join(t, group, [clicks], 'one')
+  const newer = await join(t, group, [taps], 'two')
+  await until('it is told', () => newer.refused !== undefined)
+  t.match(newer.refused, `inputs: ${taps} here; ${clicks} there`)
+  await until('the first has all again', () => first.partitions.length === 2)
+  await first.membership[Symbol.asyncDispose]()
+  await until('it is its turn', () => newer.partitions.length === 4)
 })
 
 t.test('a topic that is made in this moment is waited for', async (t) => {

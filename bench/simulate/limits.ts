@@ -1,7 +1,8 @@
 // What a group of this size asks of the brokers and of each instance, at rest: by the real messages, and by what each function has.
 import { type Claim, shareOut, standbysOf } from '../../host/log/kafka/assignor.js'
 import { packClaim } from '../../host/log/kafka/group-data.js'
-import { sharesOf } from '../../host/log/kafka/shares.js'
+import { runningEdges } from '../../host/log/kafka/running-edges.js'
+import { claimsOf, sharesOf } from '../../host/log/kafka/shares.js'
 import { Random } from '../../host/log/memory/random.js'
 import { addressOf } from './cluster.js'
 import type { Costs } from './costs.js'
@@ -61,19 +62,14 @@ const memberOf = (n: number): string => `millrace-${String(n).padStart(4, '0')}-
 
 function messagesOf({ partitions, instances }: Costs, standbys: number) {
   const topics = ['clicks']
+  const tables = { joins: [], lookups: [], table: 'click-count-table' }
+  const edges = { inputs: topics, ...tables, hasher: 'murmur2', partitions } as const
+  const version = { version: '0123456789ab', edges, since: 1_764_547_200_000 }
   const first = Array.from({ length: instances }, (_, n): Claim => {
     const instance = `host-${String(n).padStart(3, '0')}-12345`
     const address = addressOf(instance)
-    return {
-      member: memberOf(n),
-      topics,
-      instance,
-      address,
-      owned: [],
-      warm: [],
-      behind: [],
-      standbys,
-    }
+    const place = { member: memberOf(n), instance, address }
+    return { ...place, topics, owned: [], warm: [], behind: [], standbys, ...version }
   })
   // As it is after many have come and gone: what a member has is no regular row, which would pack to nothing.
   const random = new Random(1)
@@ -89,16 +85,8 @@ function messagesOf({ partitions, instances }: Costs, standbys: number) {
     return { ...claim, owned: share, warm: [...share, ...(copies.get(claim.member) ?? [])] }
   })
   const members = claims.map(({ member, ...told }) => ({ member, metadata: packClaim(told) }))
-  const joined = {
-    error: 0,
-    throttleMs: 0,
-    generation: 1,
-    protocol: '',
-    leader: memberOf(0),
-    member: memberOf(0),
-    members,
-  }
-  const assignments = [...sharesOf(joined, topics, partitions).values()]
+  const told = claimsOf({ members })
+  const assignments = [...sharesOf(told, runningEdges(told), partitions).values()]
   const sum = (sizes: readonly number[]) => sizes.reduce((all, size) => all + size, 0)
   const ids = sum(members.map(({ member }) => member.length))
   const joinGroupBytes = ids + sum(members.map(({ metadata }) => metadata.length))

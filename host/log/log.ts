@@ -1,5 +1,6 @@
 // The log port: what the host asks of a log. The adapters (embedded, memory, Kafka) pass one conformance suite.
 import type { TransferListItem } from 'node:worker_threads'
+import type { Hasher } from '../../sdk/topic.js'
 import type { HostError } from '../errors.js'
 
 /** A stream is kept for a time; a table keeps the last record of each key (compacted). */
@@ -171,6 +172,40 @@ export interface Assignment {
   readonly kept: readonly number[]
   /** Partitions of others whose tables it is to keep a warm copy of. */
   readonly standbys: readonly number[]
+  /** It gets none, since others have edges that are not its own: until they have gone, or have the same. */
+  readonly refused?: Refusal
+}
+
+export interface Refusal {
+  /** EDGES_DIFFER: what differs, and where. */
+  readonly error: HostError
+  /** By which the group runs; absent: those who run it have not told. */
+  readonly edges?: GroupEdges
+}
+
+/**
+ * What members have to agree on to share the partitions of their group: else what one has made of a partition is not what another goes
+ * on with. Lists are in order.
+ */
+export interface GroupEdges {
+  /** Topics, that of the loop among them. */
+  readonly inputs: readonly string[]
+  /** Topics of tables of others; with the hasher, where that is another. */
+  readonly joins: readonly string[]
+  readonly lookups: readonly string[]
+  /** Its topic; null: there is none. */
+  readonly table: string | null
+  readonly hasher: Hasher
+  readonly partitions: number
+}
+
+/** What a member runs. */
+export interface GroupVersion {
+  readonly edges: GroupEdges
+  /** Since when it has had these edges, in ms since 1970. */
+  readonly since: number
+  /** Asked each time that it joins, for the others to show: that of its code, which may differ. */
+  version(): string
 }
 
 /** A member of a group, as the one who shared the partitions out has told all of them. */
@@ -180,6 +215,10 @@ export interface GroupPeer {
   readonly address: string | undefined
   readonly partitions: readonly number[]
   readonly standbys: readonly number[]
+  /** That it ran when they were shared out. Absent: it did not say. */
+  readonly version?: string
+  /** It gets none: its edges are not those by which the group runs. */
+  readonly isRefused?: true
 }
 
 /** What a host would have to replay of a partition's table, in offsets of its changelog. */
@@ -204,6 +243,8 @@ export interface JoinOptions {
   warm?(): readonly number[]
   /** Asked each time that it joins: by partition, also of those that it neither has nor copies. It rather gets those of which it lacks less. */
   lacks?(): Promise<readonly TableLack[]>
+  /** Absent: its topics alone tell whether others run the same. */
+  readonly runs?: GroupVersion
   /** How many each of the topics has to have; another number: TOPIC_MISMATCH. Absent: any, as long as all have the same. */
   readonly partitions?: number
   /** Aborted: it is not to join any more. Joining, it then rejects soon and is no member. */

@@ -1,14 +1,18 @@
 // Shares out a group's partitions: each with all its inputs to one member, and to the one that had it, as far as that is fair.
-import type { GroupPeer } from '../log.js'
+import type { GroupEdges, GroupPeer } from '../log.js'
 import { type Nearness, ranksOf } from './nearness.js'
 
 /** What a member says of itself when it joins. */
-export interface Claim extends Nearness, Pick<GroupPeer, 'instance' | 'address'> {
+export interface Claim extends Nearness, Pick<GroupPeer, 'instance' | 'address' | 'version'> {
   readonly member: string
   readonly topics: readonly string[]
   readonly owned: readonly number[]
   /** How many members are to keep a copy of each table beside its owner's. */
   readonly standbys: number
+  /** Absent: it does not say. */
+  readonly edges?: GroupEdges
+  /** When it began with these edges, in ms since 1970. */
+  readonly since?: number
 }
 
 export type Shares = ReadonlyMap<string, readonly number[]>

@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { asHostError, type HostError } from '../../errors.js'
 import { settlesWithin, unlessAborted } from '../../within.js'
+import { haveSame } from '../group-edges.js'
 import { heardOf } from '../heard-of.js'
 import type { GroupPeer, JoinOptions, Membership, TableLack, TopicInfo } from '../log.js'
 import { sharedPartitions } from '../sole-member.js'
@@ -11,13 +12,15 @@ import { isExpelled, isPassing, kafkaErrors } from './error-codes.js'
 import { packClaim, protocolName, unpackShare } from './group-data.js'
 import type { OwnMembers, OwnPlace } from './members.js'
 import { nearnessOf } from './nearness.js'
-import { otherClient, otherTopics } from './problems.js'
+import { otherClient } from './problems.js'
+import { refusalOf } from './refusal.js'
 import type { KafkaRequest, Response } from './request.js'
 import { type JoinedGroup, joinGroup, leaveGroup, syncGroup } from './requests/group.js'
 import { heartbeat } from './requests/heartbeat.js'
 import type { GroupMember } from './requests/transaction.js'
 import { right } from './rights.js'
-import { haveSame, sharesOf } from './shares.js'
+import { runningEdges } from './running-edges.js'
+import { claimsOf, sharesOf } from './shares.js'
 
 export interface GroupTimes {
   /** Without a heartbeat for so long the group takes it for dead. */
@@ -263,14 +266,15 @@ class KafkaMember implements Membership {
   /** A request to join waits for all others: nobody waits for it when it is to leave. */
   async #join(looked = this.#look()): Promise<void> {
     const { signal } = this.#end
-    const { topics, instance, address, standbys = 0, warm, moves } = this.#options
+    const { topics, instance, address, standbys = 0, warm, runs, moves } = this.#options
     const { topics: described, lacks } = await looked
     const count = sharedPartitions(this.#options, described).length
     this.#count = count
     this.#lookedAt = performance.now()
     const claim = { topics, instance, address, owned: this.#owned, standbys }
+    const version = runs && { ...runs, version: runs.version() }
     const nearness = nearnessOf(warm?.() ?? [], lacks, moves.acceptableLag)
-    const metadata = packClaim({ ...claim, ...nearness })
+    const metadata = packClaim({ ...claim, ...nearness, ...version })
     while (!signal.aborted) {
       const joined = await unlessAborted(this.#askToJoin(metadata), signal)
       if (joined.error === kafkaErrors.MEMBER_ID_REQUIRED) continue
@@ -288,7 +292,7 @@ class KafkaMember implements Membership {
       const sentAt = performance.now()
       // From the leader alone.
       const isLeader = joined.leader === joined.member
-      const shares = isLeader ? sharesOf(joined, topics, count) : new Map<string, Uint8Array>()
+      const shares = isLeader ? await this.#shareOut(joined) : new Map<string, Uint8Array>()
       const synced = await unlessAborted(this.#ask(syncGroup(own, shares)), signal)
       if (synced.error === kafkaErrors.REBALANCE_IN_PROGRESS) continue
       if (isExpelled(synced.error)) {
@@ -301,6 +305,19 @@ class KafkaMember implements Membership {
       return
     }
     signal.throwIfAborted()
+  }
+
+  /** To all members. Whoever leads the group does it for those that run it, with their edges, though its own may be others. */
+  async #shareOut(joined: JoinedGroup): Promise<ReadonlyMap<string, Uint8Array>> {
+    const { group, topics, describe } = this.#options
+    const claims = claimsOf(joined)
+    const running = runningEdges(claims)
+    const count = async () => {
+      if (haveSame(running.topics, topics)) return this.#count
+      const read = { group, topics: running.topics }
+      return sharedPartitions(read, await this.#inTime(describe(running.topics))).length
+    }
+    return sharesOf(claims, running, running.edges?.partitions ?? (await count()))
   }
 
   /** It is who it is told to be, whether or not anybody waits for it any more: left behind, others would wait for it. */
@@ -341,9 +358,9 @@ class KafkaMember implements Membership {
     })
   }
 
-  async #take(own: GroupMember, assignment: Buffer, heardAt: number): Promise<void> {
-    const { assigned, topics, failed } = this.#options
-    const { partitions, standbys, members, topics: shared } = unpackShare(assignment)
+  async #take(own: GroupMember, told: Buffer, heardAt: number): Promise<void> {
+    const share = unpackShare(told)
+    const { partitions, standbys, members } = share
     const kept = this.#keptOf(partitions, own.generation)
     this.#epoch += 1
     this.#heardAt = heardAt
@@ -354,10 +371,9 @@ class KafkaMember implements Membership {
     this.#assigned = { epoch: this.#epoch, in: own }
     // First: whoever opens a writer because of it asks for it.
     this.#place.set(own)
-    await assigned({ epoch: this.#epoch, partitions, kept, standbys })
-    if (shared.length > 0 && !haveSame(shared, topics)) {
-      failed?.(otherTopics(own.group, topics, shared, ownersIn(members)))
-    }
+    const refused = refusalOf(this.#options, share)
+    const assignment = { epoch: this.#epoch, partitions, kept, standbys }
+    await this.#options.assigned({ ...assignment, ...(refused && { refused }) })
   }
 
   /** In a generation between the two that it was not given to it, a partition may have been another's. */
@@ -423,6 +439,3 @@ class KafkaMember implements Membership {
     return brokers.refused(error, `the group ${group}`, [right.group('Read', group)])
   }
 }
-
-const ownersIn = (members: readonly GroupPeer[]): ReadonlySet<string> =>
-  new Set(members.flatMap(({ instance, partitions }) => (partitions.length > 0 ? [instance] : [])))

@@ -200,16 +200,17 @@ export function otherCleanup(
   )
 }
 
-/** Its partitions are shared out to hosts on which the function has other inputs. */
-export function otherTopics(
+/** Its partitions are shared out to hosts on which the function has other edges. `differences`: in words. */
+export function otherEdges(
   group: string,
-  own: readonly string[],
-  shared: readonly string[],
+  differences: readonly string[],
   instances: ReadonlySet<string>,
 ): HostError {
+  const others = [...instances].sort()
+  const shown = others.length > 4 ? [...others.slice(0, 3), `${others.length - 3} more`] : others
   return new HostError(
-    'TOPIC_MISMATCH',
-    `the group ${group} is run with other inputs (${shared.join(', ')}) by ${[...instances].join(', ')}, and reads ${own.join(', ')} here: it gets no ` +
-      'partitions until they have the same version of the function, or are stopped',
+    'EDGES_DIFFER',
+    `the group ${group} is run with other edges by ${shown.join(', ')}, and gives this instance nothing: ${differences.join('. ')}. ` +
+      'It takes over by itself once those have stopped or have this version: finish the deploy, or take it back here. To run both, give this one another name or another revision',
   )
 }

@@ -3,32 +3,33 @@ import type { GroupPeer } from '../log.js'
 import { type Claim, shareOut, standbysOf } from './assignor.js'
 import { packMembers, packShare, unpackClaim } from './group-data.js'
 import type { JoinedGroup } from './requests/group.js'
+import type { RunningEdges } from './running-edges.js'
 
-/** By member, as `syncGroup` takes them. */
+export const claimsOf = ({ members }: Pick<JoinedGroup, 'members'>): Claim[] =>
+  members.map(({ member, metadata }) => unpackClaim(member, metadata))
+
+/** By member, as `syncGroup` takes them. `count`: of partitions, for those who run the group. */
 export function sharesOf(
-  { members }: JoinedGroup,
-  topics: readonly string[],
+  claims: readonly Claim[],
+  running: RunningEdges,
   count: number,
 ): ReadonlyMap<string, Uint8Array> {
-  const claims = members.map(({ member, metadata }) => unpackClaim(member, metadata))
-  // One that reads others would leave records of these unread, where it had a partition.
-  const alike = claims.filter((claim) => haveSame(claim.topics, topics))
-  const shares = shareOut(alike, count)
-  const standbys = standbysOf(alike, shares, count)
-  const peerOf = ({ member, instance, address }: Claim): GroupPeer => ({
+  const { topics, edges } = running
+  const shares = shareOut(running.claims, count)
+  const standbys = standbysOf(running.claims, shares, count)
+  const peerOf = ({ member, instance, address, version }: Claim): GroupPeer => ({
     instance,
     address,
     partitions: shares.get(member) ?? [],
     standbys: standbys.get(member) ?? [],
+    ...(version === undefined ? {} : { version }),
+    ...(shares.has(member) ? {} : { isRefused: true }),
   })
-  const peers = packMembers(claims.map(peerOf))
+  const members = packMembers(claims.map(peerOf), edges)
   return new Map(
     claims.map(({ member }) => {
-      const told = { standbys: standbys.get(member) ?? [], members: peers }
+      const told = { standbys: standbys.get(member) ?? [], members }
       return [member, packShare(topics, shares.get(member) ?? [], told)]
     }),
   )
 }
-
-export const haveSame = (some: readonly string[], others: readonly string[]): boolean =>
-  some.length === others.length && some.every((topic) => others.includes(topic))

@@ -9,7 +9,9 @@ import {
   unpackShare,
 } from '#host/log/kafka/group-data.js'
 import { nearnessOf } from '#host/log/kafka/nearness.js'
-import { sharesOf } from '#host/log/kafka/shares.js'
+import { runningEdges } from '#host/log/kafka/running-edges.js'
+import { claimsOf, sharesOf } from '#host/log/kafka/shares.js'
+import type { GroupEdges, GroupPeer } from '#host/log/log.js'
 import { Random } from '#host/log/memory/random.js'
 
 const claim = (
@@ -27,6 +29,15 @@ const claim = (
   standbys: 0,
   ...more,
 })
+
+const edges: GroupEdges = {
+  inputs: ['clicks'],
+  joins: ['pages-table'],
+  lookups: ['users-table (fnv1a)'],
+  table: 'counts-table',
+  hasher: 'murmur2',
+  partitions: 4,
+}
 
 const shown = (shares: ReadonlyMap<string, readonly number[]>) => Object.fromEntries(shares)
 
@@ -233,17 +244,19 @@ t.test(
       standbys: 1,
     }
     t.same(unpackClaim('m', packClaim(told)), { member: 'm', ...told })
-    const members = [
+    const runs = { version: '0123456789ab', edges, since: 1_764_000_000_000 }
+    const whole = { ...told, ...runs }
+    t.same(unpackClaim('m', packClaim(whole)), { member: 'm', ...whole })
+    const members: GroupPeer[] = [
       { instance: 'host-1', address: 'http://host-1:7420', partitions: [0, 2], standbys: [1] },
-      { instance: 'host-2', address: undefined, partitions: [1], standbys: [0, 2] },
+      { instance: 'host-2', address: undefined, partitions: [1], standbys: [0, 2], version: 'v1' },
+      { instance: 'host-3', address: undefined, partitions: [], standbys: [], isRefused: true },
     ]
+    const packed = { topics: ['clicks', 'taps'], partitions: [0, 2], standbys: [1], members }
     const share = { standbys: [1], members: packMembers(members) }
-    t.same(unpackShare(packShare(['clicks', 'taps'], [0, 2], share)), {
-      topics: ['clicks', 'taps'],
-      partitions: [0, 2],
-      standbys: [1],
-      members,
-    })
+    t.same(unpackShare(packShare(['clicks', 'taps'], [0, 2], share)), packed)
+    const shareOfEdges = { standbys: [1], members: packMembers(members, edges) }
+    t.same(unpackShare(packShare(['clicks', 'taps'], [0, 2], shareOfEdges)), { ...packed, edges })
     const none = { topics: [], partitions: [], standbys: [], members: [] }
     t.same(unpackShare(Buffer.alloc(0)), none)
     const stranger = packClaim(told)
@@ -276,13 +289,18 @@ t.test('what 100 members are told of 1,000 partitions fits into a record of the 
     for (let copy = 0; copy < 2; copy += 1) members[random.upTo(100) - 1]?.warm.push(partition)
   }
   const claims = members.map(({ member, owned, warm, address }) =>
-    claim(member, owned, { address, warm: [...owned, ...warm], standbys: 2 }),
+    claim(member, owned, {
+      address,
+      warm: [...owned, ...warm],
+      standbys: 2,
+      version: '0123456789ab',
+      edges,
+      since: 1_764_000_000_000,
+    }),
   )
   const told = claims.map(({ member, ...of }) => ({ member, metadata: packClaim(of) }))
-  const [first] = told
-  const own = { member: first?.member ?? '', leader: first?.member ?? '' }
-  const joined = { error: 0, throttleMs: 0, generation: 1, ...own, members: told }
-  const shares = [...sharesOf(joined, ['clicks'], 1_000)]
+  const joined = claimsOf({ members: told })
+  const shares = [...sharesOf(joined, runningEdges(joined), 1_000)]
   const sizes = [...told.map(({ metadata }) => metadata), ...shares.map(([, share]) => share)]
   const bytes = sizes.reduce((sum, { length }) => sum + length, 0)
   t.ok(bytes < 1_048_588 * 0.75, `${bytes} bytes`)
