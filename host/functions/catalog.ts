@@ -144,7 +144,10 @@ export interface InstanceStatus {
   readonly address: string | null
   /** Null: it does not answer, or does not know the function. */
   readonly state: FunctionState | null
+  /** Of one that does not answer, what it ran when its group was shared out last; null: not known. */
   readonly version: string | null
+  /** Its group runs with other edges than its own, and gives it no partitions. */
+  readonly refused: boolean
   /** Of one that does not answer, those that its group has given it. */
   readonly partitions: readonly {
     readonly partition: number

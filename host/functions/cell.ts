@@ -1,6 +1,7 @@
 // One function as the main thread has it: joins its group, keeps its thread and its table, and has it swapped, paused and stopped.
 import { asHostError, HostError, toPlainError } from '../errors.js'
-import type { GroupPeer, Log, TableLack } from '../log/log.js'
+import { haveSameTable } from '../log/group-edges.js'
+import type { GroupEdges, GroupPeer, Log, TableLack } from '../log/log.js'
 import { joinAlone } from '../log/sole-member.js'
 import type { Logger } from '../logger.js'
 import { systemClock } from '../processor/clock.js'
@@ -25,6 +26,7 @@ import type { VisitOrder } from './operation.js'
 import type { FunctionPorts } from './ports.js'
 import { recoverAhead } from './recovering-ahead.js'
 import type { ThreadOptions } from './thread.js'
+import { groupEdges } from './topics.js'
 import { type Deployed, toVersion, Versions } from './versions.js'
 import { Visits } from './visits.js'
 
@@ -149,6 +151,8 @@ export class Cell implements AsyncDisposable {
       lacks: () => this.#lacks(),
       ...(options.address === undefined ? {} : { address: options.address }),
       edges: () => this.edges,
+      agreed: () => groupEdges(this.edges),
+      version: () => this.bundle.version,
       prepare: async () => {
         await this.#table?.open()
         if (this.#disposing === undefined) condition.enter('joining')
@@ -159,6 +163,7 @@ export class Cell implements AsyncDisposable {
       },
       takenUp: (assignment) => {
         this.#isAhead = false
+        hearing.sharedOut(assignment.refused?.error)
         return handOff.takenUp({ ...assignment, standbys: this.#standbys })
       },
       ready: async () => {
@@ -189,6 +194,11 @@ export class Cell implements AsyncDisposable {
 
   get edges(): Edges {
     return this.#versions.running.edges
+  }
+
+  /** By which a key of its table is found: at those who run its group, which may be with other edges. */
+  get tablePlace(): Pick<GroupEdges, 'partitions' | 'hasher'> {
+    return this.#joining.refusal?.edges ?? this.edges
   }
 
   get view(): TableView | undefined {
@@ -234,8 +244,16 @@ export class Cell implements AsyncDisposable {
 
   /** What is shown is a copy of what another has, or may have by now; or what was stored before the partition is open. */
   isReplica(partition: number): boolean {
-    const isReplicated = this.description.replicas.views === 'replicate'
-    return isReplicated && !this.#isServingOwn(partition) && this.#condition.isWhole(partition)
+    return (
+      this.#isReplicated && !this.#isServingOwn(partition) && this.#condition.isWhole(partition)
+    )
+  }
+
+  get #isReplicated(): boolean {
+    if (this.description.replicas.views !== 'replicate') return false
+    // Its table may not be the one that those have who run its group.
+    const { edges } = this.#joining.refusal ?? {}
+    return edges === undefined || haveSameTable(edges, groupEdges(this.edges))
   }
 
   /** What is shown of the partition, or of any, may have been changed since, as far as is known. */
@@ -459,8 +477,7 @@ export class Cell implements AsyncDisposable {
 
   /** Of others, whose tables are copied here. */
   get #standbys(): readonly number[] {
-    const isReplicated = this.description.replicas.views === 'replicate'
-    if (!isReplicated && this.#condition.phase !== 'ahead') return this.#joining.standbys
+    if (!this.#isReplicated && this.#condition.phase !== 'ahead') return this.#joining.standbys
     const all = Array.from({ length: this.edges.partitions }, (_, partition) => partition)
     return all.filter((partition) => !this.#joining.assigned.includes(partition))
   }

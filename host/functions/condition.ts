@@ -34,6 +34,9 @@ export class Condition {
   /** Passes by itself: shown until everything runs. */
   trouble: ShownError | null = null
 
+  /** Its group runs with other edges, and gives it nothing. */
+  refused: ShownError | null = null
+
   /** The copies of its own table are: they may be old. */
   isCutOff = false
   /** Copies of others' tables that are not ready, in words. */
@@ -61,13 +64,13 @@ export class Condition {
     if (this.#phase !== 'active') return this.#phase
     // A person's word is shown before its own failure; what is not open yet is neither.
     if (this.isPaused && !this.isRecovering) return 'paused'
-    if (this.#isHalted) return 'halted'
+    if (this.#isHalted || this.refused !== null) return 'halted'
     const isWaiting = this.isRecovering || this.isSuspended || this.waitingFor.length > 0
     return isWaiting ? 'recovering' : 'running'
   }
 
   get error(): ShownError | null {
-    return this.trouble ?? this.failure
+    return this.trouble ?? this.refused ?? this.failure
   }
 
   /** There may be a thread. */

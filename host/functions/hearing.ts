@@ -144,6 +144,22 @@ export class Hearing {
     this.#options.changed()
   }
 
+  /** Its group has been shared out: without it, or, undefined, with it. */
+  sharedOut(refused: HostError | undefined): void {
+    const { condition, versions, logger } = this.#options
+    const before = condition.refused
+    if (refused === undefined) {
+      condition.refused = null
+      if (before !== null) logger.info('its group runs with its edges now')
+      return
+    }
+    // It has joined: what kept it from that has passed.
+    condition.trouble = null
+    if (before?.message === refused.message) return
+    condition.refused = showError(toPlainError(refused), versions.running.bundle)
+    logger.error(refused.message, { code: refused.code })
+  }
+
   #opened(partition: number, state: 'recovering' | 'running'): void {
     const { condition, versions, logger } = this.#options
     condition.opened(partition, state)

@@ -1,6 +1,15 @@
 // A function's place in its consumer group: which partitions it is assigned, joined for again until the log takes it in.
 import { asHostError, HostError } from '../errors.js'
-import type { Assignment, GroupPeer, JoinOptions, Log, Membership, TableLack } from '../log/log.js'
+import type {
+  Assignment,
+  GroupEdges,
+  GroupPeer,
+  JoinOptions,
+  Log,
+  Membership,
+  Refusal,
+  TableLack,
+} from '../log/log.js'
 
 export interface JoiningOptions {
   readonly log: Pick<Log, 'join'>
@@ -15,6 +24,10 @@ export interface JoiningOptions {
     readonly partitions: number
     readonly inputs: readonly { readonly topic: string }[]
   }
+  /** Those in which all have to agree that share its partitions. */
+  agreed(): GroupEdges
+  /** Of the code that runs. */
+  version(): string
   /** Before each try. */
   prepare(): Promise<void>
   /** What does not last: `again` is to be called after a while. */
@@ -43,6 +56,8 @@ export class Joining implements AsyncDisposable {
   #membership: Membership | undefined
   #assigned: readonly number[] = []
   #standbys: readonly number[] = []
+  #refusal: Refusal | undefined
+  readonly #since = Date.now()
   readonly #end = new AbortController()
   /** Settles when nobody is joining. */
   #joining: Promise<unknown> = Promise.resolve()
@@ -62,6 +77,11 @@ export class Joining implements AsyncDisposable {
   /** Of others, whose tables it is to keep a copy of. */
   get standbys(): readonly number[] {
     return this.#standbys
+  }
+
+  /** Why it gets nothing: others run with other edges. */
+  get refusal(): Refusal | undefined {
+    return this.#refusal
   }
 
   /** What it was assigned is its own for sure. */
@@ -101,6 +121,7 @@ export class Joining implements AsyncDisposable {
 
   async #joinOnce(): Promise<void> {
     const { log, instance, address, edges, prepare, standbysWanted, warm, lacks } = this.#options
+    const { agreed, version } = this.#options
     await prepare()
     if (this.#isDisposed) return
     const { group, inputs, partitions } = edges()
@@ -110,6 +131,7 @@ export class Joining implements AsyncDisposable {
       instance,
       ...(address === undefined ? {} : { address }),
       partitions,
+      runs: { edges: agreed(), since: this.#since, version },
       standbys: standbysWanted(),
       warm,
       lacks,
@@ -118,6 +140,7 @@ export class Joining implements AsyncDisposable {
         if (this.#isDisposed) return
         this.#assigned = assignment.partitions
         this.#standbys = assignment.standbys
+        this.#refusal = assignment.refused
         await this.#options.takenUp(assignment)
       },
       ready: async () => {

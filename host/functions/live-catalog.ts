@@ -93,13 +93,15 @@ export class LiveCatalog implements Catalog, Disposable {
     const view = cell?.view
     const table = cell?.description.table
     if (cell === undefined || view === undefined || !table) return undefined
+    const { partitions, hasher } = cell.tablePlace
     const known = this.#tables.get(cell)
-    if (known !== undefined && known.codec.version === cell.bundle.version) return known
+    const isSame = known?.partitions === partitions && known.hasher === hasher
+    if (isSame && known.codec.version === cell.bundle.version) return known
     const entry: TableEntry = {
       name,
       function: cell.name,
-      partitions: cell.edges.partitions,
-      hasher: table.hasher,
+      partitions,
+      hasher,
       codec: {
         function: cell.name,
         version: cell.bundle.version,

@@ -1,6 +1,6 @@
 // Makes the topics of a function, or takes them as they are, and says where its edges lie.
 import { HostError } from '../errors.js'
-import type { Log, TopicInfo, TopicSpec } from '../log/log.js'
+import type { GroupEdges, Log, TopicInfo, TopicSpec } from '../log/log.js'
 import type { Edges } from '../processor/program.js'
 import type { EdgeDescription, FunctionDescription } from './description.js'
 
@@ -78,6 +78,30 @@ async function viewEdges(log: Log, description: FunctionDescription): Promise<Ed
   }
 }
 
+/**
+ * What all that share its partitions have to agree on. Its outputs, its codecs and its code may be each version's own: they are no more than
+ * what a save may change while it runs.
+ */
+export function groupEdges({
+  inputs,
+  joins,
+  lookups,
+  table,
+  hasher,
+  partitions,
+}: Edges): GroupEdges {
+  const copied = (edges: Edges['joins']) =>
+    edges.map(({ topic, hasher: its }) => (its === hasher ? topic : `${topic} (${its})`)).sort()
+  return {
+    inputs: inputs.map(({ topic }) => topic).sort(),
+    joins: copied(joins),
+    lookups: copied(lookups),
+    table: table?.topic ?? null,
+    hasher,
+    partitions,
+  }
+}
+
 const tableEdge = ({ stream: table, topic, hasher }: EdgeDescription) => ({ table, topic, hasher })
 
 function agreedPartitions(
@@ -104,6 +128,7 @@ export function hasSameEdges(one: FunctionDescription, other: FunctionDescriptio
   const sources = ({
     kind,
     store,
+    hasher,
     inputs,
     table,
     loop,
@@ -116,11 +141,12 @@ export function hasSameEdges(one: FunctionDescription, other: FunctionDescriptio
       kind,
       group,
       store,
+      hasher,
       inputs.map(({ stream, topic }) => [stream, topic]),
       table?.topic,
       loop?.topic,
-      joins.map(({ stream, topic }) => [stream, topic]),
-      lookups.map(({ stream, topic }) => [stream, topic]),
+      joins.map(tableEdge),
+      lookups.map(tableEdge),
       // Told to the group when it is joined.
       [replicas.standby, replicas.views],
     ])
