@@ -35,7 +35,9 @@ export async function withInstances(
       state: of,
     }))
     const { instance, address } = cluster
-    const own: InstanceStatus = { instance, address, state, version, partitions, error: null }
+    const refused = memberOf(catalog, name, instance)?.isRefused ?? false
+    const place = { instance, address, refused }
+    const own: InstanceStatus = { ...place, state, version, partitions, error: null }
     const instances = [own, ...others.flatMap((told) => shown(catalog, name, told))]
     return { ...status, instances: instances.sort((a, b) => (a.instance < b.instance ? -1 : 1)) }
   })
@@ -43,18 +45,21 @@ export async function withInstances(
 
 function shown(catalog: Catalog, name: string, { peer, functions, error }: Told): InstanceStatus[] {
   const { instance, address = null } = peer
+  // What the group knows of it; of a view, of which each instance has a copy of its own, nothing.
+  const member = memberOf(catalog, name, instance)
+  const place = { instance, address, refused: member?.isRefused ?? false }
   const condition = functions.find((known) => known.name === name)
   if (condition !== undefined) {
     const { state, version, partitions } = condition
-    return [{ instance, address, state, version, partitions, error }]
+    return [{ ...place, state, version, partitions, error }]
   }
-  // What the group knows of it; of a view, of which each instance has a copy of its own, nothing.
-  const members = catalog.members(name)
-  const member = members.find((known) => known.instance === instance)
-  if (member === undefined && (members.length > 0 || error === null)) return []
+  if (member === undefined && (catalog.members(name).length > 0 || error === null)) return []
   const partitions = (member?.partitions ?? []).map((partition) => ({ partition, state: null }))
-  return [{ instance, address, state: null, version: null, partitions, error }]
+  return [{ ...place, state: null, version: member?.version ?? null, partitions, error }]
 }
+
+const memberOf = (catalog: Catalog, name: string, instance: string): GroupPeer | undefined =>
+  catalog.members(name).find((known) => known.instance === instance)
 
 async function tellOf(cluster: Cluster, peer: GroupPeer): Promise<Told> {
   try {

@@ -79,11 +79,11 @@ export function functionDetail(status: FunctionStatus): string {
   )
   const others = status.instances ?? []
   const shares = others.map(
-    ({ instance, address, state: at, version: of, partitions: own, error: why }) => [
+    ({ instance, address, state: at, version: of, refused, partitions: own, error: why }) => [
       instance,
       address ?? '-',
       at === null ? styled('red', why?.code ?? 'unknown') : shownState(at),
-      of ?? '-',
+      `${of ?? '-'}${refused ? ', other edges' : ''}`,
       own.map(({ partition }) => partition).join(' ') || '-',
     ],
   )
@@ -106,12 +106,13 @@ export function functionDetail(status: FunctionStatus): string {
   ].join('\n')
 }
 
-/** How many of them, where some do not. */
+/** How many of them, where some do not; and how many versions they run, where these are several. */
 function answering({ instances = [] }: FunctionStatus): string {
   const silent = instances.filter(({ error }) => error !== null).length
-  return silent === 0
-    ? `${instances.length}`
-    : `${instances.length - silent} of ${instances.length}`
+  const versions = new Set(instances.flatMap(({ version }) => version ?? [])).size
+  const count =
+    silent === 0 ? `${instances.length}` : `${instances.length - silent} of ${instances.length}`
+  return versions > 1 ? `${count}, ${versions} versions` : count
 }
 
 function aligned(head: readonly string[], rows: readonly (readonly string[])[]): string[] {

@@ -32,3 +32,24 @@ t.test('the functions with all instances that run them', async (t) => {
   t.match(functionTable([status], 100), /INSTANCES\n.* 2 of 3$/)
   t.match(functionDetail(status), /three +http:\/\/127.0.0.1:1 +\S*PEER_UNREACHABLE\S* +- +4/)
 })
+
+t.test(
+  'several versions while another is rolled out, and who is refused for its edges',
+  async (t) => {
+    const { one, two } = await startPair(t, [], () => '')
+    one.catalog.fakes = [{ name: 'counts', inputs: [] }]
+    two.catalog.fakes = [{ name: 'counts', inputs: [], state: 'halted', version: 'v2' }]
+    tell(one, [one, 0, 1, 2, 3], [two], [{ name: 'three', url: 'http://127.0.0.1:1' }])
+    one.catalog.peers = one.catalog.peers.map((peer) =>
+      peer.instance === 'one' ? peer : { ...peer, version: 'v3', isRefused: true },
+    )
+    const status = JSON.parse((await got('/functions/counts', one)).text)
+    t.match(status.instances, [
+      { instance: 'one', version: 'v1', refused: false },
+      { instance: 'three', version: 'v3', refused: true, error: { code: 'PEER_UNREACHABLE' } },
+      { instance: 'two', state: 'halted', version: 'v2', refused: true, error: null },
+    ])
+    t.match(functionTable([status], 100), /INSTANCES\n.* 2 of 3, 3 versions$/)
+    t.match(functionDetail(status), /two +http\S+ +\S*halted\S* +v2, other edges +-/)
+  },
+)

@@ -48,6 +48,7 @@ export interface FakeFunction {
   readonly inputs: readonly string[]
   readonly outputs?: readonly string[]
   readonly state?: FunctionState
+  readonly version?: string
 }
 
 export class FakeCatalog implements Catalog {
@@ -125,12 +126,12 @@ export class FakeCatalog implements Catalog {
     return new Map(this.fakes.map(({ name, state = 'running' }) => [name, state]))
   }
   async functions(): Promise<FunctionStatus[]> {
-    return this.fakes.map(({ name, state = 'running' }) => ({
+    return this.fakes.map(({ name, state = 'running', version = 'v1' }) => ({
       name,
       kind: 'processor',
       file: `/${name}.ts`,
       state,
-      version: 'v1',
+      version,
       partitions: [],
       waitingFor: [],
       lag: 0,
@@ -143,9 +144,9 @@ export class FakeCatalog implements Catalog {
   condition(name: string) {
     const fake = this.fakes.find((known) => known.name === name)
     if (fake === undefined) return undefined
-    const { state = 'running' } = fake
+    const { state = 'running', version = 'v1' } = fake
     const kind = 'processor' as const
-    return { name, kind, state, version: 'v1', waitingFor: [], error: null, partitions: [] }
+    return { name, kind, state, version, waitingFor: [], error: null, partitions: [] }
   }
   async function(name: string) {
     return (await this.functions()).find((status) => status.name === name)
