@@ -69,6 +69,7 @@ export const errorCodes = {
   UNKNOWN_TOPIC: { retryable: false, status: 500 },
   TOPIC_MISMATCH: { retryable: false, status: 500 },
   EDGES_DIFFER: { retryable: false, status: 409 },
+  GROUP_IN_USE: { retryable: true, status: 503 },
   RECORD_TOO_LARGE: { retryable: false, status: 413 },
   MOVE_CONFLICT: { retryable: false, status: 409 },
   MOVE_DIFFERS: { retryable: false, status: 500 },

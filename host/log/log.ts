@@ -292,6 +292,12 @@ export interface AppendOptions {
   readonly isBounded?: boolean
 }
 
+export interface RemoveOptions {
+  readonly groups?: readonly string[]
+  /** The topics that are meant: one of the same name and another id was made since, and stays. Absent: whatever has the name. */
+  readonly ids?: readonly string[]
+}
+
 export interface Log extends AsyncDisposable {
   /** What is known of the topics; a name that does not exist is absent from the result. */
   describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>>
@@ -311,9 +317,10 @@ export interface Log extends AsyncDisposable {
   ensure(specs: readonly TopicSpec[]): Promise<void>
   /**
    * Deletes topics with their records, and the positions of any group in them; and all positions of the groups that are named, which
-   * nobody may be writing for. All of it at once: a crash leaves everything or nothing. Unknown names are ignored.
+   * nobody may be writing for. All of it at once: a crash leaves everything or nothing. Unknown names are ignored. Rejects with
+   * GROUP_IN_USE, and nothing is removed, as long as such a group has members.
    */
-  remove(names: readonly string[], options?: { readonly groups?: readonly string[] }): Promise<void>
+  remove(names: readonly string[], options?: RemoveOptions): Promise<void>
   /** The group's committed positions, of all partitions. */
   committed(group: string): Promise<readonly Position[]>
   /**

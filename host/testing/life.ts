@@ -37,7 +37,7 @@ export class Life {
       endOfEpoch: (partition, epoch) => log.endOfEpoch(partition, epoch),
       offsetAt: (topic, time) => log.offsetAt(topic, time),
       ensure: (specs) => log.ensure(specs),
-      remove: (names) => log.remove(names),
+      remove: (names, options) => log.remove(names, options),
       committed: (group) => log.committed(group),
       append: (records, options) => this.#append(log, records, options),
       reader: (options) => log.reader(options),

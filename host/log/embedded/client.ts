@@ -10,6 +10,7 @@ import type {
   Position,
   ReaderOptions,
   RecordToAppend,
+  RemoveOptions,
   SharedLog,
   TopicInfo,
   TopicPartition,
@@ -100,12 +101,12 @@ export class EmbeddedLog implements OwnedLog {
     await this.#ask({ kind: 'ensure', specs }, 'done')
   }
 
-  async remove(
-    names: readonly string[],
-    { groups = [] }: { readonly groups?: readonly string[] } = {},
-  ): Promise<void> {
+  async remove(names: readonly string[], { groups = [], ids }: RemoveOptions = {}): Promise<void> {
     this.#check()
-    await this.#ask({ kind: 'remove', names, groups }, 'done')
+    await this.#ask(
+      { kind: 'remove', names, groups, ...(ids === undefined ? {} : { ids }) },
+      'done',
+    )
   }
 
   async committed(group: string): Promise<readonly Position[]> {

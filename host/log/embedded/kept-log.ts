@@ -13,6 +13,7 @@ import type {
   Position,
   ReaderOptions,
   RecordToAppend,
+  RemoveOptions,
   SharedLog,
   TopicInfo,
   TopicPartition,
@@ -111,10 +112,7 @@ export class KeptLog implements Log {
     return this.#log().ensure(specs)
   }
 
-  async remove(
-    names: readonly string[],
-    options?: { readonly groups?: readonly string[] },
-  ): Promise<void> {
+  async remove(names: readonly string[], options?: RemoveOptions): Promise<void> {
     return this.#log().remove(names, options)
   }
 

@@ -7,7 +7,7 @@ import type { Database } from './database.js'
 import type { DiskSpace } from './disk-space.js'
 import { Maintenance } from './maintenance.js'
 import type { MaintenanceSettings } from './maintenance-settings.js'
-import type { Answer, Answered, Asked, WriterRef } from './messages.js'
+import type { Answer, Answered, Asked, Question, WriterRef } from './messages.js'
 import { sectionsOf } from './packing.js'
 import type { Positions } from './positions.js'
 import { Sequencer } from './sequencer.js'
@@ -141,7 +141,7 @@ export class LogService {
         this.#turn(answer, async () => this.#ensure(asked.specs))
         break
       case 'remove':
-        this.#turn(answer, async () => this.#remove(asked.names, asked.groups))
+        this.#turn(answer, async () => this.#remove(asked))
         break
       case 'end-of-epoch': {
         const partition = topics.numbered(asked.topic)?.partitions[asked.partition]
@@ -214,11 +214,12 @@ export class LogService {
     return { kind: 'done' }
   }
 
-  async #remove(names: readonly string[], groups: readonly string[]): Promise<Answer> {
+  async #remove({ names, groups, ids }: Extract<Question, { kind: 'remove' }>): Promise<Answer> {
     const { topics, positions, ends } = this.#parts
     const gone = [...new Set(names)]
       .map((name) => topics.named(name))
       .filter((topic) => topic !== undefined)
+      .filter(({ id }) => ids?.includes(id) !== false)
     const steps = [
       ...gone.flatMap((topic) => [
         topics.remove(topic),

@@ -52,6 +52,7 @@ export type Question =
       readonly kind: 'remove'
       readonly names: readonly string[]
       readonly groups: readonly string[]
+      readonly ids?: readonly string[]
     }
   | {
       readonly kind: 'end-of-epoch'

@@ -14,6 +14,7 @@ import type {
   Position,
   ReaderOptions,
   RecordToAppend,
+  RemoveOptions,
   SharedLog,
   TopicInfo,
   TopicPartition,
@@ -129,11 +130,8 @@ class KafkaLog implements Log {
     })
   }
 
-  async remove(
-    names: readonly string[],
-    { groups = [] }: { readonly groups?: readonly string[] } = {},
-  ): Promise<void> {
-    await this.#open(() => removeTopics(this.#control, names, groups))
+  async remove(names: readonly string[], options: RemoveOptions = {}): Promise<void> {
+    await this.#open(() => removeTopics(this.#control, names, options))
   }
 
   async committed(group: string): Promise<readonly Position[]> {

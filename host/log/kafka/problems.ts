@@ -124,9 +124,9 @@ export function refused(
 /** Its members would go on with positions that are forgotten. */
 export const groupInUse = (group: string): HostError =>
   new HostError(
-    'BROKER_REFUSED',
-    `Kafka does not remove the group ${group} (NON_EMPTY_GROUP): it has members; stop the hosts that run it, or wait until the session of ` +
-      'one that was killed is over',
+    'GROUP_IN_USE',
+    `Kafka does not remove the group ${group} (NON_EMPTY_GROUP): it has members; stop the hosts that run it, or ask one of them (millrace reset --url), or ` +
+      'wait until the session of one that was killed is over',
   )
 
 /** Goka, or a consumer of another library, which shares partitions out by rules of its own. */

@@ -1,6 +1,6 @@
 // Takes topics and groups out of the cluster, and waits until nothing is left of them.
 import { HostError } from '../../errors.js'
-import type { Position } from '../log.js'
+import type { Position, RemoveOptions } from '../log.js'
 import { type Brokers, controllerMs } from './brokers.js'
 import { kafkaErrors } from './error-codes.js'
 import { brokerUnavailable, groupInUse } from './problems.js'
@@ -14,9 +14,11 @@ import { right } from './rights.js'
 export async function removeTopics(
   brokers: Brokers,
   names: readonly string[],
-  groups: readonly string[],
+  { groups = [], ids }: RemoveOptions,
 ): Promise<void> {
-  const found = await brokers.topics(names)
+  const found = new Map(
+    [...(await brokers.topics(names))].filter(([, { id }]) => ids?.includes(id) !== false),
+  )
   for (const group of groups) await removeGroup(brokers, group)
   const readers = await groupsIn(brokers, found, await knownGroups(brokers))
   await removeAll(brokers, [...found.values()])
@@ -31,6 +33,8 @@ export async function removeTopics(
     const [left] = await groupsIn(brokers, found, readers)
     if (left !== undefined) throw brokerUnavailable(new Error(`positions of ${left} are forgotten`))
   })
+  // Who joined in between, not having heard of it, may have committed positions in what stays.
+  for (const group of groups) await removeGroup(brokers, group)
 }
 
 /** Those that have a position in one of the topics. */
@@ -71,12 +75,14 @@ async function knownGroups(brokers: Brokers): Promise<string[]> {
 }
 
 async function removeGroup(brokers: Brokers, group: string): Promise<void> {
-  await brokers.patiently(async () => {
+  const isInUse = await brokers.patiently(async () => {
     const { error } = await brokers.askCoordinator('group', group, deleteGroup(group))
-    if (error === kafkaErrors.NONE || error === kafkaErrors.GROUP_ID_NOT_FOUND) return
-    if (error === kafkaErrors.NON_EMPTY_GROUP) throw groupInUse(group)
+    if (error === kafkaErrors.NONE || error === kafkaErrors.GROUP_ID_NOT_FOUND) return false
+    if (error === kafkaErrors.NON_EMPTY_GROUP) return true
     throw brokers.refused(error, `to remove the group ${group}`, [right.group('Delete', group)])
   })
+  // At once: how long its members are waited for is the caller's to say.
+  if (isInUse) throw groupInUse(group)
 }
 
 async function removeAll(brokers: Brokers, topics: readonly TopicMetadata[]): Promise<void> {

@@ -12,6 +12,7 @@ import type {
   Position,
   ReaderOptions,
   RecordToAppend,
+  RemoveOptions,
   SharedLog,
   TopicInfo,
   TopicPartition,
@@ -147,14 +148,13 @@ class Memory implements MemoryLog {
     }
   }
 
-  async remove(
-    names: readonly string[],
-    { groups = [] }: { readonly groups?: readonly string[] } = {},
-  ): Promise<void> {
+  async remove(names: readonly string[], { groups = [], ids }: RemoveOptions = {}): Promise<void> {
     await this.#begin()
     for (const group of groups) this.#committed.delete(group)
     for (const name of names) {
-      if (!this.#topics.delete(name)) continue
+      const { id } = this.#topics.get(name) ?? {}
+      if (id === undefined || ids?.includes(id) === false) continue
+      this.#topics.delete(name)
       for (const positions of this.#committed.values()) {
         for (const [place, { topic }] of positions) if (topic === name) positions.delete(place)
       }

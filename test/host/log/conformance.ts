@@ -153,6 +153,20 @@ export function logConformance(t: Test, name: string, create: CreateLog): void {
     t.same(values(await take(log, from(topic, 0, 0), 1)), ['new'])
   })
 
+  check('removes the topics that are meant, and not what is there by then', async (t, { log }) => {
+    const topic = await topicOf(log, 1)
+    const { id = '' } = (await log.describe([topic])).get(topic) ?? {}
+    await log.remove([topic], { ids: [id] })
+    t.notOk((await log.describe([topic])).has(topic))
+    await log.ensure([{ name: topic, kind: 'stream', partitions: 1 }])
+    const group = unique('group')
+    const writer = await log.openWriter(group, 0)
+    await writer.commit({ records: [], positions: [from(topic, 0, 0)] })
+    await log.remove([topic], { ids: [id] })
+    t.ok((await log.describe([topic])).has(topic))
+    t.equal((await log.committed(group)).length, 1, 'positions in it stay, too')
+  })
+
   check('returns ascending offsets, at which the records are read in order', async (t, { log }) => {
     const topic = await topicOf(log)
     const sent = Array.from({ length: 300 }, (_, i) => record(topic, i % 3, `${i}`))
