@@ -13,9 +13,10 @@ const rooms = [
   },
   { files: 'host/tables/**', forbidden: ['processor', 'functions', 'cluster', 'http', 'testing'] },
   { files: 'host/processor/**', forbidden: ['functions', 'cluster', 'http', 'testing'] },
-  { files: 'host/functions/**', forbidden: ['cluster', 'http', 'testing'] },
-  { files: 'host/cluster/**', forbidden: ['http', 'testing'] },
-  { files: 'host/http/**', forbidden: ['testing'] },
+  { files: 'host/functions/**', forbidden: ['cluster', 'control', 'http', 'testing'] },
+  { files: 'host/cluster/**', forbidden: ['control', 'http', 'testing'] },
+  { files: 'host/control/**', forbidden: ['http', 'testing'] },
+  { files: 'host/http/**', forbidden: ['control', 'testing'] },
   { files: 'host/move/**', forbidden: ['processor', 'functions', 'http', 'testing'] },
   // Of functions it needs what a definition says of itself: the rest builds, loads and watches files.
   { files: 'host/testing/**', forbidden: ['http', 'embedded'] },

@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import { advertisedAddress, newInstance } from './cluster/address.js'
 import { Cluster, howToRoute } from './cluster/cluster.js'
 import type { Config } from './config.js'
+import { Control } from './control/control.js'
 import { HostError } from './errors.js'
 import { isFolder } from './folder.js'
 import type { Catalog } from './functions/catalog.js'
 import { LiveCatalog } from './functions/live-catalog.js'
+import { PausedFunctions } from './functions/paused.js'
 import { type FunctionPorts, levelPorts } from './functions/ports.js'
 import type { Supervision } from './functions/quarantine.js'
 import { Registry } from './functions/registry.js'
@@ -73,6 +75,20 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     const address = advertisedAddress({ ...config.http, port: port.port })
     const cluster =
       config.log.kind === 'kafka' ? stack.use(clusterOf(config, address, logger)) : undefined
+    const instance = cluster?.instance ?? newInstance()
+    const former = join(config.data, 'paused.json')
+    // The embedded log is this host's alone: there is nobody else to be told.
+    const control =
+      cluster &&
+      new Control({
+        log,
+        namespace: config.namespace,
+        instance,
+        logger,
+        former,
+        // Before that a host that died is missed by none of its groups.
+        times: { takeOverMs: config.log.kafka.sessionTimeoutMs },
+      })
     const registry = new Registry({
       log,
       logger,
@@ -80,7 +96,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       folder: config.functions,
       tables: join(config.data, 'tables'),
       supervision: supervision ?? unsupervised,
-      paused: join(config.data, 'paused.json'),
+      paused: control?.pauses ?? new PausedFunctions(former),
+      ...(control && { ready: () => control.ready() }),
       logAway: kept.away,
       namespace: config.namespace,
       partitions,
@@ -96,10 +113,11 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       drainMs: config.limits.drainMs,
       loadMs: config.limits.loadMs,
       sample: { maxValues: config.limits.probeValues, maxBytes: config.limits.probeBytes },
-      instance: cluster?.instance ?? newInstance(),
+      instance,
       ...(cluster === undefined ? {} : { address }),
     })
     stack.use(registry)
+    if (control !== undefined) stack.use(control).start(registry)
     kept.usedBy(registry)
     const catalog = stack.use(
       new LiveCatalog(registry, log, () => kept.problem(), config.limits.stalledMs),
@@ -120,7 +138,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     const stopping = new AbortController()
     const app = createApp({
       catalog,
-      operator: registry,
+      operator: control ?? registry,
       log,
       gate,
       config,

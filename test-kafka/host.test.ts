@@ -248,13 +248,22 @@ export default defineProcessor({ inputs: { clicks: json() }, on: { clicks() {} }
     env: { MILLRACE_LOG_CREATE_TOPICS: 'false' },
   })
   await host.start()
-  const refused = await host.untilStatus('copy', ({ error }) => error !== null)
-  t.match(refused.error, {
-    code: 'UNKNOWN_TOPIC',
-    message: new RegExp(
-      `kafka-topics.sh --bootstrap-server ${address} --create --topic ${namespace}clicks --partitions 3 `,
-    ),
+  const command = (topic: string, partitions: number) =>
+    new RegExp(
+      `kafka-topics.sh --bootstrap-server ${address} --create --topic ${namespace}${topic} --partitions ${partitions} `,
+    )
+  const unheard = await host.untilStatus('copy', ({ error }) => error !== null)
+  t.match(unheard.error, { code: 'UNKNOWN_TOPIC', message: command('millrace-control', 1) })
+  await makeTopics(
+    t,
+    address,
+    { [`${namespace}millrace-control`]: 1 },
+    { 'cleanup.policy': 'compact' },
+  )
+  const refused = await host.untilStatus('copy', ({ error }) => {
+    return error?.message.includes('millrace-control') === false
   })
+  t.match(refused.error, { code: 'UNKNOWN_TOPIC', message: command('clicks', 3) })
   await makeTopics(t, address, { [`${namespace}clicks`]: 2 })
   await fetch(`${host.host.url}/functions/copy/resume`, { method: 'POST' })
   const { partitions } = await host.untilStatus('copy', 'running')

@@ -60,29 +60,33 @@ export const hostOptions = (command: Command): Command =>
     )
 
 export function hostClient(flags: HostFlags, signal?: AbortSignal): HostClient {
+  return clientOf(hostAddress(flags), flags, signal)
+}
+
+/** Undefined: none is named, and none runs the data folder. */
+export function runningHostClient(flags: HostFlags): HostClient | undefined {
+  const address = namedAddress(flags) ?? addressOfRunning(configured(flags).data)
+  return address && clientOf(address, flags)
+}
+
+type HostAddress = Pick<ClientOptions, 'url' | 'isKept'>
+
+function clientOf(address: HostAddress, flags: HostFlags, signal?: AbortSignal): HostClient {
   const { MILLRACE_TOKEN: token } = process.env
   return new HostClient({
-    ...hostAddress(flags),
+    ...address,
     token: token === '' ? undefined : token,
     patienceMs: flags.retryFor * 1000,
     ...(signal === undefined ? {} : { signal }),
   })
 }
 
-type HostAddress = Pick<ClientOptions, 'url' | 'isKept'>
-
-function hostAddress({ url, root }: HostFlags): HostAddress {
-  if (url !== undefined) return { url }
-  const { MILLRACE_URL: variable } = process.env
-  if (variable !== undefined && variable !== '') {
-    if (isHostUrl(variable)) return { url: withoutSlash(variable) }
-    throw new HostError('BAD_CONFIG', `MILLRACE_URL: ${notHostUrl(variable)}`)
-  }
-  const { host, port, data } = configuredAddress({ root, env: process.env })
-  const running = whoRuns(data)
-  if (running !== undefined) {
-    return { url: fromHere(running.url), isKept: () => whoRuns(data) !== undefined }
-  }
+function hostAddress(flags: HostFlags): HostAddress {
+  const named = namedAddress(flags)
+  if (named !== undefined) return named
+  const { host, port, data } = configured(flags)
+  const running = addressOfRunning(data)
+  if (running !== undefined) return running
   if (port !== 0) {
     return { url: fromHere(`http://${host.includes(':') ? `[${host}]` : host}:${port}`) }
   }
@@ -90,6 +94,21 @@ function hostAddress({ url, root }: HostFlags): HostAddress {
     'HOST_UNREACHABLE',
     `nobody runs the data folder ${data}, and http.port is 0: start a host with millrace dev, or say where it is with --url`,
   )
+}
+
+const configured = ({ root }: HostFlags) => configuredAddress({ root, env: process.env })
+
+function namedAddress({ url }: HostFlags): HostAddress | undefined {
+  if (url !== undefined) return { url }
+  const { MILLRACE_URL: variable } = process.env
+  if (variable === undefined || variable === '') return undefined
+  if (isHostUrl(variable)) return { url: withoutSlash(variable) }
+  throw new HostError('BAD_CONFIG', `MILLRACE_URL: ${notHostUrl(variable)}`)
+}
+
+function addressOfRunning(data: string): HostAddress | undefined {
+  const running = whoRuns(data)
+  return running && { url: fromHere(running.url), isKept: () => whoRuns(data) !== undefined }
 }
 
 /** As an argument of the command line. */

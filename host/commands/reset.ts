@@ -1,4 +1,4 @@
-// The command `reset`: a function begins anew from its inputs. It takes the data folder as a host would, so none may run.
+// The command `reset`: a function begins anew from its inputs. A host that runs does it; else the command takes the data folder as a host would.
 import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,20 +8,31 @@ import { type Config, loadConfig } from '../config.js'
 import { HostError, isErrorCode } from '../errors.js'
 import { isFolder } from '../folder.js'
 import { ownNames, viewStoreOf } from '../functions/names.js'
-import type { ResetNames } from '../functions/reset.js'
+import type { Asked, ResetReport } from '../functions/operation.js'
+import { type ResetNames, remainsOf, resetNames, resetSteps } from '../functions/reset.js'
 import { nearest } from '../nearest.js'
 import { checkOne } from './check.js'
+import type { HostClient } from './client.js'
 import { exitCodes } from './exit.js'
-import { functionArgument, jsonOption, nonEmpty, rootOption } from './option.js'
+import {
+  functionArgument,
+  type HostFlags,
+  hostOptions,
+  nonEmpty,
+  runningHostClient,
+} from './option.js'
 import { grouped, writeJson, writeText } from './output.js'
 
-interface ResetFlags {
-  readonly root: string
+interface ResetFlags extends HostFlags {
   readonly data?: string
   readonly log?: string
   readonly revision?: string
   readonly yes?: boolean
-  readonly json?: boolean
+}
+
+interface Reported extends ResetReport {
+  readonly function: string
+  readonly asked: Asked
 }
 
 export function addReset(program: Command, ended: (code: number) => void): void {
@@ -33,13 +44,17 @@ export function addReset(program: Command, ended: (code: number) => void): void 
     .option('--revision <revision>', "else that of the function's file, if it is there", nonEmpty)
     .option('--data <dir>', 'the folder of log and tables', nonEmpty)
     .option('--log <log>', 'embedded, or kafka://host:port[,host:port]', nonEmpty)
-  jsonOption(rootOption(command))
+  hostOptions(command)
     .addHelpText(
       'after',
       `
-The host has to be stopped; on Kafka, every host that runs the function. Then the function handles the records that its inputs still have from the oldest one on, and emits to its
-outputs again; streams stay as they are. Interrupted, it can be run again; a host that is started in between finds the function either
-as it was or begun anew. Of a view its copy on this host goes, and nothing of the log; without a file the name is taken for a processor's, too.
+A host that runs is asked to do it, and goes on: the one at --url or MILLRACE_URL, else the one that has the data folder. On Kafka all hosts that
+run the function then stop it, and begin it anew together. Without a host, and with --revision, --data or --log, the command does it: then none may
+run, on Kafka nowhere.
+
+The function handles the records that its inputs still have from the oldest one on, and emits to its outputs again; streams stay as they are.
+Interrupted, it can be run again; a host that is started in between finds the function either as it was or begun anew. Of a view its copy on this
+host goes, and nothing of the log; without a file the name is taken for a processor's, too.
 
 Example:
   $ millrace reset click-count --yes`,
@@ -56,6 +71,27 @@ Example:
 
 /** False: it was asked, and the answer was no. */
 async function reset(name: string, flags: ResetFlags): Promise<boolean> {
+  const { revision, data, log } = flags
+  const isAlone = [revision, data, log].some((given) => given !== undefined)
+  using client = isAlone ? undefined : runningHostClient(flags)
+  return client === undefined ? await resetHere(name, flags) : await resetBy(client, name, flags)
+}
+
+/** By a host that runs. */
+async function resetBy(client: HostClient, name: string, flags: ResetFlags): Promise<boolean> {
+  const question = `reset ${name}: delete its table, loop and positions, or a view’s copy?`
+  if (!flags.yes && !(await confirmed(question))) return false
+  const path = `/functions/${encodeURIComponent(name)}/reset`
+  const report = await client.json<Reported>({ method: 'POST', path })
+  const { topics, positions, asked } = report
+  const deleted = [...topics, ...(positions === 0 ? [] : [`${grouped(positions)} positions`])]
+  const what = deleted.length === 0 ? 'what it had of it' : deleted.join(', ')
+  const where = asked === 'all' ? 'on all instances' : 'by its host'
+  show(flags, report, `${name} is reset ${where}: ${what} deleted; it has begun anew`)
+  return true
+}
+
+async function resetHere(name: string, flags: ResetFlags): Promise<boolean> {
   const config = loadConfig({
     root: flags.root,
     env: process.env,
@@ -73,7 +109,6 @@ async function reset(name: string, flags: ResetFlags): Promise<boolean> {
   const names = await namesOf(name, config, flags.revision)
   // Loaded here: most commands have no need of the log.
   const { openLogAlone } = await import('../open-log.js')
-  const { remainsOf, resetSteps } = await import('../functions/reset.js')
   let failure: HostError | undefined
   await using opened = await openLogAlone(config, (error) => {
     failure = error
@@ -132,13 +167,10 @@ async function namesOf(
   await using probe = new Probe({ loadMs: config.limits.loadMs })
   const { description, error } = await checkOne(file, [file], config, probe)
   if (description !== null) {
-    const { kind, group, table, loop } = description
-    if (kind === 'view') {
-      return { view: revision === undefined ? group : viewStoreOf(name, namespace, revision) }
-    }
-    if (revision !== undefined) return ownNames(name, namespace, { revision })
-    // Without one now, the function may have had one before: under the name that it would have.
-    return ownNames(name, namespace, { group, table: table?.topic, loop: loop?.topic })
+    if (revision === undefined) return resetNames(description, namespace)
+    return description.kind === 'view'
+      ? { view: viewStoreOf(name, namespace, revision) }
+      : ownNames(name, namespace, { revision })
   }
   throw new HostError(
     error?.code !== undefined && isErrorCode(error.code) ? error.code : 'LOAD_FAILED',

@@ -10,7 +10,7 @@ import { type Bundle, type FunctionDescription, tableIdOf } from './description.
 import type { Entry } from './entries.js'
 import type { WorkerSettings } from './messages.js'
 import { storePathOf } from './names.js'
-import type { PausedFunctions } from './paused.js'
+import type { Pauses } from './paused.js'
 import type { FunctionPorts } from './ports.js'
 import { Probe, type StoredValues } from './probe.js'
 import type { Quarantine } from './quarantine.js'
@@ -37,7 +37,7 @@ export interface DeploymentSettings {
 
 export interface DeploymentOptions {
   readonly settings: DeploymentSettings
-  readonly paused: PausedFunctions
+  readonly paused: Pick<Pauses, 'has'>
   readonly quarantine: Quarantine
   readonly cells: Cells
   readonly vitals: Vitals

@@ -21,9 +21,21 @@ export interface VisitOrder {
   progressed(progress: VisitProgress): void
 }
 
+/** Whom it was asked of: this host, or all that share its log. Of those each does it as soon as it hears of it. */
+export type Asked = 'here' | 'all'
+
+export interface ResetReport {
+  /** That were deleted. */
+  readonly topics: readonly string[]
+  /** Of its group, that were forgotten. */
+  readonly positions: number
+}
+
 export interface Operator {
-  /** Resolves when it is done; false: there is no such function. */
-  operate(functionName: string, operation: Operation): Promise<boolean>
+  /** Resolves when it is done here; undefined: there is no such function. */
+  operate(functionName: string, operation: Operation): Promise<Asked | undefined>
+  /** The function begins anew from its inputs. Resolves when it has begun to; undefined: there is no such function. */
+  reset(functionName: string): Promise<(ResetReport & { readonly asked: Asked }) | undefined>
   /** Resolves when every key has been visited, and what that did is stored; undefined: there is no such function. */
   visit(functionName: string, order: VisitOrder): Promise<VisitReport | undefined>
   /** Removes a key from a view until its next record comes; false: there is no such view. */

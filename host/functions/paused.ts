@@ -1,10 +1,21 @@
-// Which functions a person has paused: kept in the data folder, so that they stay paused when the host is started anew.
+// Which functions a person has paused. Where one host has the log: kept in the data folder, so that they stay paused when the host is started anew.
 import { readFile } from 'node:fs/promises'
 import { asHostError, HostError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import { writeWhole } from '../whole-file.js'
 
-export class PausedFunctions {
+export interface Pauses {
+  /** Before any function is started. */
+  read(logger: Logger): Promise<void>
+  has(name: string): boolean
+  /** Resolves when it is kept; if that fails, nothing has changed. */
+  set(name: string, isPaused: boolean): Promise<void>
+  /** Its file is gone. Holds at once, and after a restart as soon as `write` has succeeded. */
+  forget(name: string): void
+  write(): Promise<void>
+}
+
+export class PausedFunctions implements Pauses {
   readonly #file: string
   #names: ReadonlySet<string> = new Set()
   /** Writes take turns. */
@@ -28,11 +39,14 @@ export class PausedFunctions {
     }
   }
 
+  get names(): ReadonlySet<string> {
+    return this.#names
+  }
+
   has(name: string): boolean {
     return this.#names.has(name)
   }
 
-  /** Resolves when it is written; if that fails, nothing has changed. */
   async set(name: string, isPaused: boolean): Promise<void> {
     await this.#inTurn(async () => {
       if (this.#names.has(name) === isPaused) return
@@ -42,7 +56,6 @@ export class PausedFunctions {
     })
   }
 
-  /** Holds at once, and after a restart as soon as `write` has succeeded. */
   forget(name: string): void {
     this.#names = changed(this.#names, name, false)
   }

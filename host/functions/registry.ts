@@ -13,10 +13,11 @@ import { Deployment, type DeploymentSettings } from './deployment.js'
 import type { Bundle } from './description.js'
 import { Entries, type Entry, functionFiles } from './entries.js'
 import { describeError, showError } from './failure.js'
-import type { Operation, Operator, VisitOrder } from './operation.js'
-import { PausedFunctions } from './paused.js'
+import type { Asked, Operation, Operator, ResetReport, VisitOrder } from './operation.js'
+import type { Pauses } from './paused.js'
 import { Quarantine, type Supervision } from './quarantine.js'
 import { Queues } from './queues.js'
+import { Resetting } from './resetting.js'
 import { Retries } from './retries.js'
 import { notRunning } from './visits.js'
 import { Vitals } from './vitals.js'
@@ -31,8 +32,9 @@ export interface RegistryOptions extends DeploymentSettings {
   /** The folder of function files, absolute. */
   readonly folder: string
   readonly supervision: Supervision
-  /** The file that says which functions are paused, absolute. */
-  readonly paused: string
+  readonly paused: Pauses
+  /** Resolves when it is known what is asked of the functions elsewhere; before, none is started. Rejects with why it is not known. */
+  readonly ready?: () => Promise<void>
 }
 
 /** How long a suspect is left alone with the blame, from when it runs. */
@@ -45,7 +47,7 @@ const lookMs = 3_000
 
 export class Registry implements AsyncDisposable, Operator {
   readonly #options: RegistryOptions
-  readonly #paused: PausedFunctions
+  readonly #paused: Pauses
   readonly #quarantine: Quarantine
   readonly #entries: Entries
   readonly #cells = new Cells()
@@ -54,6 +56,7 @@ export class Registry implements AsyncDisposable, Operator {
   /** Changes of one name are worked off one after another. */
   readonly #queues = new Queues()
   readonly #retries = new Retries()
+  readonly resetting: Resetting
   #watch: FunctionsWatch | undefined
   #changed: () => void = () => {}
   #isStopped = false
@@ -66,8 +69,14 @@ export class Registry implements AsyncDisposable, Operator {
   constructor(options: RegistryOptions) {
     this.#options = options
     this.#entries = new Entries(options.logger)
-    this.#paused = new PausedFunctions(options.paused)
+    this.#paused = options.paused
     this.#quarantine = new Quarantine(options.supervision)
+    this.resetting = new Resetting({
+      ...options,
+      entries: this.#entries,
+      queues: this.#queues,
+      update: (name) => this.#update(name),
+    })
     this.#vitals = new Vitals(options.supervision.vitals, () => this.#entries.cells)
     this.#deployment = new Deployment({
       settings: options,
@@ -121,10 +130,10 @@ export class Registry implements AsyncDisposable, Operator {
     void loaded.then(() => this.#tryAll(suspects))
   }
 
-  async operate(name: string, operation: Operation): Promise<boolean> {
+  async operate(name: string, operation: Operation): Promise<Asked | undefined> {
     return await this.#queues.inTurn(name, async () => {
       const entry = this.#entries.get(name)
-      if (entry === undefined) return false
+      if (entry === undefined) return undefined
       if (this.#isStopped) throw new HostError('STOPPING', 'the host stops')
       // Written first: what a person was told holds when the host is started anew.
       if (operation !== 'restart') await this.#paused.set(name, operation === 'pause')
@@ -135,8 +144,24 @@ export class Registry implements AsyncDisposable, Operator {
       const isRefused = cell === undefined || entry.error?.code === 'QUARANTINED'
       if (isRefused && operation !== 'pause') await this.#update(name)
       this.#options.logger.info(`${operation}, by a person`, { function: name })
-      return true
+      return 'here'
     })
+  }
+
+  async reset(name: string): Promise<(ResetReport & { readonly asked: Asked }) | undefined> {
+    if (this.#isStopped) throw new HostError('STOPPING', 'the host stops')
+    const report = await this.resetting.run(name)
+    if (report === undefined) return undefined
+    this.#options.logger.info('reset, by a person', { function: name, ...report })
+    return { ...report, asked: 'here' }
+  }
+
+  /** What was refused when `ready` rejected may be taken now. */
+  retake(): void {
+    for (const { name, cell, error } of this.#entries.all.values()) {
+      if (error === null || (cell !== undefined && cell.state !== 'stopped')) continue
+      void this.#queues.inTurn(name, () => this.#update(name))
+    }
   }
 
   /** Not in turn with what else befalls the function: that is to end it. */
@@ -261,6 +286,8 @@ export class Registry implements AsyncDisposable, Operator {
       } else {
         bundle = await bundleFunction({ file, name, root: this.#options.root })
         this.#watch?.setInputs(file, bundle.inputs)
+        await this.#options.ready?.()
+        this.resetting.check(name)
         await this.#deployment.run(entry, bundle, logger)
         if (entry.error !== null) logger.info('mended', { version: bundle.version })
         entry.error = null
@@ -286,7 +313,7 @@ export class Registry implements AsyncDisposable, Operator {
     await this.#cells.over
     const entry = this.#entries.get(name)
     // A save, or another that had noticed it, came first.
-    if (entry?.cell !== cell || this.#isStopped) return
+    if (entry?.cell !== cell || this.#isStopped || this.resetting.has(name)) return
     const logger = this.#options.logger.child({ function: name })
     try {
       await this.#deployment.renew(entry, cell, logger)
@@ -347,12 +374,15 @@ export class Registry implements AsyncDisposable, Operator {
 
   /** Never rejects: what cannot be written is tried again. */
   async #writePaused(isAgain = false): Promise<void> {
-    const { paused, logger } = this.#options
     try {
       await this.#paused.write()
     } catch (error) {
-      if (!isAgain) logger.warn(`tried again until it is written: ${asHostError(error).message}`)
-      this.#retries.later(paused, () => this.#writePaused(true), retryMs)
+      if (!isAgain) {
+        const why = asHostError(error).message
+        this.#options.logger.warn(`tried again until it is written: ${why}`)
+      }
+      // A point is in no function's name.
+      this.#retries.later('.paused', () => this.#writePaused(true), retryMs)
     }
   }
 }

@@ -1,7 +1,8 @@
-// Forgets all that a function has made of its inputs, so that it begins anew from their oldest records. The host must not run.
-import { rename, rm, stat } from 'node:fs/promises'
+// Forgets all that a function has made of its inputs, so that it begins anew from their oldest records. It must not run meanwhile.
+import { readFile, rename, rm, stat } from 'node:fs/promises'
 import type { Log } from '../log/log.js'
-import { notesPathOf, type OwnNames, ownStorePathOf, storePathOf } from './names.js'
+import type { FunctionDescription } from './description.js'
+import { notesPathOf, type OwnNames, ownNames, ownStorePathOf, storePathOf } from './names.js'
 
 export interface ResetOptions {
   readonly log: Log
@@ -15,6 +16,14 @@ export interface ResetOptions {
 export interface ResetNames extends Partial<OwnNames> {
   /** The name of a view's store. */
   readonly view?: string
+}
+
+/** As its definition has them; without a table now, it may have had one before, under the name that it would have. */
+export function resetNames(description: FunctionDescription, namespace: string): ResetNames {
+  const { kind, name, group, table, loop } = description
+  return kind === 'view'
+    ? { view: group }
+    : ownNames(name, namespace, { group, table: table?.topic, loop: loop?.topic })
 }
 
 /** What there is of the function outside of its file. */
@@ -46,27 +55,19 @@ export async function remainsOf({ log, tables, names }: ResetOptions): Promise<R
   }
 }
 
+type Step = () => Promise<void>
+
 /**
  * In this order, a host that is started after any of them is right: the table without its store is rebuilt from the changelog;
  * changelog, loop and positions go at once, and then there is no store that could be taken for a table. Each may be done again.
  */
-export function resetSteps(options: ResetOptions, remains: Remains): (() => Promise<void>)[] {
+export function resetSteps(options: ResetOptions, remains: Remains): Step[] {
   const { log, tables, names } = options
   const { group } = names
-  const stores = storesOf(tables, names)
-  const folders = stores.flatMap(foldersOf)
-  const drop = async () => {
-    for (const folder of folders) await rm(asideOf(folder), { recursive: true, force: true })
-    for (const store of stores) await rm(notesPathOf(store), { force: true })
-  }
+  const [drop, putAside] = localSteps(tables, names)
   return [
     drop,
-    // Aside by one rename: a store that was deleted in part would be taken for a damaged one.
-    async () => {
-      for (const folder of folders) {
-        if (await exists(folder)) await rename(folder, asideOf(folder))
-      }
-    },
+    putAside,
     async () => {
       // A view's host need not have the right to.
       if (group === undefined) return
@@ -74,6 +75,45 @@ export function resetSteps(options: ResetOptions, remains: Remains): (() => Prom
       await log.remove(topics, { groups: [group] })
     },
     drop,
+  ]
+}
+
+/** What this host has of it, where the log is others', too: they see to the rest. May be done again. */
+export async function dropLocal(tables: string, names: ResetNames): Promise<void> {
+  const [drop, putAside] = localSteps(tables, names)
+  for (const step of [drop, putAside, drop]) await step()
+}
+
+/**
+ * The notes of a function without a table, should they name a topic that a reset has deleted while this host was not there. A table
+ * knows its topic by itself.
+ */
+export async function dropNotes(
+  tables: string,
+  names: ResetNames,
+  deleted: readonly string[],
+): Promise<void> {
+  for (const store of storesOf(tables, names)) {
+    const file = notesPathOf(store)
+    const noted = await readFile(file, 'utf8').catch(() => '')
+    if (deleted.some((id) => noted.includes(JSON.stringify(id)))) await rm(file, { force: true })
+  }
+}
+
+function localSteps(tables: string, names: ResetNames): [drop: Step, putAside: Step] {
+  const stores = storesOf(tables, names)
+  const folders = stores.flatMap(foldersOf)
+  return [
+    async () => {
+      for (const folder of folders) await rm(asideOf(folder), { recursive: true, force: true })
+      for (const store of stores) await rm(notesPathOf(store), { force: true })
+    },
+    // By one rename: a store that was deleted in part would be taken for a damaged one.
+    async () => {
+      for (const folder of folders) {
+        if (await exists(folder)) await rename(folder, asideOf(folder))
+      }
+    },
   ]
 }
 

@@ -102,11 +102,15 @@ export class Visits {
   }
 }
 
-export function notRunning(name: string, why: 'paused' | 'halted' | 'refused'): HostError {
+export function notRunning(
+  name: string,
+  why: 'paused' | 'halted' | 'refused',
+  then: 'visit' | 'reset' = 'visit',
+): HostError {
   const does = {
-    paused: 'is paused: resume it, then visit',
-    halted: 'has halted: mend it, or resume it, then visit',
-    refused: 'does not run, since its file was refused: mend it, then visit',
+    paused: 'is paused: resume it',
+    halted: 'has halted: mend it, or resume it',
+    refused: 'does not run, since its file was refused: mend it',
   }[why]
-  return new HostError('NOT_RUNNING', `${name} ${does}`, { function: name })
+  return new HostError('NOT_RUNNING', `${name} ${does}, then ${then}`, { function: name })
 }

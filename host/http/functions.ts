@@ -58,11 +58,22 @@ export function functionRoutes(
       const access = gatekeeper(c.req.header('authorization'))
       access.require(['admin'], name)
       if (stopping.aborted) throw new HostError('STOPPING', 'the host stops: try again in a moment')
-      const status = (await operator.operate(name, operation)) && (await statusOf(name))
+      const asked = await operator.operate(name, operation)
+      const status = asked && (await statusOf(name))
       if (!status) throw unknown(name, access)
-      return json(status)
+      return json({ ...status, asked })
     })
   }
+
+  app.post('/functions/:name/reset', async (c) => {
+    const name = decodeText(segment(c.req.path, 2), 'the function')
+    const access = gatekeeper(c.req.header('authorization'))
+    access.require(['admin'], name)
+    if (stopping.aborted) throw new HostError('STOPPING', 'the host stops: try again in a moment')
+    const report = await operator.reset(name)
+    if (report === undefined) throw unknown(name, access)
+    return json({ function: name, ...report })
+  })
 
   app.get('/topology', (c) => {
     const { mayName } = enter(c)

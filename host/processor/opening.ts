@@ -202,7 +202,7 @@ async function openInput(
       throw new HostError(
         'POSITIONS_LOST',
         `${edges.function}, partition ${partition}: the table has values, but where to go on in ${topic} is known neither to the log nor to the table: ` +
-          `rebuild it from its inputs with \`millrace reset ${edges.function}\` while the host is stopped, restore the data folder, or, if you know where to go on, ` +
+          `rebuild it from its inputs with \`millrace reset ${edges.function}\`, restore the data folder while the host is stopped, or, if you know where to go on, ` +
           `set the positions of the group ${edges.group} with Kafka's own tools; then start the host again`,
         context,
       )

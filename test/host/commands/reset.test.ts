@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { ownNames } from '#host/functions/names.js'
 import { remainsOf, resetSteps } from '#host/functions/reset.js'
 import { openEmbeddedLog } from '#host/log/embedded/log.js'
+import { sayRunning, sayStopped } from '#host/running.js'
 import { Command } from '../../support/command.js'
 import { type HostUnderTest, testHost } from '../../support/host.js'
 
@@ -47,11 +48,33 @@ async function totals(host: HostUnderTest): Promise<unknown[]> {
 const before = [1, 1, 1, 1, 1, 1]
 const anew = [100, 100, 100, 100, 100, 100]
 
-t.test('is refused while a host runs; then the function begins anew', async (t) => {
+t.test('a host that runs does it, and goes on', async (t) => {
   const host = await counted(t)
   await host.start()
-  t.match(await reset(t, host, 'sum', '--yes'), { code: 75, err: /DATA_LOCKED.*stop that process/ })
+  const data = join(host.root, '.millrace')
+  t.match(await reset(t, host, 'sum', '--yes', '--data', data), {
+    code: 75,
+    err: /DATA_LOCKED.*stop that process/,
+  })
+  sayRunning(data, { pid: process.pid, url: host.host.url })
+  const done = await reset(t, host, 'sum', '--yes')
+  t.match(done, {
+    code: 0,
+    out: /^sum is reset by its host: sum-table, sum-loop, \d+ positions deleted; it has begun anew/,
+  })
+  await host.untilStatus('sum', (status) => status.lag === 0 && status.state === 'running')
+  t.equal(await host.view('sum', 'a-loop'), 100)
+  sayStopped(data)
+  t.match(await reset(t, host, 'sun', '--yes', '--url', host.host.url), {
+    code: 1,
+    err: /UNKNOWN_FUNCTION/,
+  })
   await host.stop()
+  t.same(await totals(host), anew)
+})
+
+t.test('without a host the command does it, and asks', async (t) => {
+  const host = await counted(t)
   t.match(await reset(t, host, 'sum'), { code: 64, err: /--yes/ })
   const done = await reset(t, host, 'sum', '--yes')
   t.match(done, { code: 0, out: /^sum is reset: sum-table \(6 records\), sum-loop \(3 records\)/ })

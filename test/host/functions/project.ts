@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { HostError } from '#host/errors.js'
 import { bundleFunction, functionName } from '#host/functions/bundle.js'
 import type { Bundle } from '#host/functions/description.js'
+import { PausedFunctions } from '#host/functions/paused.js'
 import { levelPorts } from '#host/functions/ports.js'
 import type { RegistryOptions } from '#host/functions/registry.js'
 import { openEmbeddedLog } from '#host/log/embedded/log.js'
@@ -55,7 +56,7 @@ export const registryOptions = ({
   root: project.root,
   folder: project.path('functions'),
   tables: project.path('tables'),
-  paused: project.path('paused.json'),
+  paused: new PausedFunctions(project.path('paused.json')),
   supervision: { quarantined: [], suspected: [], vitals: () => {}, released: () => {} },
   namespace: '',
   partitions: 2,

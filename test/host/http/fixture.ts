@@ -292,13 +292,17 @@ export function createFixture(
       operator: {
         async operate(name, operation) {
           const fake = catalog.fakes.find((known) => known.name === name)
-          if (fake === undefined) return false
+          if (fake === undefined) return undefined
           const rest = catalog.fakes.filter((known) => known !== fake)
           catalog.fakes = [
             ...rest,
             { ...fake, state: operation === 'pause' ? 'paused' : 'running' },
           ]
-          return true
+          return 'here'
+        },
+        async reset(name) {
+          const isKnown = catalog.fakes.some((known) => known.name === name)
+          return isKnown ? { topics: [`${name}-table`], positions: 2, asked: 'here' } : undefined
         },
         async visit(name, order) {
           const isKnown = catalog.fakes.some((known) => known.name === name)
