@@ -484,6 +484,8 @@ export class Cell implements AsyncDisposable {
 
   #start(): Pick<ThreadOptions, 'entry' | 'start' | 'log'> {
     this.#condition.started()
+    // Each thread has a store of its own, in which there is nothing yet, or what nobody knows.
+    if (this.description.store !== 'level') this.#condition.storeLost()
     this.#condition.recovering(this.#joining.assigned)
     const { log, storePath, settings, ports } = this.#options
     return {

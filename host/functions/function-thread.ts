@@ -74,6 +74,9 @@ class FunctionThread {
   #log: Log | undefined
   #store: TableStore | null = null
   #group: Runtime | undefined
+  /** What the main thread has to have heard before it is done. */
+  readonly #unheard = new Map<number, () => void>()
+  #lastId = 0
   /** Settles when the caller of a visit has been told. */
   #visiting: Promise<unknown> = Promise.resolve()
 
@@ -120,7 +123,7 @@ class FunctionThread {
           this.#say({ kind: 'detached', partition, error: toPlainError(cause) }),
         outdated: (error) => this.#say({ kind: 'outdated', error: toPlainError(error) }),
         standby: (partition, state) => this.#say({ kind: 'standby', partition, state }),
-        wiping: (partition) => this.#say({ kind: 'wiping', partition }),
+        wiping: (partition) => this.#wiping(partition),
         cutOff: (error) => this.#say({ kind: 'cutOff', isCutOff: error !== undefined }),
         waiting: (whatFor) => this.#say({ kind: 'waiting', whatFor }),
         warned: (message, fields) => this.#write('warn', message, fields),
@@ -157,6 +160,11 @@ class FunctionThread {
   async #obey(message: ToWorker): Promise<void> {
     if (message.kind === 'visit') {
       this.#visiting = this.#visit(message)
+      return
+    }
+    if (message.kind === 'heard') {
+      this.#unheard.get(message.id)?.()
+      this.#unheard.delete(message.id)
       return
     }
     try {
@@ -199,6 +207,14 @@ class FunctionThread {
     } catch (error) {
       this.#say({ kind: 'reply', id, error: toPlainError(error) })
     }
+  }
+
+  async #wiping(partition: number): Promise<void> {
+    this.#lastId += 1
+    const id = this.#lastId
+    const heard = new Promise<void>((resolve) => this.#unheard.set(id, resolve))
+    this.#say({ kind: 'wiping', id, partition })
+    await heard
   }
 
   /** Of a view nothing is shared out. */

@@ -198,7 +198,8 @@ export class KeptThread implements AsyncDisposable {
     const worker: FunctionWorker = new FunctionWorker({
       ...start(),
       onMessage: (message) => {
-        if (this.#worker === worker) hear(message)
+        // One that is being ended may still wipe what it was about to open.
+        if (this.#worker === worker || message.kind === 'wiping') hear(message)
       },
       onDeath: (error) => {
         if (this.#worker !== worker) return

@@ -66,6 +66,8 @@ export type ToWorker = { readonly id: number } & (
       readonly isCounted: boolean
     }
   | { readonly kind: 'endVisit'; readonly why: VisitEnd }
+  /** As it was told: the number is that of `wiping`. */
+  | { readonly kind: 'heard' }
   /** Of a view. */
   | { readonly kind: 'evict'; readonly partition: number; readonly key: Uint8Array }
 )
@@ -91,7 +93,9 @@ export type FromWorker =
       readonly report?: VisitReport | undefined
     }
   | { readonly kind: 'visiting'; readonly progress: VisitProgress }
-  | { readonly kind: 'recovering' | 'running' | 'fenced' | 'wiping'; readonly partition: number }
+  | { readonly kind: 'recovering' | 'running' | 'fenced'; readonly partition: number }
+  /** What is stored of a partition is wiped as soon as it is `heard`. */
+  | { readonly kind: 'wiping'; readonly id: number; readonly partition: number }
   | { readonly kind: 'standby'; readonly partition: number; readonly state: StandbyState }
   /** Copies of its own table, from the log; false: they have caught up. */
   | { readonly kind: 'cutOff'; readonly isCutOff: boolean }

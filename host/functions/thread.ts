@@ -7,7 +7,7 @@ import type { VisitReport } from '../processor/visiting.js'
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js'
 
 export type ThreadRequest = ToWorker extends infer Each
-  ? Each extends ToWorker
+  ? Each extends Exclude<ToWorker, { kind: 'heard' }>
     ? Omit<Each, 'id'>
     : never
   : never
@@ -54,7 +54,10 @@ export class FunctionWorker implements AsyncDisposable {
       // Code of a function may post to the same port.
       if (typeof message?.kind !== 'string') return
       if (message.kind === 'reply') this.#reply(message)
-      else options.onMessage(message)
+      else {
+        options.onMessage(message)
+        if (message.kind === 'wiping') this.#heard(message.id)
+      }
     })
     this.#worker.on('error', (error) => {
       cause = error
@@ -141,6 +144,10 @@ export class FunctionWorker implements AsyncDisposable {
     this.#isExpected = true
     await this.#worker.terminate()
     await this.#exited
+  }
+
+  #heard(id: number): void {
+    this.#worker.postMessage({ kind: 'heard', id } satisfies ToWorker)
   }
 
   #reply({ id, error, report }: Extract<FromWorker, { kind: 'reply' }>): void {

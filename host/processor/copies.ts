@@ -45,8 +45,8 @@ export interface CopiesOptions {
   readonly apply?: Apply
   /** A copy is brought up: the offset behind what is stored, and the end. */
   progressed?(partition: number, next: number, end: number): void
-  /** What is stored of a partition is wiped, at once. */
-  wiping?(partition: number): void
+  /** As in `CopyOptions`. */
+  wiping?(partition: number): Promise<void>
   /** More of a partition is stored: `next` is the offset behind it. */
   stored?(partition: number, next: number, records: number): void
   /** Their topics could not be read: what is stored may be old. Undefined: all is stored that they had when they could be again. */

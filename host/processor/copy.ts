@@ -12,8 +12,8 @@ export interface CopyOptions {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly apply?: Apply
-  /** What is stored is wiped, at once. */
-  wiping?(partition: number): void
+  /** As in `GroupEvents`; absent: it is no table that is shown. */
+  wiping?(partition: number): Promise<void>
   warned(message: string, fields: Record<string, unknown>): void
 }
 
@@ -103,7 +103,7 @@ export class Copy {
     changelog: TopicInfo,
     progressed: (next: number, end: number) => void,
   ): Promise<void> {
-    const { log, tombstoneRetentionMs, clock, apply = putAll } = this.#options
+    const { log, tombstoneRetentionMs, clock, warned, apply = putAll } = this.#options
     const { topic, partition, signal } = this
     // What is on its way would land on top of what is brought up.
     await this.#written
@@ -122,7 +122,8 @@ export class Copy {
       tombstoneRetentionMs: this.retentionMs,
       wallTime: () => clock.wallTime(),
       onHeldUp: () => {},
-      onWiped: (reason) => this.#wiped(`the copy of ${topic} is made anew: ${reason}`),
+      wiping: async () => await this.#options.wiping?.(partition),
+      onWiped: (reason) => warned(`the copy of ${topic} is made anew: ${reason}`, { partition }),
       onProgress: (_, next, end) => progressed(next, end),
       signal,
     }).finally(() => {
@@ -131,12 +132,6 @@ export class Copy {
     signal.throwIfAborted()
     this.meta = meta
     this.isFollowing = true
-  }
-
-  #wiped(message: string): void {
-    const { warned, wiping } = this.#options
-    wiping?.(this.partition)
-    warned(message, { partition: this.partition })
   }
 
   /** Resolves when it is stored; what is behind a failure is not. One after another. */

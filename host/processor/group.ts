@@ -44,8 +44,8 @@ export interface GroupEvents {
   warned(message: string, fields: Record<string, unknown>): void
   /** Of a partition that others write, and whose table is copied here. */
   standby(partition: number, state: StandbyState): void
-  /** What is stored of the partition's table is wiped, at once. */
-  wiping(partition: number): void
+  /** What is stored of the partition's table is wiped when it resolves: by then nobody may take it for the table. */
+  wiping(partition: number): Promise<void>
   /** These copies may be old, since the log cannot be read; undefined: they have what it had when it could be again. */
   cutOff(error: HostError | undefined): void
   /** Copies of tables that are not ready yet, in words; none: all are. */
@@ -438,8 +438,8 @@ export class Group implements AsyncDisposable {
           notes: this.#notes,
           onSkipped: (what) => events.warned(`records are gone: ${what}`, { partition }),
           onHeldUp: (what) => events.warned(what, { partition }),
+          wiping: () => events.wiping(partition),
           onWiped: (reason) => {
-            events.wiping(partition)
             events.warned(`the local table is rebuilt from the log: ${reason}`, { partition })
           },
           onProgress: (_, next, end) => events.progressed(partition, next, end),

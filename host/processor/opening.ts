@@ -28,6 +28,8 @@ export interface OpeningOptions {
   /** Records of an input are gone, and it goes on with what is there. */
   onSkipped(what: string): void
   onHeldUp(what: string): void
+  /** As in `RecoveryOptions`. */
+  wiping(): Promise<void>
   onWiped(reason: string): void
   onProgress(applied: number, next: number, end: number): void
   /** The table is at its end: what was replayed for that, and from where. */
@@ -136,6 +138,7 @@ async function openTable(
     wallTime: () => clock.wallTime(),
     signal,
     onHeldUp,
+    wiping: () => options.wiping(),
     onWiped,
     onProgress: options.onProgress,
   })

@@ -13,6 +13,7 @@ export interface ViewEvents
     | 'recovering'
     | 'progressed'
     | 'running'
+    | 'wiping'
     | 'halted'
     | 'resumed'
     | 'detached'
@@ -154,6 +155,7 @@ export class ViewGroup implements AsyncDisposable {
       signal: this.#abort.signal,
       apply: (batch, of) => this.#program.apply(batch, of),
       progressed: (...told) => events.progressed(...told),
+      wiping: (partition) => events.wiping(partition),
       stored: (partition, next, records) =>
         progress.publish(partition, [next], progress.records(partition) + records),
       cutOff: (error) => {

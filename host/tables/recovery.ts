@@ -22,6 +22,8 @@ export interface RecoveryOptions {
   readonly wallTime: () => number
   /** Another producer has left a transaction open in the changelog; what lies behind it is read when that has been decided. */
   onHeldUp(what: string): void
+  /** Nothing is wiped before it resolves: whoever reads what is stored may take it for a table until then. */
+  wiping?(): Promise<void>
   /** Why the local store could not be kept. */
   onWiped(reason: string): void
   onProgress(applied: number, next: number, end: number): void
@@ -89,10 +91,14 @@ async function recoverBy(reader: LogReader, options: RecoveryOptions): Promise<R
   }
   const found = store.meta()
   const reason = found === undefined ? undefined : await reasonToWipe(options, found)
-  if (reason !== undefined) options.onWiped(reason)
   const isKept = found !== undefined && reason === undefined
   // Without meta there may be the rest of an interrupted wipe or replay: cleared too.
-  if (!isKept) await store.wipe()
+  if (!isKept) {
+    await options.wiping?.()
+    options.signal.throwIfAborted()
+    if (reason !== undefined) options.onWiped(reason)
+    await store.wipe()
+  }
 
   const start: PartitionMeta = {
     layout: storeLayout,

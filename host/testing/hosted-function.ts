@@ -152,7 +152,7 @@ export class HostedFunction implements FunctionStatus {
         warned: () => {},
         waiting: () => {},
         standby: () => {},
-        wiping: () => {},
+        wiping: async () => {},
         cutOff: () => {},
         resumed: () => {
           this.#error = undefined

@@ -10,7 +10,7 @@ import { until } from '../../support/until.js'
 import { createProject, projectLog, registryOptions } from './project.js'
 
 /** Says of each click how many its thread has handled; goes on for ever, dies, or is slow, as it is told. */
-const counter = (flags: string, step = 1) => `
+const counter = (flags: string, step = 1, more = '') => `
 import { existsSync, writeFileSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
 import { defineProcessor, json } from 'millrace'
@@ -26,7 +26,7 @@ const timer = setInterval(() => {
 }, 2)
 export default defineProcessor({
   inputs: { clicks: json<string>() },
-  table: json<{ count: number; handled: number }>(),
+  table: json<{ count: number; handled: number }>(),${more}
   on: {
     clicks(ctx, click) {
       handled += 1
@@ -40,7 +40,7 @@ export default defineProcessor({
 })`
 
 /** A host of a group that is shared out as the test will have it. `isAwaited`: there are others in it, and it is not assigned any at once. */
-async function shared(t: Test, { isAwaited = false } = {}) {
+async function shared(t: Test, { isAwaited = false, more = '' } = {}) {
   const project = createProject(t)
   const lines: string[] = []
   const stream = { write: (text: string) => void lines.push(text) }
@@ -73,7 +73,7 @@ async function shared(t: Test, { isAwaited = false } = {}) {
       wasLoaded = existsSync(`${flags}loaded`)
       await awaited
     }
-    await assign([0, 1])
+    await assign(more === '' ? [0, 1] : [0])
     const peer = { address: undefined, partitions: [], standbys: [] }
     const members = ['this', 'other'].map((instance) => ({ instance, ...peer }))
     return {
@@ -100,7 +100,7 @@ async function shared(t: Test, { isAwaited = false } = {}) {
     await log[Symbol.asyncDispose]()
   })
   const flags = project.path('flag-')
-  const save = (step = 1) => project.write('functions/counter.ts', counter(flags, step))
+  const save = (step = 1) => project.write('functions/counter.ts', counter(flags, step, more))
   await save()
   const started = registry.start({ watch: true })
   if (!isAwaited) await started
@@ -108,7 +108,7 @@ async function shared(t: Test, { isAwaited = false } = {}) {
   const states = () => status()?.partitions.map(({ partition, state }) => `${partition} ${state}`)
   const run = async (...wanted: string[]) =>
     until(`it is ${wanted}`, () => states()?.join() === wanted.join())
-  if (!isAwaited) await run('0 running', '1 running')
+  if (!isAwaited) await run('0 running', more === '' ? '1 running' : '1 standby')
   const seen = new Set<string>()
   const watch = catalog.onChange('counter', () => {
     for (const state of states() ?? []) seen.add(state)
@@ -319,4 +319,27 @@ t.test('others wait for its last flush alone when it leaves', async (t) => {
   await until('it has left', () => f.left.length > 0)
   t.same(f.left, ['its thread is there'])
   t.notOk(f.said(/did not end well|record boundary/))
+})
+
+/** With partition 1 copied, which another host has. */
+async function replicated(t: Test, store: 'level' | 'memory') {
+  const f = await shared(t, { more: `\n  store: '${store}',\n  views: 'replicate',` })
+  const isReplica = () => f.catalog.table('counter')?.isReplica(1)
+  await until('it is whole', isReplica)
+  writeFileSync(f.path('die'), '')
+  const deaths = () => f.lines.filter((line) => /its thread ended/.test(line)).length
+  await until('it has died', () => deaths() > 0)
+  return { isReplica, deaths }
+}
+
+t.test('a replica on disk outlives the thread', async (t) => {
+  const { isReplica, deaths } = await replicated(t, 'level')
+  await until('others have died, too', () => deaths() > 2)
+  t.ok(isReplica())
+})
+
+t.test('a replica in memory is gone with the thread', async (t) => {
+  const { isReplica } = await replicated(t, 'memory')
+  await until('there is none', () => isReplica() === false)
+  t.pass('the next thread has to copy it first')
 })

@@ -127,6 +127,32 @@ t.test('a second launch ends the thread before', async (t) => {
   t.equal(await thread.ask({ kind: 'pause' }), 'done')
 })
 
+t.test('a thread that is being ended wipes nothing that nobody has heard of', async (t) => {
+  const { of } = threadOptions()
+  const code = `
+    import { parentPort } from 'node:worker_threads'
+    let drain
+    parentPort.on('message', ({ id, kind }) => {
+      if (kind === 'drain') {
+        drain = id
+        parentPort.postMessage({ kind: 'wiping', id: 7, partition: 0 })
+        return
+      }
+      parentPort.postMessage({ kind: 'reply', id: kind === 'heard' && id === 7 ? drain : -1 })
+      parentPort.close()
+    })`
+  const wiping = new URL(`data:text/javascript,${encodeURIComponent(code)}`)
+  const heard: string[] = []
+  const { thread } = keptThread(t, {
+    start: () => ({ ...of, entry: wiping }),
+    drainMs: 5_000,
+    hear: ({ kind }) => void heard.push(kind),
+  })
+  await thread.launch()
+  await thread.end()
+  t.same(heard, ['wiping'])
+})
+
 function damagedStore(): TableStore {
   const store = createMemoryStore()
   const get = () => {

@@ -171,7 +171,7 @@ export class Harness {
         halted: (reason) => this.halts.push(reason),
         waiting: (whatFor) => this.waits.push([...whatFor]),
         standby: (partition, state) => this.states.push(`${state} ${partition} as a standby`),
-        wiping: (partition) => this.states.push(`wiping ${partition}`),
+        wiping: async (partition) => void this.states.push(`wiping ${partition}`),
         cutOff: (error) => this.states.push(error === undefined ? 'caught up' : 'cut off'),
         resumed: () => this.states.push('resumed'),
         skipped: (failure) => this.skips.push(failure),

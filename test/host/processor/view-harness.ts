@@ -88,6 +88,7 @@ export class ViewHarness {
       events: {
         recovering: (partition) => void this.states.push(`recovering ${partition}`),
         progressed: () => {},
+        wiping: async () => {},
         running: (partition) => void this.states.push(`running ${partition}`),
         halted: (reason) => void this.halts.push(reason),
         resumed: () => void this.states.push('resumed'),

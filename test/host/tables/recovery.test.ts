@@ -14,6 +14,8 @@ interface World {
   readonly log: MemoryLog
   readonly store: PartitionStore
   readonly wiped: string[]
+  /** Awaited before anything is wiped. */
+  wiping: () => Promise<void>
   now: number
   put(key: string, value: string | null): Promise<void>
   info(): Promise<TopicInfo>
@@ -33,6 +35,7 @@ async function world(seed = 1): Promise<World> {
     log,
     store,
     wiped: [],
+    wiping: async () => {},
     now: 1_000 * hour,
     async put(key, value) {
       const record: RecordToAppend = {
@@ -58,6 +61,7 @@ async function world(seed = 1): Promise<World> {
         tombstoneRetentionMs: 24 * hour,
         wallTime: () => made.now,
         onHeldUp: () => {},
+        wiping: () => made.wiping(),
         onWiped: (reason) => made.wiped.push(reason),
         onProgress: () => {},
         signal: new AbortController().signal,
@@ -83,6 +87,39 @@ t.test('nothing local: everything is replayed, deletions included', async (t) =>
     t.ok(meta.changelog.next >= ((await w.info()).partitions[0]?.stableEnd ?? 0))
     t.same(w.wiped, [])
   }
+})
+
+t.test('nothing is wiped before it is known to who reads', async (t) => {
+  const w = await world()
+  await w.put('a', '1')
+  await w.recover()
+  const { store } = w
+  const meta = store.meta()
+  if (meta === undefined) throw new Error('no meta')
+  const cases = {
+    'of another topic': { ...meta, changelog: { ...meta.changelog, topicId: 'another' } },
+    'of another layout': { ...meta, layout: meta.layout + 1 },
+  }
+  for (const [name, stored] of Object.entries(cases)) {
+    await store.write([[Buffer.from('old'), Buffer.from('1')]], stored)
+    let there: unknown
+    w.wiping = async () => {
+      there = await w.table()
+    }
+    await w.recover()
+    t.same(there, { a: '1', old: '1' }, name)
+    t.same(await w.table(), { a: '1' })
+  }
+  let isTold = false
+  w.wiping = async () => {
+    isTold = true
+  }
+  await w.recover()
+  t.notOk(isTold, 'it is kept')
+  // As an interrupted wipe leaves it.
+  await store.wipe()
+  await w.recover()
+  t.ok(isTold, 'nobody knows what is there')
 })
 
 t.test('a local store that is behind is brought up from where it is', async (t) => {
