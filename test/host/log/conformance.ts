@@ -250,6 +250,29 @@ export function logConformance(t: Test, name: string, create: CreateLog): void {
     )
   })
 
+  check(
+    'brief readers read what there is, none held up by one that is at the end',
+    async (t, { log }) => {
+      const topic = await topicOf(log, 3)
+      await log.append([record(topic, 1, 'a'), record(topic, 2, 'b')])
+      await using empty = log.reader({ isBrief: true })
+      empty.assign([from(topic, 0, 0)])
+      const waiting = readUntil(empty, (found) => total(found) >= 1)
+      for (const [partition, value] of [
+        [1, 'a'],
+        [2, 'b'],
+      ] as const) {
+        await using reader = log.reader({ isBrief: true })
+        reader.assign([from(topic, partition, 0)])
+        const read = await readUntil(reader, (found) => total(found) >= 1)
+        t.same([...read.values()].map(values), [[value]])
+      }
+      await log.append([record(topic, 0, 'late')])
+      const late = await waiting
+      t.same([...late.values()].map(values), [['late']], 'nor does it miss what comes')
+    },
+  )
+
   check('refuses what it cannot place, and writes nothing of it', async (t, { log }) => {
     const topic = await topicOf(log, 2)
     const missing = unique('missing')
