@@ -102,4 +102,8 @@ export const kafka = z.strictObject({
     .describe(
       'A copy of a table that lacks so many records of its topic, or fewer, is as good as one that lacks none, where partitions are shared out.',
     ),
+  probingIntervalMs: ms(
+    30_000,
+    'Where standbys are kept: after a sharing out, how long a host waits, at least, before it asks for the partitions whose tables it has copied meanwhile.',
+  ),
 })

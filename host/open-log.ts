@@ -181,7 +181,10 @@ export function kafkaSettings({ log }: Pick<Config, 'log'>): KafkaSettings {
       rebalanceTimeoutMs: kafka.rebalanceTimeoutMs,
       metadataIntervalMs: kafka.metadataIntervalMs,
     },
-    moves: { acceptableLag: kafka.acceptableLag },
+    moves: {
+      acceptableLag: kafka.acceptableLag,
+      probingIntervalMs: kafka.probingIntervalMs,
+    },
     write: kafkaWriteSettings({
       ...(kafka.compression === 'auto' ? {} : { compression: kafka.compression }),
       maxRecordBytes: log.maxRecordBytes,

@@ -19,7 +19,7 @@ const usual: GroupTimes = {
   rebalanceTimeoutMs: 10_000,
   metadataIntervalMs: 30_000,
 }
-const moves = { acceptableLag: 10_000 }
+const moves = { acceptableLag: 10_000, probingIntervalMs: 100 }
 
 interface TestMember {
   readonly membership: Membership

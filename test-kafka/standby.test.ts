@@ -54,6 +54,9 @@ export default defineProcessor({
 const root = testFolder(t)
 const env = {
   ...short,
+  // However short a changelog is, its table is copied before its partition is taken; and asked for at once.
+  MILLRACE_LOG_KAFKA_ACCEPTABLE_LAG: '0',
+  MILLRACE_LOG_KAFKA_PROBING_INTERVAL_MS: '300',
   MILLRACE_LOG_PARTITIONS: String(partitions),
   MILLRACE_NAMESPACE: `${ownName('standby')}-`,
 }
@@ -82,6 +85,13 @@ const warmIn = (shown: Shown) =>
         (state === 'standby' && (recovery?.position ?? -1) === recovery?.end),
     )
     .map(({ partition }) => partition)
+
+/** What it got each time that the function's partitions were shared out, after the first. */
+const sharings = (host: HostUnderTest, name: string) =>
+  host.lines
+    .filter((line) => line.includes('its partitions were shared out anew'))
+    .map((line): { function: string; partitions: number[] } => JSON.parse(line))
+    .flatMap((told) => (told.function === name ? [told.partitions] : []))
 
 /** What each key has, and whether any of them was marked as old. */
 async function read(host: HostUnderTest, table: string) {
@@ -115,6 +125,8 @@ const emit = async (stream: string, value: unknown) =>
 t.test('a hot standby holds all partitions, and takes over what a killed host had', async (t) => {
   await survivor.start()
   await survivor.untilStatus('totals', 'running')
+  await emit('clicks', 1)
+  await untilRead(survivor, 'totals', 1)
   const doomed = hostOf('doomed', broker.address)
   mkdirSync(join(doomed.root, 'data'))
   const killed: HostProcess = await startHostProcess({
@@ -123,7 +135,6 @@ t.test('a hot standby holds all partitions, and takes over what a killed host ha
     env: { ...env, MILLRACE_LOG_BROKERS: broker.address, MILLRACE_LOG_KAFKA_CLIENT_ID: 'doomed' },
   })
   t.teardown(() => killed.kill())
-  await emit('clicks', 1)
   await emit('clicks', 2)
   let shares: readonly Shown[] = []
   const haveAll = async () => {
@@ -138,6 +149,9 @@ t.test('a hot standby holds all partitions, and takes over what a killed host ha
   await until('both have all partitions, half of them as standbys', haveAll, () =>
     JSON.stringify(shares),
   )
+  const got = sharings(survivor, 'totals')
+  t.same(got[0], all, 'one that comes gets nothing before it has copied the tables')
+  t.equal(got.at(-1)?.length, partitions / 2, 'and then asks for its share')
   const shown = await shownBy(survivor.host.url, 'totals')
   t.equal(shown.state, 'running')
   t.same([...inState(shown, 'running'), ...inState(shown, 'standby')].sort(), all)

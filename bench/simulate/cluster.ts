@@ -1,6 +1,7 @@
 // A group of instances in simulated time: the real assignor shares the partitions out, tables are copied at the rates that are assumed.
-import { type Claim, shareOut, standbysOf } from '../../host/log/kafka/assignor.js'
+import type { Claim } from '../../host/log/kafka/claim.js'
 import { nearnessOf } from '../../host/log/kafka/nearness.js'
+import { hasMoreToTake, planOf } from '../../host/log/kafka/plan.js'
 import type { TableLack } from '../../host/log/log.js'
 import { Random } from '../../host/log/memory/random.js'
 import type { Costs } from './costs.js'
@@ -15,6 +16,8 @@ interface Member {
   readonly name: string
   owned: readonly number[]
   standbys: readonly number[]
+  /** What it said that it has warm. */
+  claimed: ReadonlySet<number>
   readonly disk: Map<number, Copy>
   /** What is still missing of those that it follows and has not brought to their ends. */
   readonly replays: Map<number, number>
@@ -56,6 +59,7 @@ export class Cluster {
   readonly #opensAt = new Map<number, number>()
   readonly #owners = new Map<number, string>()
   #now = 0
+  #sharedAt = 0
   #account = noAccount()
 
   constructor({ costs, seed, standbys }: ClusterOptions) {
@@ -121,9 +125,23 @@ export class Cluster {
     while (this.#outSince.size > 0) this.#pass(this.#nextMs())
   }
 
-  /** Until each warm copy is one, too. */
+  /** Until each warm copy is one, too, and nobody asks for more. */
   untilWarm(): void {
-    while (this.#outSince.size > 0 || this.#rates().size > 0) this.#pass(this.#nextMs())
+    for (;;) {
+      while (this.#outSince.size > 0 || this.#rates().size > 0) this.#pass(this.#nextMs())
+      if (![...this.#members.values()].some((member) => this.#asks(member))) return
+      this.pass(Math.max(0, this.#sharedAt + this.#costs.probingIntervalMs - this.#now))
+      this.rebalance()
+    }
+  }
+
+  #asks({ owned, standbys, claimed }: Member): boolean {
+    const made = standbys.filter((partition) => !claimed.has(partition))
+    const all = [...this.#members.values()].map((one) => ({
+      partitions: one.owned,
+      standbys: one.standbys,
+    }))
+    return hasMoreToTake({ partitions: owned, standbys }, all, made, this.#standbys)
   }
 
   pass(ms: number): void {
@@ -151,10 +169,12 @@ export class Cluster {
   }
 
   #share(): void {
-    const { partitions, fenceMs } = this.#costs
+    const { partitions, fenceMs, acceptableLag, recordBytes } = this.#costs
     const claims = [...this.#members.values()].map((member) => this.#claim(member))
-    const shares = shareOut(claims, partitions)
-    const standbys = standbysOf(claims, shares, partitions)
+    const { owned: shares, copied: standbys } = planOf(claims, partitions, (partition) => {
+      return this.#changelogBytes(partition) <= acceptableLag * recordBytes
+    })
+    this.#sharedAt = this.#now
     this.#account.rebalances += 1
     for (const member of this.#members.values()) {
       const owned = shares.get(member.name) ?? []
@@ -176,13 +196,15 @@ export class Cluster {
     const lacks = Array.from({ length: partitions }, (_, partition) =>
       this.#lack(member, partition),
     )
+    const nearness = nearnessOf(warm, lacks, acceptableLag)
+    member.claimed = new Set(nearness.warm)
     return {
       member: name,
       topics: ['clicks'],
       instance: name,
       address: addressOf(name),
       owned,
-      ...nearnessOf(warm, lacks, acceptableLag),
+      ...nearness,
       standbys: this.#standbys,
     }
   }
@@ -281,7 +303,14 @@ export class Cluster {
   #add(name: string): void {
     const disk = this.#disks.get(name) ?? new Map<number, Copy>()
     this.#disks.set(name, disk)
-    this.#members.set(name, { name, owned: [], standbys: [], disk, replays: new Map() })
+    this.#members.set(name, {
+      name,
+      owned: [],
+      standbys: [],
+      claimed: new Set(),
+      disk,
+      replays: new Map(),
+    })
   }
 
   #remove(name: string): void {

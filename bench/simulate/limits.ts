@@ -1,8 +1,10 @@
 // What a group of this size asks of the brokers and of each instance, at rest: by the real messages, and by what each function has.
-import { type Claim, shareOut, standbysOf } from '../../host/log/kafka/assignor.js'
+import { shareOut } from '../../host/log/kafka/assignor.js'
+import type { Claim } from '../../host/log/kafka/claim.js'
 import { packClaim } from '../../host/log/kafka/group-data.js'
 import { runningEdges } from '../../host/log/kafka/running-edges.js'
 import { claimsOf, sharesOf } from '../../host/log/kafka/shares.js'
+import { standbysOf } from '../../host/log/kafka/standbys.js'
 import { Random } from '../../host/log/memory/random.js'
 import { addressOf } from './cluster.js'
 import type { Costs } from './costs.js'

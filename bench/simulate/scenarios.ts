@@ -37,15 +37,6 @@ const added = (count: number): string[] => Array.from({ length: count }, (_, n) 
 
 const scenarios: readonly Scenario[] = [
   { name: 'one joins', standbys: [0, 1], run: (cluster) => cluster.join(added(1)) },
-  {
-    name: 'and all is shared out again when its copies are warm',
-    standbys: [1],
-    run(cluster) {
-      cluster.join(added(1))
-      cluster.untilWarm()
-      cluster.rebalance()
-    },
-  },
   { name: 'ten join at once', standbys: [0, 1], run: (cluster) => cluster.join(added(10)) },
   {
     name: 'one leaves for good',

@@ -149,6 +149,7 @@ export class Cell implements AsyncDisposable {
       standbysWanted: () => this.description.replicas.standby,
       warm: () => condition.warm,
       lacks: () => this.#lacks(),
+      isReady: () => condition.state === 'running',
       ...(options.address === undefined ? {} : { address: options.address }),
       edges: () => this.edges,
       agreed: () => groupEdges(this.edges),

@@ -19,6 +19,7 @@ export interface JoiningOptions {
   /** As in `JoinOptions`. */
   warm(): readonly number[]
   lacks(): Promise<readonly TableLack[]>
+  isReady(): boolean
   readonly address?: string
   edges(): Pick<JoinOptions, 'group'> & {
     readonly partitions: number
@@ -121,7 +122,7 @@ export class Joining implements AsyncDisposable {
 
   async #joinOnce(): Promise<void> {
     const { log, instance, address, edges, prepare, standbysWanted, warm, lacks } = this.#options
-    const { agreed, version } = this.#options
+    const { agreed, version, isReady } = this.#options
     await prepare()
     if (this.#isDisposed) return
     const { group, inputs, partitions } = edges()
@@ -135,6 +136,7 @@ export class Joining implements AsyncDisposable {
       standbys: standbysWanted(),
       warm,
       lacks,
+      isReady,
       signal: this.#end.signal,
       assigned: async (assignment) => {
         if (this.#isDisposed) return

@@ -243,6 +243,8 @@ export interface JoinOptions {
   warm?(): readonly number[]
   /** Asked each time that it joins: by partition, also of those that it neither has nor copies. It rather gets those of which it lacks less. */
   lacks?(): Promise<readonly TableLack[]>
+  /** Whether it would handle more at once: only then it asks for a part of what others have, when their tables are here. Absent: no. */
+  isReady?(): boolean
   /** Absent: its topics alone tell whether others run the same. */
   readonly runs?: GroupVersion
   /** How many each of the topics has to have; another number: TOPIC_MISMATCH. Absent: any, as long as all have the same. */

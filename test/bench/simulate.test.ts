@@ -86,6 +86,31 @@ t.test('one that joins reads its share; those that stay do not', async (t) => {
   t.ok(near(cluster.account.replayedBytes, 3e9), `${cluster.account.replayedBytes}`)
 })
 
+t.test('where standbys are kept one that joins copies its share before it gets it', async (t) => {
+  const cluster = clusterOf({}, 1)
+  cluster.join(['new'])
+  cluster.untilServed()
+  t.equal(cluster.account.moved, 0)
+  cluster.untilWarm()
+  t.equal(cluster.account.moved, 3)
+  // It asks when its copies are there, and once more when those are that its share has set free.
+  t.equal(cluster.account.rebalances, 3)
+  // Its share, and as much of the others' copies: twice 3 GB, and a little.
+  t.ok(near(cluster.account.replayedBytes, 6e9, 0.2), `${cluster.account.replayedBytes}`)
+  t.ok(near(Math.max(...cluster.account.outages), 0, 1), `${cluster.account.outages}`)
+})
+
+t.test('one that is back gets what it had, by what its disk holds', async (t) => {
+  const cluster = clusterOf({ changedBytesPerSecond: 12e3 })
+  cluster.leave('host-000')
+  cluster.untilServed()
+  const { replayedBytes } = cluster.account
+  cluster.join(['host-000'])
+  cluster.untilServed()
+  t.equal(cluster.account.moved, 8, 'there and back')
+  t.ok(cluster.account.replayedBytes - replayedBytes < 1e6, `${cluster.account.replayedBytes}`)
+})
+
 t.test('transactions go with partitions, and so does the interval that is forced', async (t) => {
   const costs = { ...small, flushIntervalMs: 100, brokerTransactionsPerSecond: 20 }
   t.match(limitsOf(costs, 0), {

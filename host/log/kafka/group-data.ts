@@ -1,7 +1,7 @@
 // What members of a group tell each other, in the form that Kafka's own tools read, with what is ours as user data.
 import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
 import type { GroupEdges, GroupPeer } from '../log.js'
-import type { Claim } from './assignor.js'
+import type { Claim } from './claim.js'
 import { Reader, Writer } from './wire.js'
 
 export const protocolName = 'millrace'

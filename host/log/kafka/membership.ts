@@ -12,6 +12,7 @@ import { isExpelled, isPassing, kafkaErrors } from './error-codes.js'
 import { packClaim, protocolName, unpackShare } from './group-data.js'
 import type { OwnMembers, OwnPlace } from './members.js'
 import { nearnessOf } from './nearness.js'
+import { hasMoreToTake, type Taken } from './plan.js'
 import { otherClient } from './problems.js'
 import { refusalOf } from './refusal.js'
 import type { KafkaRequest, Response } from './request.js'
@@ -36,6 +37,8 @@ export interface GroupTimes {
 export interface MoveSettings {
   /** A copy that lacks so many records is as good as one that lacks none. */
   readonly acceptableLag: number
+  /** Nobody asks for another sharing out, because of the copies that it has made, earlier after the one before. */
+  readonly probingIntervalMs: number
 }
 
 export interface MembershipOptions extends JoinOptions {
@@ -51,6 +54,10 @@ export interface MembershipOptions extends JoinOptions {
 
 /** Of the session, counted from when the last heartbeat was sent that was answered; the rest is for clocks and for an answer on its way. */
 const leased = 0.9
+/** After so many intervals it asks, though not all is there that it was given to copy. */
+const longestWait = 10
+/** Of the interval, at random: copies of several that have joined together are there at the same time. */
+const jitter = 0.2
 /** The group finds out by the session of one that could not tell it that it leaves. */
 const leaveMs = 1_000
 
@@ -84,6 +91,11 @@ class KafkaMember implements Membership {
   /** Also after they were given up: who had a partition gets it again. */
   #owned: readonly number[] = []
   #members: readonly GroupPeer[] = []
+  #standbys: readonly number[] = []
+  /** Partitions of which it has said, when it joined, that their tables are here. */
+  #claimed: ReadonlySet<number> = new Set()
+  /** Nobody is asked for more before. */
+  #asksAt = 0
   /** What it was given last, as long as it has been a member since. */
   #given: { readonly generation: number; readonly partitions: readonly number[] } | undefined
   #heardAt = 0
@@ -175,9 +187,21 @@ class KafkaMember implements Membership {
       // Refused otherwise, joining again tells by whom and why.
       if (error !== kafkaErrors.NONE && !isPassing(error)) return 'expelled'
       if (performance.now() - this.#heardAt > times.sessionTimeoutMs) return 'unheard'
-      if (await this.#isOtherwise()) return 'rebalance'
+      if (this.#hasMade() || (await this.#isOtherwise())) return 'rebalance'
     }
     return 'rebalance'
+  }
+
+  /** Copies that it was given are there, by which the group could share out better: once for each, since it claims them then. */
+  #hasMade(): boolean {
+    const { warm, standbys = 0, isReady, moves } = this.#options
+    const late = performance.now() - this.#asksAt
+    if (late < 0 || isReady?.() !== true) return false
+    const made = (warm?.() ?? []).filter((partition) => !this.#claimed.has(partition))
+    const isAll = this.#standbys.every((one) => this.#claimed.has(one) || made.includes(one))
+    if (!isAll && late < moves.probingIntervalMs * longestWait) return false
+    const own: Taken = { partitions: this.#owned, standbys: this.#standbys }
+    return hasMoreToTake(own, this.#members, made, standbys)
   }
 
   /** Its topics have another number of partitions: what that means is found out by joining anew. */
@@ -274,6 +298,7 @@ class KafkaMember implements Membership {
     const claim = { topics, instance, address, owned: this.#owned, standbys }
     const version = runs && { ...runs, version: runs.version() }
     const nearness = nearnessOf(warm?.() ?? [], lacks, moves.acceptableLag)
+    this.#claimed = new Set(nearness.warm)
     const metadata = packClaim({ ...claim, ...nearness, ...version })
     while (!signal.aborted) {
       const joined = await unlessAborted(this.#askToJoin(metadata), signal)
@@ -292,7 +317,7 @@ class KafkaMember implements Membership {
       const sentAt = performance.now()
       // From the leader alone.
       const isLeader = joined.leader === joined.member
-      const shares = isLeader ? await this.#shareOut(joined) : new Map<string, Uint8Array>()
+      const shares = isLeader ? await this.#shareOut(joined, lacks) : new Map<string, Uint8Array>()
       const synced = await unlessAborted(this.#ask(syncGroup(own, shares)), signal)
       if (synced.error === kafkaErrors.REBALANCE_IN_PROGRESS) continue
       if (isExpelled(synced.error)) {
@@ -308,8 +333,11 @@ class KafkaMember implements Membership {
   }
 
   /** To all members. Whoever leads the group does it for those that run it, with their edges, though its own may be others. */
-  async #shareOut(joined: JoinedGroup): Promise<ReadonlyMap<string, Uint8Array>> {
-    const { group, topics, describe } = this.#options
+  async #shareOut(
+    joined: JoinedGroup,
+    lacks: readonly TableLack[],
+  ): Promise<ReadonlyMap<string, Uint8Array>> {
+    const { group, topics, describe, moves } = this.#options
     const claims = claimsOf(joined)
     const running = runningEdges(claims)
     const count = async () => {
@@ -317,7 +345,11 @@ class KafkaMember implements Membership {
       const read = { group, topics: running.topics }
       return sharedPartitions(read, await this.#inTime(describe(running.topics))).length
     }
-    return sharesOf(claims, running, running.edges?.partitions ?? (await count()))
+    // Of another table nothing is known.
+    const all = running.claims.some(({ member }) => member === joined.member) ? lacks : []
+    const isShort = (partition: number) =>
+      (all[partition]?.all ?? Number.POSITIVE_INFINITY) <= moves.acceptableLag
+    return sharesOf(claims, running, running.edges?.partitions ?? (await count()), isShort)
   }
 
   /** It is who it is told to be, whether or not anybody waits for it any more: left behind, others would wait for it. */
@@ -367,6 +399,9 @@ class KafkaMember implements Membership {
     this.#settledAt = heardAt
     this.#owned = partitions
     this.#members = members
+    this.#standbys = standbys
+    const interval = this.#options.moves.probingIntervalMs
+    this.#asksAt = performance.now() + interval * (1 + Math.random() * jitter)
     this.#given = { generation: own.generation, partitions }
     this.#assigned = { epoch: this.#epoch, in: own }
     // First: whoever opens a writer because of it asks for it.

@@ -1,7 +1,7 @@
 // By which edges a group runs whose members have different ones, as while another version is rolled out.
 import { edgesText, haveSame } from '../group-edges.js'
 import type { GroupEdges } from '../log.js'
-import type { Claim } from './assignor.js'
+import type { Claim } from './claim.js'
 
 export interface RunningEdges {
   /** Absent: those who run it do not tell. */

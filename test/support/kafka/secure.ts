@@ -61,7 +61,7 @@ export const kafkaSettings = (
     rebalanceTimeoutMs: 10_000,
     metadataIntervalMs: 30_000,
   },
-  moves: { acceptableLag: 10_000 },
+  moves: { acceptableLag: 10_000, probingIntervalMs: 30_000 },
   write: kafkaWriteSettings(),
   ...more,
 })

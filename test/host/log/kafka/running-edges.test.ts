@@ -1,7 +1,7 @@
 // By which edges a group runs while its members have different ones: who gets something, who is refused, and what both are told.
 import { brotliCompressSync } from 'node:zlib'
 import t from 'tap'
-import type { Claim } from '#host/log/kafka/assignor.js'
+import type { Claim } from '#host/log/kafka/claim.js'
 import { packClaim, unpackClaim, unpackShare } from '#host/log/kafka/group-data.js'
 import { refusalOf } from '#host/log/kafka/refusal.js'
 import { runningEdges } from '#host/log/kafka/running-edges.js'
