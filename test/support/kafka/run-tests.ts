@@ -10,7 +10,23 @@ import { addressVariable } from './shared.js'
 const folder = 'test-kafka'
 
 /** Those that take longest: begun last, they would run alone at the end. */
-const first = ['trouble', 'writer', 'move', 'crash/zombie', 'crash/threads']
+const first = [
+  'trouble',
+  'writer',
+  'move',
+  'failover',
+  'crash/instants',
+  'crash/zombie',
+  'crash/threads',
+  'crash/failpoints',
+  'broker',
+  'host',
+  'appender',
+  'unclean',
+  'views',
+  'reader-trouble',
+  'security',
+]
 
 async function testFiles(): Promise<string[]> {
   const names = await readdir(folder, { recursive: true })
