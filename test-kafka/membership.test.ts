@@ -179,31 +179,81 @@ t.test('partitions go to another when they are given up, and not before', async 
   t.same([first.partitions.length, second.partitions.length], [1, 1])
 })
 
-t.test('who is put out of the group has no lease when another has its partitions', async (t) => {
-  const times = { ...usual, sessionTimeoutMs: 30_000, rebalanceTimeoutMs: 1_000 }
+/** Settles when it is told. */
+function awaited() {
   let end = () => {}
   const ended = new Promise<void>((resolve) => {
     end = resolve
   })
-  const cases = {
-    'it has not heard of the sharing out': { times: { ...times, heartbeatMs: 9_000 } },
-    'it gives its partitions up for too long': {
-      times: { ...times, heartbeatMs: 700 },
-      revoked: () => ended,
-    },
-  }
-  const both = Object.entries(cases).map(async ([name, options]) => {
+  return { ended, end }
+}
+
+t.test('who is put out of the group has no lease when another has its partitions', async (t) => {
+  const times = { ...usual, sessionTimeoutMs: 30_000, rebalanceTimeoutMs: 1_000 }
+  /** Two members, the second of which has all when the first is put out. `put`: it is. */
+  const pair = async (
+    name: string,
+    options: NonNullable<Parameters<typeof join>[4]>,
+    put = () => {},
+  ) => {
     const [clicks, group] = [ownName('clicks'), ownName('counts')]
     await makeTopics(t, address, { [clicks]: 2 })
     const first = await join(t, group, [clicks], 'one', options)
     let isHeld: boolean | undefined
     const given = () => {
-      isHeld ??= first.membership.holds()
+      if (isHeld !== undefined) return
+      isHeld = first.membership.holds()
+      put()
     }
     const second = await join(t, group, [clicks], 'two', { times, given })
     t.same([isHeld, second.partitions], [false, [0, 1]], name)
-  })
-  await Promise.all(both).finally(end)
+    return { first, second }
+  }
+  const unheard = async () => {
+    await pair('not heard of the sharing out', { times: { ...times, heartbeatMs: 9_000 } })
+  }
+  const late = async () => {
+    const { ended, end } = awaited()
+    let asked = 0
+    const warm = () => {
+      asked += 1
+      return []
+    }
+    const put = () => {
+      asked = 0
+      end()
+    }
+    const slow = { times: { ...times, heartbeatMs: 700 }, revoked: () => ended, warm }
+    const { first } = await pair('given up too late', slow, put)
+    await until('it joins again', () => first.steps.at(-1) === 'assigned 2')
+    t.same(first.steps, ['assigned 1', 'revoked 1', 'assigned 2'])
+    t.ok(asked > 1, 'as another one, it tells anew what it has')
+  }
+  const stuck = async () => {
+    const { ended, end } = awaited()
+    const slow = { times: { ...times, heartbeatMs: 700 }, revoked: () => ended }
+    const { first } = await pair('not given up', slow)
+    await until('it leaves', () => first.steps.includes('lost 1'))
+    t.match(first.failures, [/not given up within 1000 ms/])
+    end()
+    await until('it joins again', () => first.steps.at(-1) === 'assigned 2')
+  }
+  await Promise.all([unheard(), late(), stuck()])
+})
+
+t.test('who leaves and cannot give its partitions up keeps them from nobody', async (t) => {
+  const { ended, end } = awaited()
+  const [clicks, group] = [ownName('clicks'), ownName('counts')]
+  await makeTopics(t, address, { [clicks]: 2 })
+  const times = { ...usual, rebalanceTimeoutMs: 1_000 }
+  const first = await join(t, group, [clicks], 'one', { times })
+  const second = await join(t, group, [clicks], 'two', { times, revoked: () => ended })
+  await until('both have one', () => all([first, second]).length === 2)
+  const leaving = second.membership[Symbol.asyncDispose]()
+  await until('the other has all', () => first.partitions.length === 2)
+  end()
+  await leaving
+  t.same(second.steps, ['assigned 1', 'revoked 1', 'lost 1'])
 })
 
 t.test('who stops waiting to join is no member, and holds nobody up', async (t) => {

@@ -13,7 +13,7 @@ import { packClaim, protocolName, unpackShare } from './group-data.js'
 import type { OwnMembers, OwnPlace } from './members.js'
 import { nearnessOf } from './nearness.js'
 import { hasMoreToTake, type Taken } from './plan.js'
-import { otherClient } from './problems.js'
+import { notGivenUp, otherClient } from './problems.js'
 import { refusalOf } from './refusal.js'
 import type { KafkaRequest, Response } from './request.js'
 import { type JoinedGroup, joinGroup, leaveGroup, syncGroup } from './requests/group.js'
@@ -238,26 +238,30 @@ class KafkaMember implements Membership {
     }
   }
 
-  /** Awaits what is flushed, and is heard of meanwhile. */
+  /** Awaits what is flushed, and is heard of meanwhile; no longer than the group would wait for it, which does not wait where it leaves. */
   async #giveUp(): Promise<void> {
     const assigned = this.#assigned
     if (assigned === undefined) return
     const { revoked, times } = this.#options
-    let isOver = false
-    const given = revoked(assigned.epoch).finally(() => {
-      isOver = true
-    })
-    const beating = (async () => {
-      while (!isOver) {
-        await Promise.race([given.catch(() => {}), pause(times.heartbeatMs)])
-        if (!isOver) await this.#beat()
-      }
-    })()
+    const end = performance.now() + times.rebalanceTimeoutMs
     // What it could not flush is read again by the next owner.
-    await given.catch(() => {})
-    await beating
+    const given = revoked(assigned.epoch).catch(() => {})
+    while (!(await settlesWithin(given, times.heartbeatMs))) {
+      if (performance.now() > end) return await this.#giveUpOn(given)
+      await this.#beat()
+    }
     this.#assigned = undefined
     this.#place.set(null)
+  }
+
+  /** Whatever is still at it is fenced by whoever has its partitions next. With others it could do nothing before it has ended. */
+  async #giveUpOn(given: Promise<void>): Promise<void> {
+    const { group, times, failed } = this.#options
+    const { signal } = this.#end
+    this.#lose('unheard')
+    if (!signal.aborted) failed?.(notGivenUp(group, times.rebalanceTimeoutMs))
+    await this.#leave().catch(() => {})
+    await unlessAborted(given, signal).catch(() => {})
   }
 
   #lose(why: 'unheard' | 'expelled'): void {
@@ -295,13 +299,16 @@ class KafkaMember implements Membership {
     const count = sharedPartitions(this.#options, described).length
     this.#count = count
     this.#lookedAt = performance.now()
-    const claim = { topics, instance, address, owned: this.#owned, standbys }
-    const version = runs && { ...runs, version: runs.version() }
-    const nearness = nearnessOf(warm?.() ?? [], lacks, moves.acceptableLag)
-    this.#claimed = new Set(nearness.warm)
-    const metadata = packClaim({ ...claim, ...nearness, ...version })
+    // As of each try: put out of the group, it has nothing any more that others may not have by then.
+    const claim = () => {
+      const version = runs && { ...runs, version: runs.version() }
+      const nearness = nearnessOf(warm?.() ?? [], lacks, moves.acceptableLag)
+      this.#claimed = new Set(nearness.warm)
+      const owned = this.#owned
+      return packClaim({ topics, instance, address, owned, standbys, ...nearness, ...version })
+    }
     while (!signal.aborted) {
-      const joined = await unlessAborted(this.#askToJoin(metadata), signal)
+      const joined = await unlessAborted(this.#askToJoin(claim()), signal)
       if (joined.error === kafkaErrors.MEMBER_ID_REQUIRED) continue
       if (isExpelled(joined.error)) {
         this.#expelled()
@@ -420,6 +427,7 @@ class KafkaMember implements Membership {
 
   #expelled(): void {
     this.#member = ''
+    this.#owned = []
     this.#given = undefined
   }
 

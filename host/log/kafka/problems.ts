@@ -32,6 +32,14 @@ export function unsupportedFormat(
   )
 }
 
+/** The thread of a function is stuck. */
+export const notGivenUp = (group: string, withinMs: number): HostError =>
+  new HostError(
+    'RECOVERING',
+    `what this host has of the group ${group} was not given up within ${withinMs} ms (log.kafka.rebalanceTimeoutMs), so it has left the group, and others take it over: ` +
+      'it joins again when the thread of the function has ended; look for code that does not return',
+  )
+
 export const packageMissing = (name: string, compression: string, cause: unknown): HostError =>
   new HostError(
     'PACKAGE_MISSING',
