@@ -16,6 +16,8 @@ export interface HeldTable extends AsyncDisposable {
   open(): Promise<void>
   /** No thread may have it open any more. `damage`: why it must not be opened again as it is. */
   close(damage?: unknown): Promise<void>
+  /** Its thread is about to wipe some of it: what is being read by way of it may be neither what was there nor what will be. */
+  wiping(): void
   /** Of a partition, as far as it can be read without its thread. */
   stored(partition: number): PartitionMeta | undefined
   /** What the next thread is told of it; asked once for each. */

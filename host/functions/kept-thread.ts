@@ -198,6 +198,7 @@ export class KeptThread implements AsyncDisposable {
     const worker: FunctionWorker = new FunctionWorker({
       ...start(),
       onMessage: (message) => {
+        if (message.kind === 'wiping') this.#options.table?.wiping()
         // One that is being ended may still wipe what it was about to open.
         if (this.#worker === worker || message.kind === 'wiping') hear(message)
       },

@@ -111,6 +111,9 @@ export class LocalTable implements HeldTable {
     }
   }
 
+  /** A read is over at once, and a range has a snapshot. */
+  wiping(): void {}
+
   /** What its thread opens again, by the same path. */
   start(): Pick<WorkerStart, 'store'> {
     return { store: { kind: 'level', path: this.#options.path } }

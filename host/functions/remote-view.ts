@@ -107,6 +107,8 @@ export class RemoteView implements TableView {
   #port: MessagePort | undefined
   #isOpen = false
   #lastId = 0
+  /** Ranges below it were interrupted. */
+  #firstRange = 0
 
   constructor(options: RemoteViewOptions) {
     this.#options = options
@@ -132,6 +134,12 @@ export class RemoteView implements TableView {
     this.#isOpen = false
     this.#port?.close()
     this.#port = undefined
+    this.interrupt()
+  }
+
+  /** What waits is refused, and no range goes on: the table may be another by the time that the thread reads it. */
+  interrupt(): void {
+    this.#firstRange = this.#lastId + 1
     for (const [id, { reject }] of this.#waiting) {
       this.#forget(id)
       reject(this.#options.closed())
@@ -159,7 +167,10 @@ export class RemoteView implements TableView {
     const next = async () => {
       await opened
       // Another thread knows nothing of it.
-      if (port !== this.#port) throw this.#options.closed()
+      if (port !== this.#port || range < this.#firstRange) {
+        leave()
+        throw this.#options.closed()
+      }
       return await this.#ask({ kind: 'next', range }).catch((error: unknown) => {
         leave()
         throw error

@@ -62,6 +62,10 @@ export class ThreadTable implements HeldTable {
     this.view.disconnect()
   }
 
+  wiping(): void {
+    this.view.interrupt()
+  }
+
   stored(): undefined {}
 
   start(): Pick<WorkerStart, 'store' | 'view'> {

@@ -81,6 +81,27 @@ t.test('what waits is refused when the thread goes, or another comes', async (t)
   t.same(await view.get(0, Buffer.from('k-1-0')), Buffer.from('1'))
 })
 
+t.test('what is read while it may be wiped is refused', async (t) => {
+  const { view, serve } = remote(t)
+  const local = await table(3_000)
+  let read = () => {}
+  const isRead = new Promise<void>((resolve) => {
+    read = resolve
+  })
+  await serve({ ...local, get: (...of) => isRead.then(() => local.get(...of)) })
+  const range = view.range()[Symbol.asyncIterator]()
+  t.equal((await range.next()).value?.length, 1_000)
+  const waiting = view.get(0, Buffer.from('k-1-0'))
+  const began = all(view.range())
+  view.interrupt()
+  await t.rejects(waiting, /closed/)
+  await t.rejects(began, /closed/)
+  await t.rejects(range.next(), /closed/)
+  read()
+  t.same(await view.get(0, Buffer.from('k-1-0')), Buffer.from('1'), 'and read again afterwards')
+  t.equal((await all(view.range())).length, 6_000)
+})
+
 t.test('a range that is left, or comes too late, is left there, too', async (t) => {
   for (const withinMs of [60_000, 20]) {
     const { view, serve } = remote(t, { withinMs })

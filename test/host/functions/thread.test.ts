@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { HostError } from '#host/errors.js'
+import type { HeldTable } from '#host/functions/held-table.js'
 import { KeptThread, type KeptThreadOptions } from '#host/functions/kept-thread.js'
 import { LocalTable } from '#host/functions/local-table.js'
 import { FunctionWorker, type ThreadOptions } from '#host/functions/thread.js'
@@ -9,6 +10,7 @@ import { createLogger } from '#host/logger.js'
 import { Progress } from '#host/processor/progress.js'
 import { createMemoryStore } from '#host/tables/memory.js'
 import type { TableStore } from '#host/tables/store.js'
+import { createTableView } from '#host/tables/view.js'
 import { testFolder } from '../../support/folder.js'
 import { until } from '../../support/until.js'
 
@@ -143,14 +145,24 @@ t.test('a thread that is being ended wipes nothing that nobody has heard of', as
     })`
   const wiping = new URL(`data:text/javascript,${encodeURIComponent(code)}`)
   const heard: string[] = []
+  const table: HeldTable = {
+    view: createTableView(createMemoryStore(), 1),
+    open: async () => {},
+    close: async () => {},
+    stored: () => undefined,
+    start: () => ({ store: null }),
+    wiping: () => void heard.push('interrupted'),
+    [Symbol.asyncDispose]: async () => {},
+  }
   const { thread } = keptThread(t, {
+    table,
     start: () => ({ ...of, entry: wiping }),
     drainMs: 5_000,
     hear: ({ kind }) => void heard.push(kind),
   })
   await thread.launch()
   await thread.end()
-  t.same(heard, ['wiping'])
+  t.same(heard, ['interrupted', 'wiping'])
 })
 
 function damagedStore(): TableStore {
