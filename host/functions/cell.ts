@@ -140,7 +140,6 @@ export class Cell implements AsyncDisposable {
       condition,
       drainMs,
       logger,
-      assigned: () => this.#joining.assigned,
       launch: () => this.#launch(),
     })
     this.#joining = new Joining({

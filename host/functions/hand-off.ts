@@ -7,12 +7,10 @@ import { type KeptThread, notAtBoundary } from './kept-thread.js'
 import type { ThreadRequest } from './thread.js'
 
 export interface HandOffOptions {
-  readonly thread: KeptThread
+  readonly thread: Pick<KeptThread, 'isThere' | 'ask' | 'tell' | 'end'>
   readonly condition: Condition
   readonly drainMs: number
   readonly logger: Logger
-  /** What it has by now. */
-  assigned(): readonly number[]
   /** Starts a thread for what it has, if it may have one. */
   launch(): Promise<void>
 }
@@ -21,6 +19,8 @@ export class HandOff {
   readonly #options: HandOffOptions
   /** Undefined: never. */
   #revokedAt: number | undefined
+  /** How often something was assigned. */
+  #assignments = 0
 
   constructor(options: HandOffOptions) {
     this.#options = options
@@ -28,18 +28,18 @@ export class HandOff {
 
   /** The thread comes to a record boundary, flushes and waits, or is ended: nothing more is written. `isLast`: it gets no others. */
   async revoked(isLast: boolean): Promise<void> {
-    const { thread, condition } = this.#options
+    const { condition } = this.#options
     this.#revokedAt = performance.now()
     if (condition.phase === 'active') condition.enter('joining')
     if (await this.#isDone({ kind: 'revoke', isLast })) return
     // What was to start one is over.
-    await thread.end()
-    this.#nothingLeft()
+    await this.#endThread()
   }
 
   /** What the thread keeps goes on at once. Without a thread, or should it not answer, another one opens all of it. */
   async takenUp({ partitions, kept, standbys }: Assignment): Promise<void> {
     const { thread, condition, logger, launch } = this.#options
+    this.#assignments += 1
     // It has stood still since they were revoked, or has had none yet.
     const goesOn = thread.isThere && partitions.length + standbys.length > 0
     // Before anything is awaited: from now on its lease holds again, and what it has no more must not be read.
@@ -60,15 +60,17 @@ export class HandOff {
 
   /** It is no member any more. */
   async givenUp(): Promise<void> {
-    const { thread, condition } = this.#options
+    const { condition } = this.#options
     if (condition.phase === 'active') condition.enter('joining')
-    await thread.end()
-    this.#nothingLeft()
+    await this.#endThread()
   }
 
-  /** After a loss it may have been assigned some again already. */
-  #nothingLeft(): void {
-    if (this.#options.assigned().length === 0) this.#options.condition.lostAll()
+  /** With what it had; what was assigned meanwhile, be it copies alone, is another's. */
+  async #endThread(): Promise<void> {
+    const { thread, condition } = this.#options
+    const before = this.#assignments
+    await thread.end()
+    if (this.#assignments === before) condition.lostAll()
   }
 
   async #isDone(request: ThreadRequest): Promise<boolean> {

@@ -1,6 +1,8 @@
 // A function's thread while its group is shared out anew: it stays with what is kept, whatever befalls it in between.
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import { Condition } from '#host/functions/condition.js'
+import { HandOff } from '#host/functions/hand-off.js'
 import { LiveCatalog } from '#host/functions/live-catalog.js'
 import { Registry } from '#host/functions/registry.js'
 import type { JoinOptions } from '#host/log/log.js'
@@ -319,6 +321,31 @@ t.test('others wait for its last flush alone when it leaves', async (t) => {
   await until('it has left', () => f.left.length > 0)
   t.same(f.left, ['its thread is there'])
   t.notOk(f.said(/did not end well|record boundary/))
+})
+
+t.test('copies that were assigned while the thread before ends stay', async (t) => {
+  const condition = new Condition({ isPaused: false, quarantined: undefined, changed: () => {} })
+  let end = () => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const handOff = new HandOff({
+    thread: { isThere: false, ask: async () => 'absent', tell: () => {}, end: () => ended },
+    condition,
+    drainMs: 1,
+    logger: createLogger({ level: 'silent', format: 'json' }),
+    launch: async () => {},
+  })
+  condition.opened(0, 'running')
+  const givenUp = handOff.givenUp()
+  const taken = handOff.takenUp({ epoch: 2, partitions: [], kept: [], standbys: [1] })
+  t.equal(condition.partition(0), undefined)
+  condition.copied(1, 'following')
+  end()
+  await Promise.all([givenUp, taken])
+  t.equal(condition.standby(1), 'following')
+  await handOff.givenUp()
+  t.equal(condition.standby(1), undefined)
 })
 
 /** With partition 1 copied, which another host has. */
