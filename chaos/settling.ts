@@ -16,6 +16,8 @@ import { allKeys } from './keys.js'
 import type { Tables } from './oracle.js'
 import { partitions } from './settings.js'
 
+type Asked = Pick<Instance, 'url'>
+
 interface Status {
   readonly name: string
   readonly state: string
@@ -66,7 +68,7 @@ const short = ({ name, state, lag, error, partitions }: Status) => ({
 })
 
 /** Whoever of them has the key. */
-async function anyOf(instances: readonly Instance[], path: string): Promise<Answer> {
+async function anyOf(instances: readonly Asked[], path: string): Promise<Answer> {
   let last: Answer | undefined
   for (const { url } of instances) {
     last = await ask(url + path)
@@ -98,10 +100,7 @@ export async function joinedNewest(
 }
 
 /** Those that answer for it, before those that would have to wait for it in vain. */
-async function ownersFirst(
-  instances: readonly Instance[],
-  path: string,
-): Promise<readonly Instance[]> {
+async function ownersFirst(instances: readonly Asked[], path: string): Promise<readonly Asked[]> {
   const answers = await Promise.all(instances.map(({ url }) => ask(url + path)))
   const isOwner = (n: number) => answers[n]?.status === 200 || answers[n]?.code === 'KEY_NOT_FOUND'
   return [...instances.filter((_, n) => isOwner(n)), ...instances.filter((_, n) => !isOwner(n))]
@@ -127,25 +126,33 @@ export async function views(instances: readonly Instance[]): Promise<Tables> {
   }
 }
 
-/** Tokens that the table does not reflect, now that all is handled. Many of a key in one request. */
+const tokensAsked = 40
+
+/**
+ * Tokens that the tables do not reflect, now that all is handled: all of them at the first table, and the newest of each key, behind which
+ * all others are, over the hop.
+ */
 export async function unreflected(
-  instances: readonly Instance[],
+  instances: readonly Asked[],
   tokens: ReadonlyMap<string, readonly string[]>,
 ): Promise<string[]> {
   const wrong: string[] = []
-  const width = 40
+  const look = async (asked: readonly Asked[], path: string, what: string) => {
+    const { status, code } = await anyOf(asked, path).catch((error: unknown) => ({
+      status: 0,
+      code: String(error),
+    }))
+    if (status !== 200) wrong.push(`tokens of ${what}: ${status} ${code}`)
+  }
   for (const [key, all] of tokens) {
-    const owners = await ownersFirst(instances, `/views/count/${key}`)
-    for (let at = 0; at < all.length; at += width) {
-      const after = all.slice(at, at + width)
-      const path = `/views/count/${key}?${waiting(after)}`
-      const { status, code } = await anyOf(owners, path).catch((error: unknown) => ({
-        status: 0,
-        code: String(error),
-      }))
-      if (status !== 200)
-        wrong.push(`tokens of ${key}, ${at} to ${at + after.length}: ${status} ${code}`)
+    const path = `/views/count/${key}`
+    const owners = await ownersFirst(instances, path)
+    for (let at = 0; at < all.length; at += tokensAsked) {
+      const after = all.slice(at, at + tokensAsked)
+      await look(owners, `${path}?${waiting(after)}`, `${key}, ${at} to ${at + after.length}`)
     }
+    const newest = waiting(all.slice(-tokensAsked))
+    await look(instances, `/views/sum/${sumKey(key)}?${newest}`, `${key} in sum, the newest`)
   }
   return wrong
 }
