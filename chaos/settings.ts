@@ -25,6 +25,7 @@ export function hostVariables(namespace: string, broker: string): Record<string,
   return {
     MILLRACE_LOG_BROKERS: broker,
     MILLRACE_NAMESPACE: namespace,
+    MILLRACE_CLUSTER_SECRET: 'a-secret-of-the-chaos',
     MILLRACE_LOG_PARTITIONS: String(partitions),
     MILLRACE_LIMITS_DRAIN_MS: '1000',
     MILLRACE_LOGGING_LEVEL: 'debug',
