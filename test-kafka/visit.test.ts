@@ -53,7 +53,7 @@ const instances = new Instances(t, 'visit', {
   root,
   function: { name: 'counter', source: counter },
 })
-const one = instances.host('one')
+const [one, two] = [instances.host('one'), instances.host('two')]
 /** Each that was told of. */
 let told = 0
 
@@ -173,16 +173,38 @@ t.test('visiting: aborted by shutdown', async (t) => {
   t.same((await sums()).visits, told, 'what is told is what Kafka has')
 })
 
-t.test('visiting: aborted by rebalance; then each host visits its own', async (t) => {
+t.test('visiting: aborted by rebalance', async (t) => {
   const { visiting } = await held()
-  const two = await instances.start('two')
+  await instances.start('two')
   const { status, body } = await visiting
   release()
   t.match({ status, body }, aborted)
   t.same(await instances.shared(), { one: 2, two: 2 })
   t.same((await sums()).visits, told, 'what is told is what Kafka has')
-  const [byOne, byTwo] = [(await visit(one)).body, (await visit(two)).body]
-  t.same([...byOne.partitions, ...byTwo.partitions].sort(), [0, 1, 2, 3])
-  t.equal(byOne.visited + byTwo.visited, keys.length)
+})
+
+t.test('a visit is of all hosts, whichever is asked', async (t) => {
+  for (const host of [one, two]) {
+    t.match(await visit(host), {
+      status: 200,
+      body: { visited: keys.length, failed: 0, vanished: 0, partitions: [0, 1, 2, 3] },
+    })
+  }
+  t.same((await sums()).visits, told)
+  const { visiting } = await held()
+  t.match(await visit(two, 'fail'), { status: 409, body: { error: { code: 'VISIT_RUNNING' } } })
+  release()
+  t.match(await visiting, { status: 200, body: { visited: keys.length } })
+  t.same((await sums()).visits, told, 'one that is refused visits none')
+})
+
+t.test('a host that stops ends the visit of all, and what is told is what Kafka has', async (t) => {
+  const { visiting } = await held()
+  const stopping = instances.stop('two')
+  const { status, body } = await visiting
+  release()
+  await stopping
+  t.match({ status, body }, aborted)
+  await instances.shared()
   t.same((await sums()).visits, told)
 })

@@ -1,5 +1,4 @@
 // A range of the partitions that another instance has, read from there as fast as it is taken.
-import { HostError } from '../errors.js'
 import type { Entry } from '../tables/store.js'
 import type { ViewRange } from '../tables/view.js'
 import type { PeerStream } from './answer-check.js'
@@ -7,6 +6,7 @@ import type { Peer, PeerClient } from './client.js'
 import { PageReader } from './entries.js'
 import { viewPath } from './paths.js'
 import { refuseUnlessGood, unreachable } from './refusal.js'
+import { withinTime } from './within-time.js'
 
 export interface RangeAsked extends ViewRange {
   readonly table: string
@@ -57,26 +57,5 @@ async function* pagesOf(
     if (reader.isWithin) throw unreachable(owner, 'its answer broke off')
   } finally {
     answer.destroy()
-  }
-}
-
-/** Only while it is waited for: a client that takes its time is no fault of the other instance. */
-async function withinTime<T>(
-  owner: Peer,
-  answer: PeerStream,
-  next: Promise<T>,
-  timeoutMs: number,
-): Promise<T> {
-  const timer = setTimeout(
-    () => answer.destroy(new Error(`nothing within ${timeoutMs} ms`)),
-    timeoutMs,
-  )
-  try {
-    return await next
-  } catch (cause) {
-    if (cause instanceof HostError) throw cause
-    throw unreachable(owner, cause instanceof Error ? cause.message : String(cause), cause)
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -1,7 +1,7 @@
 // Sends lines in batches, one after another, each written wholly or not at all, and keeps account of what the host has acknowledged.
 import { HostError } from '../errors.js'
-import { isBlank, LineSplitter } from '../http/line-splitter.js'
 import { decodeToken, encodeToken, type Token } from '../http/token.js'
+import { isBlank, LineSplitter } from '../line-splitter.js'
 import { isObject } from '../object.js'
 import type { HostClient } from './client.js'
 import { grouped } from './output.js'

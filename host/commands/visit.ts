@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Command } from 'commander'
 import { HostError, isErrorCode } from '../errors.js'
-import { LineSplitter } from '../http/line-splitter.js'
+import { LineSplitter } from '../line-splitter.js'
 import { isObject } from '../object.js'
 import type { VisitCounts } from '../processor/visit.js'
 import type { VisitProgress, VisitReport } from '../processor/visiting.js'

@@ -195,12 +195,13 @@ class FunctionThread {
 
   /** Never rejects. */
   async #visit(of: Extract<ToWorker, { kind: 'visit' }>): Promise<void> {
-    const { id, visitor, isCounted } = of
+    const { id, visitor, isCounted, partitions } = of
     try {
       const report = await this.#processor?.visit({
         visitor,
         argument: visitArgument(of.argument),
         isCounted,
+        ...(partitions === undefined ? {} : { partitions }),
         progressed: (progress) => this.#say({ kind: 'visiting', progress }),
       })
       this.#say({ kind: 'reply', id, report })

@@ -64,6 +64,7 @@ export type ToWorker = { readonly id: number } & (
       /** JSON. */
       readonly argument: string | undefined
       readonly isCounted: boolean
+      readonly partitions?: readonly number[]
     }
   | { readonly kind: 'endVisit'; readonly why: VisitEnd }
   /** As it was told: the number is that of `wiping`. */

@@ -15,6 +15,8 @@ export interface VisitOrder {
   readonly argument: string | undefined
   /** The keys are counted beside it. */
   readonly isCounted: boolean
+  /** That this host has to have, and no others. Absent: whichever it has. */
+  readonly partitions?: readonly number[]
   /** Ends it; its reason is `drained` when the host stops. */
   readonly signal: AbortSignal
   /** At its beginning, and whenever more of it is stored. */

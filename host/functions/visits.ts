@@ -55,10 +55,11 @@ export class Visits {
   async run(order: VisitOrder): Promise<VisitReport> {
     this.#assertVisitable(order)
     const { thread } = this.#options
-    const { visitor, argument, isCounted, signal } = order
+    const { visitor, argument, isCounted, partitions, signal } = order
+    const asked = partitions === undefined ? {} : { partitions }
     const current: Current = { order, last: nothingYet }
     this.#current = current
-    const visiting = thread.visit({ visitor, argument, isCounted })
+    const visiting = thread.visit({ visitor, argument, isCounted, ...asked })
     const end = () => visiting.end(signal.reason === 'drained' ? 'drained' : 'cancelled')
     signal.addEventListener('abort', end)
     if (signal.aborted) end()

@@ -2,12 +2,12 @@
 import { HostError } from '../errors.js'
 import type { CodecRef } from '../functions/catalog.js'
 import { findJsonFault, memberText } from '../json-scan.js'
+import { isBlank, LineSplitter } from '../line-splitter.js'
 import { headerProblem, recordBytes } from '../log/limits.js'
 import type { Header } from '../log/log.js'
 import { toText } from './body.js'
 import type { Gate } from './gate.js'
 import { encodeAll, type Given } from './given.js'
-import { isBlank, LineSplitter } from './line-splitter.js'
 import { readTimestamp } from './timestamp.js'
 
 export interface LineRecord {

@@ -17,6 +17,7 @@ import { nextChange } from './next-change.js'
 import { begin, pagesHere } from './pages.js'
 import { Moved } from './peer-answer.js'
 import { peerProof } from './peer-proof.js'
+import { peerVisitRoutes } from './peer-visits.js'
 import { checkKey, decodeBytes, decodeText, readCount, requestTarget, segment } from './target.js'
 import { viewQuery } from './view-query.js'
 import type { Wait, WaitingRoom } from './waiting.js'
@@ -90,6 +91,8 @@ export function peerRoutes(app: HttpApp, deps: ClusteredDeps, room: WaitingRoom)
   app.get('/cluster/functions', () =>
     json({ functions: [...catalog.states().keys()].map((name) => catalog.condition(name)) }),
   )
+
+  peerVisitRoutes(app, deps)
 
   app.post('/cluster/positions', async (c) => {
     const asked: PositionsAsked = JSON.parse(

@@ -1,4 +1,5 @@
 // A visit: asked for by one request, ended with it, and told either at its end or line by line as it goes on.
+import { visitEverywhere } from '../cluster/visit.js'
 import { asHostError, HostError } from '../errors.js'
 import type { VisitOrder } from '../functions/operation.js'
 import type { VisitProgress, VisitReport } from '../processor/visiting.js'
@@ -6,7 +7,7 @@ import type { Gatekeeper } from './access.js'
 import { errorBody, json } from './answer.js'
 import { readBody, toText } from './body.js'
 import { clientOf } from './client.js'
-import type { HttpApp, HttpContext, HttpDeps } from './deps.js'
+import { type HttpApp, type HttpContext, type HttpDeps, isClustered } from './deps.js'
 import { parse } from './given.js'
 import { decodeText, segment } from './target.js'
 import { unknownFunction } from './unknown.js'
@@ -23,12 +24,15 @@ export function visitRoutes(app: HttpApp, deps: HttpDeps, gatekeeper: Gatekeeper
     const argument = await argumentOf(c, config.limits.maxBodyBytes)
     const isLines = /\bapplication\/(x-)?ndjson\b/i.test(c.req.header('accept') ?? '')
     const run = async (order: Pick<VisitOrder, 'signal' | 'progressed'>) => {
-      const report = await operator.visit(name, { visitor, argument, isCounted: isLines, ...order })
+      const given = { visitor, argument, isCounted: isLines, ...order }
+      const report = await (isClustered(deps)
+        ? visitEverywhere(deps, name, given)
+        : operator.visit(name, given))
       if (report !== undefined) return { function: name, visitor, ...report }
       throw unknownFunction(name, [...catalog.states().keys()], access.mayName)
     }
     const request = new VisitRequest(c, stopping)
-    if (isLines) return await linesAnswer(request, run)
+    if (isLines) return await linesAnswer(request, { run })
     try {
       return json(await run({ signal: request.signal, progressed: () => {} }))
     } finally {
@@ -44,23 +48,23 @@ async function argumentOf(c: HttpContext, maxBytes: number): Promise<string | un
 }
 
 /** Ends the visit when its client has gone, or the host stops. */
-class VisitRequest {
+export class VisitRequest {
   readonly #end = new AbortController()
   readonly #undo: (() => void)[] = []
 
   constructor(c: HttpContext, stopping: AbortSignal) {
     const client = clientOf(c)
     this.#undo.push(() => client[Symbol.dispose]())
-    this.#listen(client.signal, () => this.cancel())
-    this.#listen(stopping, () => this.#end.abort('drained'))
+    this.#listen(client.signal, () => this.end('cancelled'))
+    this.#listen(stopping, () => this.end('drained'))
   }
 
   get signal(): AbortSignal {
     return this.#end.signal
   }
 
-  cancel(): void {
-    this.#end.abort('cancelled')
+  end(why: 'cancelled' | 'drained'): void {
+    this.#end.abort(why)
   }
 
   over(): void {
@@ -74,11 +78,19 @@ class VisitRequest {
   }
 }
 
-type Run = (order: Pick<VisitOrder, 'signal' | 'progressed'>) => Promise<VisitReport>
+interface Followed {
+  run(order: Pick<VisitOrder, 'signal' | 'progressed'>): Promise<VisitReport>
+  /** After so long the last line comes again. Absent: there is one only when there is something new. */
+  readonly repeatMs?: number
+}
 
 /** What it comes to before it has begun is told by the status; from then on the last line tells. */
-async function linesAnswer(request: VisitRequest, run: Run): Promise<Response> {
+export async function linesAnswer(
+  request: VisitRequest,
+  { run, repeatMs }: Followed,
+): Promise<Response> {
   let latest: VisitProgress | undefined
+  let told: VisitProgress | undefined
   let last: object | undefined
   let wake = () => {}
   let begun = () => {}
@@ -108,20 +120,25 @@ async function linesAnswer(request: VisitRequest, run: Run): Promise<Response> {
     await telling
     throw error
   }
+  const woken = async () => {
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      wake = resolve
+      if (repeatMs !== undefined) timer = setTimeout(resolve, repeatMs)
+    })
+    clearTimeout(timer)
+  }
   const stream = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        if (latest === undefined && last === undefined) {
-          await new Promise<void>((resolve) => {
-            wake = resolve
-          })
-        }
-        const line = latest ?? last
+        if (latest === undefined && last === undefined) await woken()
+        const line = latest ?? last ?? told
         controller.enqueue(Buffer.from(`${JSON.stringify(line)}\n`))
-        if (latest === undefined) controller.close()
+        if (line === last) controller.close()
+        told = latest ?? told
         latest = undefined
       },
-      cancel: () => request.cancel(),
+      cancel: () => request.end('cancelled'),
     },
     // The newest is told, whenever the client takes a line.
     { highWaterMark: 0 },

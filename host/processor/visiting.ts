@@ -13,6 +13,8 @@ export interface VisitRequest {
   readonly argument: unknown
   /** Tells how many keys there are in all, as soon as they are counted. */
   readonly isCounted: boolean
+  /** That the group has to have, and no others. Absent: whichever it has. */
+  readonly partitions?: readonly number[]
   /** At the beginning, and whenever more of it is stored. */
   progressed(progress: VisitProgress): void
 }
@@ -30,6 +32,8 @@ export interface VisitProgress extends VisitReport {
 export interface VisitLeft extends VisitReport {
   /** False: the last flush may have been written beyond what is counted. */
   readonly exact: boolean
+  /** Of these partitions, if it is not exact. */
+  readonly doubtful?: readonly number[]
 }
 
 const reasons = {
@@ -40,6 +44,8 @@ const reasons = {
   drained: 'the function was stopped, or its partitions were shared out anew',
   lost: 'a partition was lost, or had to be opened anew',
   died: 'its thread has ended',
+  unreachable: 'an instance that has some of its partitions does not answer',
+  refused: 'an instance that has some of its partitions does not begin',
 } as const
 
 export type VisitEnd = keyof typeof reasons
@@ -68,12 +74,13 @@ export class Visiting {
     this.#attemptGraceMs = of.attemptGraceMs
   }
 
-  /** Rejects with UNKNOWN_VISITOR, VISIT_RUNNING, and what a visit has come to that does not end well: VISIT_FAILED, VISIT_ABORTED. */
+  /** Rejects with UNKNOWN_VISITOR, VISIT_RUNNING, RECOVERING if others are asked for than there are, and what a visit has come to that does not end well: VISIT_FAILED, VISIT_ABORTED. */
   async run(program: Program, tasks: readonly Task[], request: VisitRequest): Promise<VisitReport> {
     const source = this.#source(program, request)
     if (this.#current !== undefined) throw visitRunning(this.#function)
     const partitions = tasks.map(({ partition }) => partition).sort((a, b) => a - b)
-    const report = () => ({ ...sum(visits), partitions })
+    this.#assertAsked(partitions, request)
+    const report = () => ({ ...sumOf(visits.map(({ stored }) => stored)), partitions })
     const progressed = () => request.progressed({ ...report(), total: totalOf(visits) })
     const visits = tasks.map(
       (): Visit =>
@@ -115,6 +122,18 @@ export class Visiting {
     })
     await current.ended
     callOff()
+  }
+
+  #assertAsked(partitions: readonly number[], { partitions: asked }: VisitRequest): void {
+    if (asked === undefined) return
+    const isSame =
+      asked.length === partitions.length && asked.every((one) => partitions.includes(one))
+    if (isSame) return
+    throw new HostError(
+      'RECOVERING',
+      `${this.#function} has the partitions ${partitions.join(', ') || 'none'} here, and ${asked.join(', ')} are to be visited: they are being shared out anew; try again`,
+      { function: this.#function },
+    )
   }
 
   #source({ visitors }: Program, { visitor, argument }: VisitRequest): Source {
@@ -186,7 +205,7 @@ function visitFailed(
   )
 }
 
-function inWords({ visited, failed, vanished, exact }: VisitLeft): string {
+export function inWords({ visited, failed, vanished, exact }: VisitLeft): string {
   const also = [
     failed === 0 ? '' : `, ${failed} were given up`,
     vanished === 0 ? '' : `, ${vanished} were gone`,
@@ -208,12 +227,12 @@ function totalOf(visits: readonly Visit[]): number | null {
   return total
 }
 
-function sum(visits: readonly Visit[]): VisitCounts {
+export function sumOf(counts: readonly VisitCounts[]): VisitCounts {
   const all = { visited: 0, failed: 0, vanished: 0 }
-  for (const { stored } of visits) {
-    all.visited += stored.visited
-    all.failed += stored.failed
-    all.vanished += stored.vanished
+  for (const { visited, failed, vanished } of counts) {
+    all.visited += visited
+    all.failed += failed
+    all.vanished += vanished
   }
   return all
 }

@@ -5,9 +5,11 @@ import type { Test } from 'tap'
 import { Cluster } from '#host/cluster/cluster.js'
 import { proveRequest, type RequestSaid, writeProof } from '#host/cluster/proof.js'
 import { readCluster } from '#host/config-secrets.js'
+import type { VisitOrder } from '#host/functions/operation.js'
 import { listen } from '#host/http/serve.js'
 import type { MemoryLog } from '#host/log/memory/log.js'
 import { partitionOf } from '#host/log/partitioner.js'
+import type { VisitReport } from '#host/processor/visiting.js'
 import { createFixture, type Fixture, partitions } from '../http/fixture.js'
 
 export const secret = 'a-secret-of-the-cluster'
@@ -27,6 +29,7 @@ export interface InstanceOptions {
   readonly graceMs?: number
   /** That several share. */
   readonly log?: MemoryLog
+  readonly visit?: (order: VisitOrder, instance: string) => Promise<VisitReport>
 }
 
 export const credentialOf = (text: string): string | undefined =>
@@ -39,7 +42,14 @@ export const proofOf = (text: string, said: RequestSaid, body = ''): string =>
 export async function startInstance(
   t: Test,
   name: string,
-  { secret: own = secret, env = {}, timeoutMs = 5000, graceMs = 1000, log }: InstanceOptions = {},
+  {
+    secret: own = secret,
+    env = {},
+    timeoutMs = 5000,
+    graceMs = 1000,
+    log,
+    visit,
+  }: InstanceOptions = {},
 ): Promise<Instance> {
   const admission = { credential: own === '' ? undefined : credentialOf(own), isOpen: own === '' }
   const cluster = new Cluster({
@@ -49,7 +59,12 @@ export async function startInstance(
     timeoutMs,
     graceMs,
   })
-  const fixture = createFixture(t, { cluster, env, ...(log === undefined ? {} : { log }) })
+  const fixture = createFixture(t, {
+    cluster,
+    env,
+    ...(log === undefined ? {} : { log }),
+    ...(visit === undefined ? {} : { visit: (order) => visit(order, name) }),
+  })
   const listener = await listen(fixture.app, { host: '127.0.0.1', port: 0, graceMs: 0 })
   const stop = async () => await listener[Symbol.asyncDispose]()
   t.teardown(async () => {
