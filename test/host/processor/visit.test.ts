@@ -345,6 +345,18 @@ t.test('two visits at once: the second is refused, and may come after', async (t
   )
 })
 
+t.test('who expects other partitions than there are is refused, with nothing done', async (t) => {
+  const h = await filled(3, { definition: sums() })
+  const asked = (partitions: readonly number[]) =>
+    h.group.visit({ visitor: 'add', argument: 1, isCounted: false, progressed, partitions })
+  const progressed = () => {}
+  for (const wrong of [all.slice(1), [...all, partitions], []]) {
+    t.match(await refusal(asked(wrong)), { code: 'RECOVERING', message: /are to be visited/ })
+  }
+  t.same(told(h), [])
+  t.match(await asked(all), { visited: 3, partitions: all })
+})
+
 t.test('a visitor that does not exist is refused, with those that do', async (t) => {
   const h = await filled(1, { definition: sums() })
   const error = await refusal(visit(h, 1, { visitor: 'ad' }))
