@@ -89,7 +89,7 @@ t.test('a group that has members is not removed, nor its topics', async (t) => {
     lost() {},
   })
   await t.rejects(log.remove([input], { groups: [group] }), {
-    code: 'BROKER_REFUSED',
+    code: 'GROUP_IN_USE',
     message: /NON_EMPTY_GROUP\): it has members; stop the hosts/,
   })
   t.ok((await log.describe([input])).has(input))
