@@ -102,6 +102,10 @@ export const kafka = z.strictObject({
     .describe(
       'A copy of a table that lacks so many records of its topic, or fewer, is as good as one that lacks none, where partitions are shared out.',
     ),
+  cleanupDelayMs: ms(
+    600_000,
+    'How long a host keeps its copy of a table of which it has the partition no more, before it is deleted.',
+  ),
   probingIntervalMs: ms(
     30_000,
     'Where standbys are kept: after a sharing out, how long a host waits, at least, before it asks for the partitions whose tables it has copied meanwhile.',

@@ -108,6 +108,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
         // Half of what a drain has, so that the flush after a given-up attempt has the other half.
         attemptGraceMs: config.limits.drainMs / 2,
         tombstoneRetentionMs,
+        cleanupDelayMs: config.log.kafka.cleanupDelayMs,
       },
       ports: ports?.functions ?? levelPorts(config.tables),
       drainMs: config.limits.drainMs,

@@ -16,6 +16,8 @@ interface Member {
   readonly name: string
   owned: readonly number[]
   standbys: readonly number[]
+  /** When its process has started. */
+  readonly since: number
   /** What it said that it has warm. */
   claimed: ReadonlySet<number>
   readonly disk: Map<number, Copy>
@@ -235,11 +237,11 @@ export class Cluster {
     return { behind, all: allBytes / recordBytes }
   }
 
-  #missing({ disk }: Member, partition: number): number {
+  #missing(member: Member, partition: number): number {
     const { partitions, changedBytesPerSecond } = this.#costs
     const all = this.#changelogBytes(partition)
-    const copy = disk.get(partition)
-    if (copy === undefined) return all
+    const copy = member.disk.get(partition)
+    if (copy === undefined || this.#isDeleted(member, partition)) return all
     const changed = ((this.#now - copy.at) / 1_000) * (changedBytesPerSecond / partitions)
     return Math.min(all, copy.missingBytes + changed)
   }
@@ -307,6 +309,7 @@ export class Cluster {
       name,
       owned: [],
       standbys: [],
+      since: this.#now,
       claimed: new Set(),
       disk,
       replays: new Map(),
@@ -327,11 +330,18 @@ export class Cluster {
     return (this.#tableBytes[partition] ?? 0) * this.#costs.changelogRatio
   }
 
-  /** What it has ever followed, unless it is said to be deleted, with what LevelDB has on top. */
-  #diskBytes({ disk, replays }: Member): number {
+  /** A process counts the time anew for which it has not followed what lies there. */
+  #isDeleted(member: Member, partition: number): boolean {
+    const { disk, since } = member
+    const at = Math.max(disk.get(partition)?.at ?? 0, since)
+    return !followed(member).includes(partition) && this.#now - at > this.#costs.cleanupDelayMs
+  }
+
+  /** What it follows, or has followed until a short time ago, with what LevelDB has on top. */
+  #diskBytes(member: Member): number {
     let bytes = 0
-    for (const partition of new Set([...disk.keys(), ...replays.keys()])) {
-      bytes += this.#tableBytes[partition] ?? 0
+    for (const partition of new Set([...member.disk.keys(), ...member.replays.keys()])) {
+      if (!this.#isDeleted(member, partition)) bytes += this.#tableBytes[partition] ?? 0
     }
     return bytes * this.#costs.diskRatio
   }

@@ -41,6 +41,7 @@ export interface Costs {
   /** As in the settings of the log. */
   readonly acceptableLag: number
   readonly probingIntervalMs: number
+  readonly cleanupDelayMs: number
   /** Of the host with one function, without what follows. */
   readonly hostBytes: number
   /** Write buffers, block cache, value cache and fetched records of a function, as they are set by default. */
@@ -73,6 +74,7 @@ export const defaults: Costs = {
   restartMs: 5_000,
   acceptableLag: 10_000,
   probingIntervalMs: 30_000,
+  cleanupDelayMs: 600_000,
   hostBytes: 0.15 * GB,
   functionBytes: (2 * 16 + 16 + 64 + 2 * 4) * MB,
 }

@@ -103,6 +103,7 @@ class FunctionThread {
       maxRecordBytes: settings.maxRecordBytes,
       attemptGraceMs: settings.attemptGraceMs,
       tombstoneRetentionMs: settings.tombstoneRetentionMs,
+      cleanupDelayMs: settings.cleanupDelayMs,
       // Well within the tenth that recovery leaves for clocks that differ.
       refreshMs: Math.min(settings.tombstoneRetentionMs / 20, longestRefreshMs),
       clock: systemClock,
@@ -124,6 +125,10 @@ class FunctionThread {
         outdated: (error) => this.#say({ kind: 'outdated', error: toPlainError(error) }),
         standby: (partition, state) => this.#say({ kind: 'standby', partition, state }),
         wiping: (partition) => this.#wiping(partition),
+        dropped: (partition) =>
+          this.#write('info', 'its table is deleted here: others have had it for long', {
+            partition,
+          }),
         cutOff: (error) => this.#say({ kind: 'cutOff', isCutOff: error !== undefined }),
         waiting: (whatFor) => this.#say({ kind: 'waiting', whatFor }),
         warned: (message, fields) => this.#write('warn', message, fields),

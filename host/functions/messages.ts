@@ -22,6 +22,7 @@ export interface WorkerSettings {
   readonly maxRecordBytes: number
   readonly attemptGraceMs: number
   readonly tombstoneRetentionMs: number
+  readonly cleanupDelayMs: number
 }
 
 /** The worker's `workerData`. */

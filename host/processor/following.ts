@@ -23,6 +23,8 @@ export interface FollowingOptions
     | 'warned'
   > {
   readonly table: Omit<CopiedTable, 'kind'>
+  /** Resolves when nobody else writes where the copy is to be. */
+  free(partition: number): Promise<void>
   /** Resolves when all else that a task of the partition reads is here. */
   others(partition: number, signal: AbortSignal): Promise<void>
   told(partition: number, state: StandbyState): void
@@ -133,6 +135,7 @@ export class Following implements AsyncDisposable {
     const { told, rest } = this.#options
     const { signal } = followed.abort
     told(partition, 'recovering')
+    await this.#options.free(partition)
     if (pauseMs > 0) await rest(pauseMs)
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       if (await this.#isBroughtUp(partition, followed, attempt === 0)) return

@@ -11,6 +11,7 @@ import { Following, type StandbyState } from './following.js'
 import { Holds } from './holds.js'
 import { positionIn } from './input.js'
 import type { InputNotes } from './input-notes.js'
+import { Leftovers } from './leftovers.js'
 import { type OpenPartition, openPartition } from './opening.js'
 import { Openings } from './openings.js'
 import type { Program } from './program.js'
@@ -46,6 +47,8 @@ export interface GroupEvents {
   standby(partition: number, state: StandbyState): void
   /** What is stored of the partition's table is wiped when it resolves: by then nobody may take it for the table. */
   wiping(partition: number): Promise<void>
+  /** Others have had the partition for so long that what was stored of it is deleted. */
+  dropped(partition: number): void
   /** These copies may be old, since the log cannot be read; undefined: they have what it had when it could be again. */
   cutOff(error: HostError | undefined): void
   /** Copies of tables that are not ready yet, in words; none: all are. */
@@ -73,6 +76,8 @@ export interface GroupOptions {
   readonly tombstoneRetentionMs: number
   /** How often it is noted that an idle table is at the changelog's end; null: at the end of the group only. */
   readonly refreshMs: number | null
+  /** For how long tables of partitions that have gone are kept; null: for ever. */
+  readonly cleanupDelayMs: number | null
   readonly clock: Clock
   readonly events: GroupEvents
 }
@@ -117,6 +122,7 @@ export class Group implements AsyncDisposable {
   /** Partitions of others whose tables are to be copied here. */
   #standbys: ReadonlySet<number> = new Set()
   #following: Following | undefined
+  readonly #leftovers: Leftovers | undefined
   readonly #holds: Holds
   readonly #visiting: Visiting
   readonly #abort = new AbortController()
@@ -161,6 +167,7 @@ export class Group implements AsyncDisposable {
       failed: (error, failures) => this.#readFailed(error, failures),
     })
     this.#copies = this.#copied()
+    this.#leftovers = this.#dropped()
   }
 
   get program(): Program {
@@ -200,6 +207,7 @@ export class Group implements AsyncDisposable {
     }
     const topics = [...joins, ...lookups].map(({ topic }) => topic)
     if (store !== null) await dropOtherCopies(store, topics)
+    this.#noteGone()
     await this.#openMissing()
   }
 
@@ -226,6 +234,7 @@ export class Group implements AsyncDisposable {
     }
     this.follow(standbys)
     for (const partition of before) this.#leaveCopies(partition)
+    this.#noteGone()
     await Promise.all([...this.#tasks].map(([partition, entry]) => this.#renew(partition, entry)))
     return () => this.#goOn(kept)
   }
@@ -307,6 +316,7 @@ export class Group implements AsyncDisposable {
     await Promise.all([...this.#tasks.values()].map((entry) => closeTask(entry)))
     this.#tasks.clear()
     await visited
+    await this.#leftovers?.[Symbol.asyncDispose]()
     await this.#following?.[Symbol.asyncDispose]()
     await this.#copies?.[Symbol.asyncDispose]()
   }
@@ -420,6 +430,7 @@ export class Group implements AsyncDisposable {
     const rest = new Rest(clock, signal)
     // Its last batch would be put over recovered values.
     await this.#following?.leave(partition)
+    await this.#leftovers?.back(partition)
     events.recovering(partition)
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
@@ -574,6 +585,7 @@ export class Group implements AsyncDisposable {
     if (edges.table === null || store === null) return undefined
     return new Following({
       ...this.#copying(store),
+      free: async (partition) => await this.#leftovers?.back(partition),
       table: { table: edges.function, topic: edges.table.topic, hasher: edges.hasher },
       others: async (partition, signal) => await this.#copies?.ready(partition, signal),
       told: (partition, state) => events.standby(partition, state),
@@ -583,6 +595,39 @@ export class Group implements AsyncDisposable {
       cutOff: (error) => events.cutOff(error),
       detached: (partition, cause) => events.detached(partition, cause),
     })
+  }
+
+  #dropped(): Leftovers | undefined {
+    const { store, program, clock, cleanupDelayMs, events } = this.#options
+    if (store === null || cleanupDelayMs === null) return undefined
+    const { table, joins } = program.edges
+    return new Leftovers({
+      clock,
+      delayMs: cleanupDelayMs,
+      stores: (partition) => [
+        ...(table === null ? [] : [store.partition(partition)]),
+        ...joins.map(({ topic }) => store.copy({ topic, partition })),
+      ],
+      settled: (partition) =>
+        Promise.all([
+          this.#openings.left(partition),
+          this.#following?.leave(partition),
+          this.#copies?.leave(partition),
+        ]),
+      dropping: (partition) => events.wiping(partition),
+      dropped: (partition) => events.dropped(partition),
+      failed: (partition, cause) => events.detached(partition, cause),
+    })
+  }
+
+  /** What is not here is deleted in a while. */
+  #noteGone(): void {
+    const { partitions } = this.#program.edges
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const isHere = this.#assigned?.includes(partition) || this.#standbys.has(partition)
+      if (isHere) void this.#leftovers?.back(partition)
+      else this.#leftovers?.left(partition)
+    }
   }
 
   /** What is read of a copy while it is made anew would be wrong. */

@@ -54,6 +54,11 @@ export class Openings {
     return opening
   }
 
+  /** Resolves when what is under way there has ended. */
+  async left(partition: number): Promise<void> {
+    await Promise.all([this.#under.get(partition), this.#closing.get(partition)])
+  }
+
   /** It is opened only when that has settled. */
   close(partition: number, closed: Promise<void>): void {
     const closing = closed.finally(() => {

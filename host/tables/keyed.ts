@@ -36,6 +36,8 @@ export interface Bytes {
   batch(): ByteBatch
   del(key: Buffer): Promise<void>
   clear(bounds: Bounds): Promise<void>
+  /** Frees the room of what was deleted there, beside what is written. Absent: it does so by itself. */
+  reclaim?(bounds: Bounds): Promise<void>
   /** Pages that are not empty, over a snapshot taken at the call. */
   range(bounds: Bounds, isReverse: boolean): AsyncIterableIterator<readonly Pair[]>
   close(): Promise<void>
@@ -185,9 +187,7 @@ class KeyedPartition implements PartitionStore {
   }
 
   async wipe(): Promise<void> {
-    const mark = this.#batch()
-    mark.put(this.#keys.wiping, Buffer.alloc(0))
-    mark.del(this.#keys.meta)
+    const mark = this.#mark()
     await this.#writes.run(async () => {
       await mark.write()
       await this.#bytes.clear(this.#keys.bounds())
@@ -195,11 +195,49 @@ class KeyedPartition implements PartitionStore {
     })
   }
 
+  isThere(): boolean {
+    const { wiping, meta } = this.#keys
+    return this.#bytes.get(wiping) !== undefined || this.#bytes.get(meta) !== undefined
+  }
+
+  async drop(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    const mark = this.#mark()
+    await this.#writes.run(() => mark.write())
+    const bounds = this.#keys.bounds()
+    for await (const keys of this.#keysIn(bounds)) {
+      if (signal.aborted) return
+      const batch = this.#batch()
+      for (const key of keys) batch.del(key)
+      await this.#writes.run(() => batch.write())
+    }
+    if (signal.aborted) return
+    await this.#writes.run(() => this.#bytes.del(this.#keys.wiping))
+    if (!this.#isClosing()) await this.#bytes.reclaim?.(bounds)
+  }
+
   range(options?: RangeOptions): AsyncIterable<Entry[]> {
     if (this.#isClosing()) throw this.#bytes.closed()
     // Made here, not at the first page: its snapshot is the range's.
     const pages = this.#bytes.range(this.#keys.bounds(options), options?.isReverse ?? false)
     return new KeyedRange(pages, this.#keys, this.#bytes, this.#isClosing)
+  }
+
+  #mark(): ByteBatch {
+    const mark = this.#batch()
+    mark.put(this.#keys.wiping, Buffer.alloc(0))
+    mark.del(this.#keys.meta)
+    return mark
+  }
+
+  async *#keysIn(bounds: Bounds): AsyncGenerator<readonly Buffer[]> {
+    if (this.#isClosing()) throw this.#bytes.closed()
+    const pages = this.#bytes.range(bounds, false)
+    try {
+      for await (const page of pages) yield page.map(([key]) => key)
+    } catch (cause) {
+      throw this.#bytes.failure(cause, 'read')
+    }
   }
 
   #put(batch: ByteBatch, key: Buffer, value: Buffer): void {

@@ -74,6 +74,10 @@ class LevelBytes implements Bytes {
     await this.#db.clear(bounds)
   }
 
+  async reclaim({ gte, lt }: Bounds): Promise<void> {
+    await this.#db.compactRange(gte, lt)
+  }
+
   range(bounds: Bounds, isReverse: boolean): AsyncIterableIterator<readonly Pair[]> {
     try {
       const options = { ...bounds, reverse: isReverse, highWaterMarkBytes: pageBytes }

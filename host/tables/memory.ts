@@ -114,6 +114,15 @@ class MemoryPartition implements PartitionStore {
     this.#kept.values.clear()
   }
 
+  isThere(): boolean {
+    this.#assertOpen()
+    return this.#kept.meta !== undefined || !this.#kept.values.isEmpty
+  }
+
+  async drop(): Promise<void> {
+    await this.wipe()
+  }
+
   range({ from, to, isReverse = false }: RangeOptions = {}): AsyncIterable<Entry[]> {
     this.#assertOpen()
     const [first, end] = [from?.toString('latin1'), to?.toString('latin1')]

@@ -56,6 +56,13 @@ export interface PartitionStore {
    * crash in between leaves a partition without meta, whose next wipe finishes the work.
    */
   wipe(): Promise<void>
+  /** There is a table, or the rest of one. */
+  isThere(): boolean
+  /**
+   * As `wipe`, of what nobody needs: in steps, between which others are written. Aborted in between it resolves all the same, and leaves
+   * what a wipe that was interrupted does.
+   */
+  drop(signal: AbortSignal): Promise<void>
   /** In key order, or the reverse of it, over a snapshot taken at the call. */
   range(options?: RangeOptions): AsyncIterable<Entry[]>
 }

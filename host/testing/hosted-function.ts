@@ -136,6 +136,7 @@ export class HostedFunction implements FunctionStatus {
       tombstoneRetentionMs,
       // It would be one more thing that time moves.
       refreshMs: null,
+      cleanupDelayMs: null,
       // A handler takes real time, which this clock knows nothing of: see `#comesToBoundary`.
       attemptGraceMs: Number.POSITIVE_INFINITY,
       clock: this.#pace.clock,
@@ -153,6 +154,7 @@ export class HostedFunction implements FunctionStatus {
         waiting: () => {},
         standby: () => {},
         wiping: async () => {},
+        dropped: () => {},
         cutOff: () => {},
         resumed: () => {
           this.#error = undefined

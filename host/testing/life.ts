@@ -102,6 +102,11 @@ export class Life {
       get: (key) => partition.get(key),
       meta: () => partition.meta(),
       wipe: () => partition.wipe(),
+      isThere: () => partition.isThere(),
+      drop: async (signal) => {
+        if (this.#isOver) throw new HostError('STORE_FAILED', 'the process has died')
+        await partition.drop(signal)
+      },
       range: (bounds) => partition.range(bounds),
       write: async (changes, meta) => {
         if (this.#isOver) throw new HostError('STORE_FAILED', 'the process has died')

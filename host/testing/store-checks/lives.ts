@@ -90,6 +90,37 @@ export const lifeChecks: readonly TableStoreCheck[] = [
     assert.equal(partition.meta(), undefined)
   }),
 
+  check(
+    'what is dropped is gone, and what that has left of it is no table',
+    async (store, home) => {
+      const partition = store.partition(6)
+      const live = new AbortController()
+      assert.equal(partition.isThere(), false)
+      const many = Array.from({ length: 3_000 }, (_, n) => put(`k${n}`, 'x'))
+      await partition.write(many, metaAt(1))
+      await store.partition(7).write([put('a', '1')], metaAt(1))
+      assert.equal(partition.isThere(), true)
+      await partition.drop(live.signal)
+      await assertEmpty(partition)
+      assert.equal(partition.isThere(), false)
+      await partition.write([put('k1', '2')], metaAt(2))
+      assert.deepEqual(shown(await all(partition.range())), ['k1=2'], 'it can be written again')
+
+      await partition.write(many, metaAt(3))
+      const dropping = partition.drop(live.signal)
+      live.abort()
+      await dropping
+      assert.equal(partition.meta(), undefined, 'given up on its way')
+      await store[Symbol.asyncDispose]()
+      await using again = await home.open()
+      assert.equal(again.partition(6).meta(), undefined)
+      await again.partition(6).wipe()
+      await assertEmpty(again.partition(6))
+      assert.equal(again.partition(6).isThere(), false)
+      if (!home.isForgetful) assert.deepEqual(shown(await all(again.partition(7).range())), ['a=1'])
+    },
+  ),
+
   check('content is there again for the next handle', async (store, home) => {
     await store.partition(4).write([put('a', '1')], metaAt(1))
     await store.partition(5).write([put('a', '2')], metaAt(2))

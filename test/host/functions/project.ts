@@ -66,6 +66,7 @@ export const registryOptions = ({
     maxRecordBytes: 1_000_000,
     attemptGraceMs: 100,
     tombstoneRetentionMs: 1_000_000,
+    cleanupDelayMs: 1_000_000,
   },
   drainMs: 200,
   loadMs: 10_000,

@@ -64,6 +64,7 @@ function threadOptions(reply = '') {
       maxRecordBytes: 1_000,
       attemptGraceMs: 100,
       tombstoneRetentionMs: 1_000_000,
+      cleanupDelayMs: 1_000_000,
     },
   }
   const log: ThreadOptions['log'] = { description: { kind: 'embedded' }, transfer: [] }

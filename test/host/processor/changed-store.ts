@@ -25,6 +25,8 @@ const bound = (store: PartitionStore): PartitionStore => ({
   get: (key) => store.get(key),
   meta: () => store.meta(),
   wipe: () => store.wipe(),
+  isThere: () => store.isThere(),
+  drop: (signal) => store.drop(signal),
   range: (options) => store.range(options),
   write: (changes, meta) => store.write(changes, meta),
 })

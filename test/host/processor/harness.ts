@@ -55,6 +55,7 @@ export interface HarnessOptions {
   readonly attemptGraceMs?: number
   readonly maxRecordBytes?: number
   readonly refreshMs?: number
+  readonly cleanupDelayMs?: number
   readonly clock?: Clock
   /** Of several hosts; absent: one of its own. */
   readonly log?: MemoryLog
@@ -161,6 +162,7 @@ export class Harness {
       attemptGraceMs: this.#options.attemptGraceMs ?? 5_000,
       tombstoneRetentionMs: 3_600_000,
       refreshMs: this.#options.refreshMs ?? null,
+      cleanupDelayMs: this.#options.cleanupDelayMs ?? null,
       clock: this.#options.clock ?? systemClock,
       events: {
         recovering: (partition) => this.states.push(`recovering ${partition}`),
@@ -172,6 +174,7 @@ export class Harness {
         waiting: (whatFor) => this.waits.push([...whatFor]),
         standby: (partition, state) => this.states.push(`${state} ${partition} as a standby`),
         wiping: async (partition) => void this.states.push(`wiping ${partition}`),
+        dropped: (partition) => this.states.push(`dropped ${partition}`),
         cutOff: (error) => this.states.push(error === undefined ? 'caught up' : 'cut off'),
         resumed: () => this.states.push('resumed'),
         skipped: (failure) => this.skips.push(failure),

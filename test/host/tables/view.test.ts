@@ -54,6 +54,8 @@ function counting(store: TableStore, failing?: number) {
       meta: () => inner.meta(),
       write: (changes, meta) => inner.write(changes, meta),
       wipe: () => inner.wipe(),
+      isThere: () => inner.isThere(),
+      drop: (signal) => inner.drop(signal),
       range,
     }
   }
