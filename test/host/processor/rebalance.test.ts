@@ -73,7 +73,7 @@ t.test(
     for (const key of keys) await one.emit('numbers', key, 2)
     await settled(group)
     t.same(one.states, [], 'nothing is told of what stays')
-    t.same(two.states, ['recovering 2', 'running 2'])
+    t.same(two.states, ['recovering 2', 'wiping 2', 'running 2'])
     for (const key of keys) t.same(valueIn(group, key), { count: 2, sum: 3 }, key)
 
     await group.revoke()
@@ -156,7 +156,7 @@ t.test('shared out again while it is opened: that is given up, and opened anew',
   t.same(one.states, ['recovering 2'])
   await group.assign([all, []])
   await settled(group)
-  t.same(one.states, ['recovering 2', 'recovering 2', 'running 2'])
+  t.same(one.states, ['recovering 2', 'recovering 2', 'wiping 2', 'running 2'])
   for (const key of keys) t.same(one.value(key), { count: 2, sum: 3 }, key)
   t.same(group.violations, [])
 })
