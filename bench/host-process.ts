@@ -18,6 +18,8 @@ export interface HostProcessOptions {
   readonly isSupervised?: boolean
   /** Beside those of this process; undefined: not even that of this process. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** A program, with its arguments, that becomes the host: such as `nsenter`. */
+  readonly within?: readonly string[]
   /** Of each line that it prints. */
   readonly onLine?: (line: string) => void
 }
@@ -46,11 +48,14 @@ export interface HostProcess extends AsyncDisposable {
 
 export async function startHostProcess(options: HostProcessOptions): Promise<HostProcess> {
   const { command = 'start', root, data, main = commandLine, isSupervised = false, env } = options
+  const { within = [] } = options
+  const [program = process.execPath, ...before] = [...within, process.execPath]
   const spawnedAt = performance.now()
   const host = spawn(
-    process.execPath,
+    program,
     // One process, as a supervisor would start it: its id is that of the one that owns the data, and no second one takes up memory.
     [
+      ...before,
       main,
       command,
       '--root',
@@ -68,17 +73,19 @@ export async function startHostProcess(options: HostProcessOptions): Promise<Hos
     },
   )
   const { pid } = host
-  if (pid === undefined) throw new Error(`${process.execPath} could not be started`)
+  if (pid === undefined) throw new Error(`${program} could not be started`)
   const gone = new Promise<Ending>((resolve) => {
     host.once('exit', (code, signal) => resolve({ code, signal }))
   })
   // Kept for the message of a host that fails; read always, so that it is never blocked by a full pipe.
   const said: string[] = []
+  const address = (env?.MILLRACE_HTTP_HOST ?? '127.0.0.1').replaceAll('.', '\\.')
+  const listening = new RegExp(`http://${address}:[1-9]\\d*`)
   const url = await new Promise<string>((resolve, reject) => {
     const read = (line: string) => {
       if (said.push(line) > 1000) said.shift()
       options.onLine?.(line)
-      const [found] = /http:\/\/127\.0\.0\.1:[1-9]\d*/.exec(line) ?? []
+      const [found] = listening.exec(line) ?? []
       if (found !== undefined) resolve(found)
     }
     createInterface({ input: host.stdout }).on('line', read)

@@ -10,8 +10,16 @@ export interface Answer {
   readonly message: string
 }
 
-/** Longer than a host waits for its broker. */
+/** Longer than a host waits for its broker. It is the end, too, of waiting for one that has fallen silent. */
 const answerMs = 15_000
+
+/** For who asks where nobody is meant to be. */
+export const nobody: Answer = {
+  status: 0,
+  body: undefined,
+  code: 'ECONNREFUSED',
+  message: 'it is down',
+}
 
 export async function ask(url: string, init: RequestInit = {}): Promise<Answer> {
   try {

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Choice } from '../test/support/choice.js'
 import type { Account, Emitted, Outcome } from './account.js'
-import { type Answer, ask, isInexcusable, outcomeOf } from './client.js'
+import { type Answer, isInexcusable, outcomeOf } from './client.js'
 import type { Event, Setting } from './functions.js'
 import type { Instance } from './instance.js'
 import { allKeys, keysByPartition } from './keys.js'
@@ -167,10 +167,7 @@ export class Emitter {
   }
 
   async #post(instance: Instance, path: string, body: string): Promise<Answer> {
-    const { url } = instance
-    if (url === undefined)
-      return { status: 0, body: '', code: 'ECONNREFUSED', message: 'it is down' }
-    const answer = await ask(`${url}/emitters/${path}`, { method: 'POST', body })
+    const answer = await instance.ask(`/emitters/${path}`, { method: 'POST', body })
     if (isInexcusable(answer))
       this.#options.wrong(`POST ${path} at ${instance.name}: ${answer.status} ${answer.message}`)
     return answer

@@ -53,6 +53,7 @@ const acts: Record<Kind, Act> = {
     await pause(lastsMs)
     way.heal()
   }),
+  unplug: on((instance, { lastsMs }) => instance.unplug(lastsMs)),
   slow: on(async ({ way }, { lastsMs, how }) => {
     way.delay(Number(how))
     await pause(lastsMs)

@@ -7,6 +7,8 @@ import { cutManifest, flipBytes } from '../test/support/damage.js'
 import type { Proxy as Way } from '../test/support/kafka/proxy.js'
 import type { SmallDisk } from '../test/support/small-disk.js'
 import { until } from '../test/support/until.js'
+import { type Answer, ask, nobody } from './client.js'
+import type { Link } from './network.js'
 import type { InstanceName } from './schedule.js'
 
 export interface InstanceOptions {
@@ -16,6 +18,10 @@ export interface InstanceOptions {
   readonly env: Readonly<Record<string, string>>
   readonly way: Way
   readonly disk?: SmallDisk | undefined
+  /** Of its network namespace; undefined: it is where all others are. */
+  readonly link?: Link | undefined
+  /** That its clients need, if any. */
+  readonly token?: string | undefined
   /** Of what must not be, whatever happens. */
   readonly wrong: (what: string) => void
 }
@@ -29,6 +35,7 @@ export class Instance {
   readonly name: InstanceName
   readonly way: Way
   readonly disk: SmallDisk | undefined
+  readonly link: Link | undefined
   readonly #options: InstanceOptions
   readonly #functions: string
   readonly #data: string
@@ -42,6 +49,7 @@ export class Instance {
     this.name = options.name
     this.way = options.way
     this.disk = options.disk
+    this.link = options.link
     const root = join(options.folder, options.name)
     this.#functions = join(root, 'functions')
     this.#data = join(options.disk?.path ?? root, 'data')
@@ -53,6 +61,15 @@ export class Instance {
   /** Where it answers, or would if it were not dead for a moment; undefined: nobody is meant to be there. */
   get url(): string | undefined {
     return this.#process === undefined ? undefined : this.#listening.at(-1)?.url
+  }
+
+  /** As a client does it. */
+  async ask(path: string, init: RequestInit = {}): Promise<Answer> {
+    const { url } = this
+    if (url === undefined) return nobody
+    const { token } = this.#options
+    const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    return await ask(url + path, { ...init, headers })
   }
 
   save(name: string, source: string): void {
@@ -69,6 +86,7 @@ export class Instance {
       data: this.#data,
       isSupervised: true,
       env: this.#options.env,
+      within: this.link?.within ?? [],
       onLine: (line) => this.#read(line),
     })
     await until(`${this.name} listens`, () => this.#listening.length > before)
@@ -122,6 +140,15 @@ export class Instance {
     await pause(forMs)
     this.#signal('SIGCONT')
     this.note('SIGCONT')
+  }
+
+  /** From brokers, other instances and clients alike. Where there are no links nobody asks for it. */
+  async unplug(forMs: number): Promise<void> {
+    this.note('unplugged')
+    this.link?.unplug()
+    await pause(forMs)
+    this.link?.plug()
+    this.note('plugged in')
   }
 
   /** While it is down. */

@@ -13,6 +13,7 @@ interface Options {
   readonly seed: number
   readonly delivery: Delivery
   readonly without: readonly Kind[]
+  readonly namespaces: boolean
   readonly keep: boolean
 }
 
@@ -42,6 +43,7 @@ const options = new Command('chaos')
   .addOption(
     new Option('--without <kinds...>', 'faults to leave out').choices(allKinds).default([]),
   )
+  .option('--no-namespaces', 'leaves all instances in the network of this machine')
   .option('--keep', 'keeps the logs though nothing was found', false)
   .parse()
   .opts<Options>()
@@ -62,8 +64,12 @@ const scope = {
 const folder = await mkdtemp(join(tmpdir(), 'millrace-chaos-'))
 let isSound = false
 const stopped = new Promise<never>((_, reject) => {
+  // More than once: npm hands a signal on to who has had it from the terminal.
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => reject(new Error(`ended by ${signal}`)))
+    process.on(signal, () => reject(new Error(`ended by ${signal}`)))
+  // What nobody waits for may fail, too, and what was begun is ended all the same.
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const)
+    process.on(event, reject)
 })
 try {
   const outcome = await Promise.race([run(scope, { ...options, folder, say, show }), stopped])
@@ -73,9 +79,16 @@ try {
 } catch (error) {
   console.error(error)
 } finally {
-  for (const end of ends.reverse()) await end()
+  for (const end of ends.reverse()) {
+    try {
+      await end()
+    } catch (error) {
+      console.error(error)
+      isSound = false
+    }
+  }
 }
-const again = `npm run chaos -- --minutes ${options.minutes} --seed ${options.seed} --delivery ${options.delivery}`
+const again = `npm run chaos -- --minutes ${options.minutes} --seed ${options.seed} --delivery ${options.delivery}${options.namespaces ? '' : ' --no-namespaces'}`
 if (isSound && !options.keep) await rm(folder, { recursive: true, force: true })
 else {
   await rm(join(folder, 'kafka'), { recursive: true, force: true })

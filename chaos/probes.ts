@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Choice } from '../test/support/choice.js'
 import type { Account, Emitted } from './account.js'
-import { type Answer, ask, isInexcusable } from './client.js'
+import { type Answer, isInexcusable } from './client.js'
 import { sumKey } from './functions.js'
 import type { Instance } from './instance.js'
 import type { Read } from './oracle.js'
@@ -82,11 +82,10 @@ export class Probes {
     const name = `${table} ${key}`
     let last: Answer | undefined
     for (const instance of [first, ...random.shuffled(others)]) {
-      const { url } = instance
-      if (url === undefined) continue
+      if (instance.url === undefined) continue
       // What was told before it is asked; what is told meanwhile may be newer than what is read.
       const before = this.#told.get(name)
-      const answer = await ask(url + path + query)
+      const answer = await instance.ask(path + query)
       last = answer
       if (isInexcusable(answer))
         this.#options.wrong(`GET ${path} at ${instance.name}: ${answer.status} ${answer.message}`)

@@ -7,6 +7,7 @@ export interface Outcome {
   readonly seed: number
   readonly minutes: number
   readonly delivery: string
+  readonly network: string
   readonly account: Account
   readonly done: readonly Done[]
   readonly gaps: readonly Gap[]
@@ -34,6 +35,7 @@ function figures(outcome: Outcome): string {
     ['minutes', String(outcome.minutes)],
     ['seed', String(outcome.seed)],
     ['delivery', outcome.delivery],
+    ['network', outcome.network],
     ['faults', String(outcome.done.length)],
     ['rebalances, of all groups', String(outcome.rebalances)],
     ['events acknowledged', String(account.count('acknowledged'))],

@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly seed: number
   readonly delivery: Delivery
   readonly without: readonly Kind[]
+  /** For the instances, where this machine has them. */
+  readonly namespaces: boolean
   /** For everything; there is a log of each instance. */
   readonly folder: string
   readonly say: (what: string) => void
@@ -32,16 +34,21 @@ const shownEachMs = 1_000
 const minuteMs = 60_000
 
 export async function run(scope: Scope, options: RunOptions): Promise<Outcome> {
-  const { minutes, seed, delivery, folder, say } = options
+  const { minutes, seed, delivery, namespaces, folder, say } = options
   const findings: string[] = []
   const wrong = (what: string) => {
     findings.push(what)
     say(`WRONG: ${what}`)
   }
   const fetching = () => say('Fetching Apache Kafka by Maven, once …')
-  const stage = await Stage.set(scope, { folder, delivery, wrong, fetching })
+  const stage = await Stage.set(scope, { folder, delivery, namespaces, wrong, fetching })
   const without = new Set(options.without)
   if (!stage.hasSmallDisk) without.add('fill disk')
+  if (!stage.hasLinks) without.add('unplug')
+  const network = stage.hasLinks
+    ? 'each instance in a network namespace of its own'
+    : 'all instances on the loopback interface, each with a proxy to the broker'
+  say(network)
   const faults = schedule({ seed, forMs: minutes * minuteMs, without })
   const lines = faults.map(shown)
   writeFileSync(join(folder, 'logs', 'schedule'), `seed ${seed}\n${lines.join('\n')}\n`)
@@ -90,6 +97,7 @@ export async function run(scope: Scope, options: RunOptions): Promise<Outcome> {
     seed,
     minutes,
     delivery,
+    network,
     account,
     done,
     gaps: progress.gaps,

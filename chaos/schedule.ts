@@ -26,8 +26,8 @@ interface Drawn {
 const member = (random: Choice): InstanceName => random.one(members)
 const pastSession = (random: Choice): number => times.sessionTimeoutMs + random.between(500, 3_000)
 
-/** Each kind with how it is drawn. */
-const kinds = {
+/** Each kind with how it is drawn; they are drawn in turn. */
+const inTurn = {
   /** kill -9 of the host; its supervisor starts another. */
   'kill host': (random): Drawn => ({ target: member(random), lastsMs: 0 }),
   /** kill -9 of the supervisor; the host ends by itself. Both are started again. */
@@ -92,8 +92,18 @@ const kinds = {
   'fill disk': (random): Drawn => ({ target: smallDiskOf, lastsMs: random.between(1_000, 5_000) }),
 } as const satisfies Record<string, (random: Choice) => Drawn>
 
-export type Kind = keyof typeof kinds
-export const allKinds = Object.keys(kinds) as Kind[]
+/** Those that many machines have no means for come beside them, by a draw of their own: that of the others is the same with and without. */
+const beside = {
+  /** The link of an instance: brokers, other instances and clients are all out of reach, silently, for less than a session or for more. */
+  unplug: (random): Drawn => ({ target: member(random), lastsMs: random.between(2_000, 6_000) }),
+} as const satisfies Record<string, (random: Choice) => Drawn>
+
+type KindInTurn = keyof typeof inTurn
+type KindBeside = keyof typeof beside
+export type Kind = KindInTurn | KindBeside
+const kindsInTurn = Object.keys(inTurn) as KindInTurn[]
+const kindsBeside = Object.keys(beside) as KindBeside[]
+export const allKinds: readonly Kind[] = [...kindsInTurn, ...kindsBeside]
 
 export interface Fault extends Drawn {
   readonly atMs: number
@@ -113,25 +123,47 @@ const restMs = { least: 4_000, most: 9_000 }
 /** When the next one does not wait for that. */
 const overlapMs = { least: 300, most: 2_500 }
 const overlapping = 0.3
+/** Of those that come beside the others, from one to the next of the same kind. */
+const besideMs = { least: 15_000, most: 45_000 }
 /** Of the run, after which nothing begins. */
 const calmMs = 6_000
 
 export function schedule({ seed, forMs, without = new Set() }: ScheduleOptions): Fault[] {
+  return [
+    ...faultsInTurn(seed, forMs),
+    ...kindsBeside.flatMap((kind, n) => faultsBeside(kind, seed + n + 1, forMs)),
+  ]
+    .filter(({ kind }) => !without.has(kind))
+    .sort((a, b) => a.atMs - b.atMs)
+}
+
+function faultsInTurn(seed: number, forMs: number): Fault[] {
   const random = new Choice(seed)
   const faults: Fault[] = []
   let atMs = firstAtMs
-  let bag: Kind[] = []
+  let bag: KindInTurn[] = []
   for (;;) {
-    if (bag.length === 0) bag = random.shuffled(allKinds)
+    if (bag.length === 0) bag = random.shuffled(kindsInTurn)
     const kind = bag.pop()
     if (kind === undefined) throw new RangeError('there is no kind of fault')
-    const drawn = kinds[kind](random)
+    const drawn = inTurn[kind](random)
     const next = random.happens(overlapping)
       ? random.between(overlapMs.least, overlapMs.most)
       : drawn.lastsMs + random.between(restMs.least, restMs.most)
     if (atMs + drawn.lastsMs + calmMs > forMs) return faults
-    if (!without.has(kind)) faults.push({ atMs, kind, ...drawn })
+    faults.push({ atMs, kind, ...drawn })
     atMs += next
+  }
+}
+
+function faultsBeside(kind: KindBeside, seed: number, forMs: number): Fault[] {
+  const random = new Choice(seed)
+  const faults: Fault[] = []
+  for (let atMs = 0; ; ) {
+    atMs += random.between(besideMs.least, besideMs.most)
+    const drawn = beside[kind](random)
+    if (atMs + drawn.lastsMs + calmMs > forMs) return faults
+    faults.push({ atMs, kind, ...drawn })
   }
 }
 

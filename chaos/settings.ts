@@ -43,6 +43,15 @@ export function hostVariables(namespace: string, broker: string): Record<string,
   }
 }
 
+/** Of a host on other than a loopback address: it wants tokens. */
+export const guardedVariables = (host: string, token: string): Record<string, string> => ({
+  MILLRACE_HTTP_HOST: host,
+  MILLRACE_HTTP_TOKENS: JSON.stringify([
+    { name: 'chaos', env: 'CHAOS_TOKEN', scopes: ['emit', 'read'] },
+  ]),
+  CHAOS_TOKEN: token,
+})
+
 /** For who looks from outside, as long as it takes. */
 export const tailVariables = (namespace: string, broker: string): Record<string, string> => ({
   MILLRACE_LOG_BROKERS: broker,

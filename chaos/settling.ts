@@ -1,7 +1,7 @@
 // Waits until nothing is left to be done, and reads what the hosts have by then.
 import { setTimeout as pause } from 'node:timers/promises'
 import { until } from '../test/support/until.js'
-import { type Answer, ask } from './client.js'
+import type { Answer } from './client.js'
 import type { Emitter } from './emitter.js'
 import {
   type Counted,
@@ -16,7 +16,7 @@ import { allKeys } from './keys.js'
 import type { Tables } from './oracle.js'
 import { partitions } from './settings.js'
 
-type Asked = Pick<Instance, 'url'>
+type Asked = Pick<Instance, 'ask'>
 
 interface Status {
   readonly name: string
@@ -26,8 +26,8 @@ interface Status {
   readonly partitions: readonly { readonly state: string }[]
 }
 
-async function statuses({ url }: Instance): Promise<readonly Status[]> {
-  const { status, body } = await ask(`${url}/functions`)
+async function statuses(instance: Instance): Promise<readonly Status[]> {
+  const { status, body } = await instance.ask('/functions')
   return status === 200 ? Object(body).functions : []
 }
 
@@ -70,8 +70,8 @@ const short = ({ name, state, lag, error, partitions }: Status) => ({
 /** Whoever of them has the key. */
 async function anyOf(instances: readonly Asked[], path: string): Promise<Answer> {
   let last: Answer | undefined
-  for (const { url } of instances) {
-    last = await ask(url + path)
+  for (const instance of instances) {
+    last = await instance.ask(path)
     if (last.status === 200 || last.code === 'KEY_NOT_FOUND') return last
   }
   throw new Error(`GET ${path}: no host answers, the last one ${last?.status} ${last?.message}`)
@@ -101,7 +101,7 @@ export async function joinedNewest(
 
 /** Those that answer for it, before those that would have to wait for it in vain. */
 async function ownersFirst(instances: readonly Asked[], path: string): Promise<readonly Asked[]> {
-  const answers = await Promise.all(instances.map(({ url }) => ask(url + path)))
+  const answers = await Promise.all(instances.map((instance) => instance.ask(path)))
   const isOwner = (n: number) => answers[n]?.status === 200 || answers[n]?.code === 'KEY_NOT_FOUND'
   return [...instances.filter((_, n) => isOwner(n)), ...instances.filter((_, n) => !isOwner(n))]
 }

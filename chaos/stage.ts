@@ -9,8 +9,9 @@ import type { Scope } from '../test/support/scope.js'
 import { smallDisk } from '../test/support/small-disk.js'
 import { type Delivery, type FunctionName, functionNames, sources } from './functions.js'
 import { Instance } from './instance.js'
+import { networkOf } from './network.js'
 import { type InstanceName, instances as names, smallDiskOf } from './schedule.js'
-import { hostVariables, tailVariables } from './settings.js'
+import { guardedVariables, hostVariables, tailVariables } from './settings.js'
 
 const diskBytes = 96 * 1024 * 1024
 const syncGroup = 14
@@ -18,6 +19,8 @@ const syncGroup = 14
 export interface StageOptions {
   readonly folder: string
   readonly delivery: Delivery
+  /** False: none are made, though they could be had. */
+  readonly namespaces: boolean
   readonly wrong: (what: string) => void
   readonly fetching: () => void
 }
@@ -44,9 +47,10 @@ export class Stage {
   }
 
   static async set(scope: Scope, options: StageOptions): Promise<Stage> {
-    const { folder, delivery, wrong, fetching } = options
+    const { folder, delivery, namespaces, wrong, fetching } = options
     const namespace = `chaos-${randomUUID().slice(0, 8)}-`
     const rebalances = new Set<string>()
+    const network = namespaces ? networkOf(scope, names) : undefined
     const ways = new Map<InstanceName, Way>()
     let broker: Broker | undefined
     const listener = (name: InstanceName) => broker?.listener(name.toUpperCase()) ?? '127.0.0.1:1'
@@ -57,6 +61,7 @@ export class Stage {
           scope,
           () => listener(name),
           (request) => count(rebalances, request),
+          network?.gateway,
         ),
       )
     const port = await freePort()
@@ -74,12 +79,16 @@ export class Stage {
     })
     const { kill } = broker
     scope.teardown(kill)
-    const instances = names.map((name) => {
+    const token = randomUUID()
+    const instances = names.map((name, n) => {
       const way = ways.get(name)
       if (way === undefined) throw new Error(`${name} has no way`)
-      const env = hostVariables(namespace, way.address)
+      const link = network?.links[n]
+      const guarded = link === undefined ? {} : guardedVariables(link.address, token)
+      const env = { ...hostVariables(namespace, way.address), ...guarded }
       const disk = name === smallDiskOf ? smallDisk(scope, diskBytes) : undefined
-      const instance = new Instance({ name, folder, env, way, disk, wrong })
+      const given = link === undefined ? {} : { link, token }
+      const instance = new Instance({ name, folder, env, way, disk, wrong, ...given })
       scope.teardown(() => instance.end())
       return instance
     })
@@ -93,6 +102,10 @@ export class Stage {
 
   get hasSmallDisk(): boolean {
     return this.instances.some(({ disk }) => disk !== undefined)
+  }
+
+  get hasLinks(): boolean {
+    return this.instances.every(({ link }) => link !== undefined)
   }
 
   instance(name: string): Instance {

@@ -1,6 +1,7 @@
 // The schedule of `npm run chaos`: a seed makes the same one again.
 import t from 'tap'
-import { allKinds, schedule } from '#chaos/schedule.js'
+import { allKinds, schedule, shown } from '#chaos/schedule.js'
+import { times } from '#chaos/settings.js'
 
 const minuteMs = 60_000
 
@@ -41,11 +42,28 @@ t.test('what is left out changes nothing of the rest', async (t) => {
   const without = schedule({
     seed: 3,
     forMs: 5 * minuteMs,
-    without: new Set(['fill disk', 'freeze']),
+    without: new Set(['fill disk', 'freeze', 'unplug']),
   })
   t.ok(without.length < all.length)
   t.same(
     without,
-    all.filter(({ kind }) => kind !== 'fill disk' && kind !== 'freeze'),
+    all.filter(({ kind }) => !['fill disk', 'freeze', 'unplug'].includes(kind)),
   )
+})
+
+t.test('what comes beside the others is no part of their draw', async (t) => {
+  const inTurn = schedule({ seed: 3, forMs: minuteMs, without: new Set(['unplug']) })
+  t.same(inTurn.slice(0, 3).map(shown), [
+    '    2.0 s  join d (with nothing, killed, for 5860 ms)',
+    '   13.5 s  kill host c',
+    '   15.3 s  fill disk c (for 3106 ms)',
+  ])
+  const unplugged = schedule({ seed: 3, forMs: 5 * minuteMs }).filter(
+    ({ kind }) => kind === 'unplug',
+  )
+  t.ok(unplugged.length > 5)
+  const session = times.sessionTimeoutMs
+  t.ok(unplugged.some(({ lastsMs }) => lastsMs < session))
+  t.ok(unplugged.some(({ lastsMs }) => lastsMs > session))
+  t.ok(new Set(unplugged.map(({ target }) => target)).size > 1)
 })

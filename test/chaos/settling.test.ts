@@ -1,6 +1,7 @@
 // What is asked of the hosts when all is calm.
 import { createServer } from 'node:http'
 import t, { type Test } from 'tap'
+import { ask } from '#chaos/client.js'
 import { unreflected } from '#chaos/settling.js'
 
 /** A host that answers what the test says. */
@@ -14,7 +15,8 @@ async function host(t: Test, statusOf: (url: URL) => number) {
     server.closeAllConnections()
     server.close()
   })
-  return { url: `http://127.0.0.1:${Object(server.address()).port}` }
+  const url = `http://127.0.0.1:${Object(server.address()).port}`
+  return { ask: async (path: string) => await ask(url + path) }
 }
 
 t.test('each token is asked for at the first table, the newest at the second', async (t) => {

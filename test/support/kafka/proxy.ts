@@ -82,11 +82,12 @@ export interface Proxy {
 const names = new Map<number, ApiName>()
 for (const name of Object.keys(apiKeys) as ApiName[]) names.set(apiKeys[name], name)
 
-/** `address`: asked when a connection is made. `heard`: of each request that comes through. */
+/** `address`: asked when a connection is made. `heard`: of each request that comes through. `at`: the address that it listens on. */
 export async function proxyTo(
   t: Pick<Scope, 'teardown'>,
   address: string | (() => string),
   heard: (request: Request) => void = () => {},
+  at = '127.0.0.1',
 ): Promise<Proxy> {
   const sockets = new Set<Socket>()
   const seen: ApiName[] = []
@@ -175,7 +176,7 @@ export async function proxyTo(
   }
 
   const server = createServer(serve)
-  server.listen(0, '127.0.0.1')
+  server.listen(0, at)
   await once(server, 'listening')
   t.teardown(() => {
     server.close()
@@ -187,8 +188,8 @@ export async function proxyTo(
     for (const socket of sockets) socket.destroy()
   }
   return {
-    address: `127.0.0.1:${listening.port}`,
-    config: { socketFactory: ({ onConnect }) => connect(listening.port, '127.0.0.1', onConnect) },
+    address: `${at}:${listening.port}`,
+    config: { socketFactory: ({ onConnect }) => connect(listening.port, at, onConnect) },
     seen,
     accepted,
     lose(api, loss, times = 1) {
