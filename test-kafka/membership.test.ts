@@ -1,4 +1,6 @@
 // Members of a group on a live broker: who gets what, in which order it is given up, and what becomes of one that is not heard of.
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Brokers } from '#host/log/kafka/brokers.js'
 import { OwnMembers } from '#host/log/kafka/members.js'
@@ -7,6 +9,7 @@ import { describeGroup } from '#host/log/kafka/requests/groups.js'
 import { KafkaTopics } from '#host/log/kafka/topics.js'
 import { kafkaWriteSettings } from '#host/log/kafka/write-settings.js'
 import type { GroupPeer, GroupVersion, Membership } from '#host/log/log.js'
+import { testFolder } from '../test/support/folder.js'
 import { makeTopics, quietKafka } from '../test/support/kafka/client.js'
 import { brokerAddress, ownName } from '../test/support/kafka/shared.js'
 import { runTool } from '../test/support/kafka/tool.js'
@@ -24,6 +27,8 @@ const moves = { acceptableLag: 10_000, probingIntervalMs: 100 }
 interface TestMember {
   readonly membership: Membership
   readonly members: OwnMembers
+  /** Its connections are gone for good, as if it had been killed. */
+  cut(): Promise<void>
   partitions: readonly number[]
   kept: readonly number[]
   standbys: readonly number[]
@@ -34,7 +39,7 @@ interface TestMember {
 }
 
 /** `revoked` is awaited before its partitions go. */
-async function join(
+async function joinGroup(
   t: Test,
   group: string,
   topics: readonly string[],
@@ -56,6 +61,7 @@ async function join(
     standbys?: number
     warm?: () => readonly number[]
     runs?: GroupVersion
+    ready?: () => Promise<void>
   } = {},
 ): Promise<TestMember> {
   const kafka = quietKafka(address)
@@ -75,7 +81,7 @@ async function join(
     await control[Symbol.asyncDispose]()
   })
   const members = new OwnMembers(file)
-  const own: Omit<TestMember, 'membership' | 'members'> = {
+  const own: Omit<TestMember, 'membership' | 'members' | 'cut'> = {
     partitions: [],
     kept: [],
     standbys: [],
@@ -83,8 +89,9 @@ async function join(
     steps: [],
     failures: [],
   }
+  const brokers = new Brokers(kafka)
   const membership = await joinKafkaGroup({
-    brokers: new Brokers(kafka),
+    brokers,
     control,
     members,
     times,
@@ -114,7 +121,7 @@ async function join(
     },
   })
   t.teardown(() => membership[Symbol.asyncDispose]())
-  return Object.assign(own, { membership, members })
+  return Object.assign(own, { membership, members, cut: () => brokers[Symbol.asyncDispose]() })
 }
 
 const all = (members: readonly TestMember[]): number[] =>
@@ -123,11 +130,11 @@ const all = (members: readonly TestMember[]): number[] =>
 t.test('members share the partitions, keep what they can, and know who has which', async (t) => {
   const [clicks, taps, group] = [ownName('clicks'), ownName('taps'), ownName('counts')]
   await makeTopics(t, address, { [clicks]: 4, [taps]: 4 })
-  const first = await join(t, group, [clicks, taps], 'one')
+  const first = await joinGroup(t, group, [clicks, taps], 'one')
   t.same([first.partitions, first.kept], [[0, 1, 2, 3], []])
   t.match(await first.members.of(group), { group, generation: 1, member: String })
 
-  const second = await join(t, group, [clicks, taps], 'two')
+  const second = await joinGroup(t, group, [clicks, taps], 'two')
   await until('all are assigned', () => all([first, second]).length === 4)
   t.same(
     [first.partitions, second.partitions],
@@ -163,8 +170,8 @@ t.test('partitions go to another when they are given up, and not before', async 
   const given = new Promise<void>((resolve) => {
     giveUp = resolve
   })
-  const first = await join(t, group, [clicks], 'one', { revoked: () => given })
-  const joining = join(t, group, [clicks], 'two')
+  const first = await joinGroup(t, group, [clicks], 'one', { revoked: () => given })
+  const joining = joinGroup(t, group, [clicks], 'two')
   await until('it is asked to give them up', () => first.steps.includes('revoked 1'))
   let hasJoined = false
   void joining.then(() => {
@@ -193,19 +200,19 @@ t.test('who is put out of the group has no lease when another has its partitions
   /** Two members, the second of which has all when the first is put out. `put`: it is. */
   const pair = async (
     name: string,
-    options: NonNullable<Parameters<typeof join>[4]>,
+    options: NonNullable<Parameters<typeof joinGroup>[4]>,
     put = () => {},
   ) => {
     const [clicks, group] = [ownName('clicks'), ownName('counts')]
     await makeTopics(t, address, { [clicks]: 2 })
-    const first = await join(t, group, [clicks], 'one', options)
+    const first = await joinGroup(t, group, [clicks], 'one', options)
     let isHeld: boolean | undefined
     const given = () => {
       if (isHeld !== undefined) return
       isHeld = first.membership.holds()
       put()
     }
-    const second = await join(t, group, [clicks], 'two', { times, given })
+    const second = await joinGroup(t, group, [clicks], 'two', { times, given })
     t.same([isHeld, second.partitions], [false, [0, 1]], name)
     return { first, second }
   }
@@ -246,8 +253,8 @@ t.test('who leaves and cannot give its partitions up keeps them from nobody', as
   const [clicks, group] = [ownName('clicks'), ownName('counts')]
   await makeTopics(t, address, { [clicks]: 2 })
   const times = { ...usual, rebalanceTimeoutMs: 1_000 }
-  const first = await join(t, group, [clicks], 'one', { times })
-  const second = await join(t, group, [clicks], 'two', { times, revoked: () => ended })
+  const first = await joinGroup(t, group, [clicks], 'one', { times })
+  const second = await joinGroup(t, group, [clicks], 'two', { times, revoked: () => ended })
   await until('both have one', () => all([first, second]).length === 2)
   const leaving = second.membership[Symbol.asyncDispose]()
   await until('the other has all', () => first.partitions.length === 2)
@@ -263,9 +270,9 @@ t.test('who stops waiting to join is no member, and holds nobody up', async (t) 
   const given = new Promise<void>((resolve) => {
     giveUp = resolve
   })
-  const first = await join(t, group, [clicks], 'one', { revoked: () => given })
+  const first = await joinGroup(t, group, [clicks], 'one', { revoked: () => given })
   const stop = new AbortController()
-  const waiting = join(t, group, [clicks, taps], 'two', { signal: stop.signal })
+  const waiting = joinGroup(t, group, [clicks, taps], 'two', { signal: stop.signal })
   await until('the group waits for both', () => first.steps.includes('revoked 1'))
   stop.abort(new Error('other inputs'))
   await t.rejects(waiting, { message: 'other inputs' })
@@ -281,6 +288,32 @@ t.test('who stops waiting to join is no member, and holds nobody up', async (t) 
   t.same(first.partitions, [0, 1])
 })
 
+t.test(
+  'who was killed and is back before it is missed has what it had, and nobody else moves',
+  async (t) => {
+    const [clicks, group, file] = [
+      ownName('clicks'),
+      ownName('counts'),
+      join(testFolder(t), 'members'),
+    ]
+    await makeTopics(t, address, { [clicks]: 4 })
+    const former = await joinGroup(t, group, [clicks], 'one', { file })
+    const other = await joinGroup(t, group, [clicks], 'two')
+    await until('all are assigned', () => all([former, other]).length === 4)
+    const [had, kept] = [former.partitions, other.partitions]
+    await former.cut()
+    const before = other.steps.length
+    const back = await joinGroup(t, group, [clicks], 'one', {
+      file,
+      // Whoever were told of it meanwhile would have heard of it.
+      ready: () => pause(5 * usual.heartbeatMs),
+    })
+    await until('all are assigned', () => all([back, other]).length === 4)
+    t.same([back.partitions, other.partitions], [had, kept])
+    t.equal(other.steps.length - before, 2, 'they are shared out once')
+  },
+)
+
 t.test('who has other edges than the others gets nothing, until they are gone', async (t) => {
   const [clicks, taps, group] = [ownName('clicks'), ownName('taps'), ownName('counts')]
   await makeTopics(t, address, { [clicks]: 2, [taps]: 2 })
@@ -288,9 +321,13 @@ t.test('who has other edges than the others gets nothing, until they are gone', 
     const edges = { inputs, joins, lookups: [], table: 'counts', partitions: 2 }
     return { edges: { ...edges, hasher: 'murmur2' }, since: Date.now(), version: () => version }
   }
-  const first = await join(t, group, [clicks], 'one', { runs: runs('v1', [clicks]) })
-  const newer = await join(t, group, [clicks, taps], 'two', { runs: runs('v2', [clicks, taps]) })
-  const newest = await join(t, group, [clicks], 'three', { runs: runs('v3', [clicks], ['users']) })
+  const first = await joinGroup(t, group, [clicks], 'one', { runs: runs('v1', [clicks]) })
+  const newer = await joinGroup(t, group, [clicks, taps], 'two', {
+    runs: runs('v2', [clicks, taps]),
+  })
+  const newest = await joinGroup(t, group, [clicks], 'three', {
+    runs: runs('v3', [clicks], ['users']),
+  })
   await until('all is shared out', () => first.partitions.length === 2)
   t.match(newer.refused, `by one, and gives this instance nothing: inputs: ${clicks}, ${taps} here`)
   t.match(newest.refused, /joins: users here; none there/)
@@ -316,8 +353,8 @@ t.test('who has other edges than the others gets nothing, until they are gone', 
 t.test('without edges, who reads other topics than the others gets nothing', async (t) => {
   const [clicks, taps, group] = [ownName('clicks'), ownName('taps'), ownName('counts')]
   await makeTopics(t, address, { [clicks]: 2, [taps]: 4 })
-  const first = await join(t, group, [clicks], 'one')
-  const newer = await join(t, group, [taps], 'two')
+  const first = await joinGroup(t, group, [clicks], 'one')
+  const newer = await joinGroup(t, group, [taps], 'two')
   await until('it is told', () => newer.refused !== undefined)
   t.match(newer.refused, `inputs: ${taps} here; ${clicks} there`)
   await until('the first has all again', () => first.partitions.length === 2)
@@ -327,7 +364,7 @@ t.test('without edges, who reads other topics than the others gets nothing', asy
 
 t.test('a topic that is made in this moment is waited for', async (t) => {
   const [clicks, group] = [ownName('clicks'), ownName('counts')]
-  const joining = join(t, group, [clicks], 'one')
+  const joining = joinGroup(t, group, [clicks], 'one')
   await makeTopics(t, address, { [clicks]: 2 })
   t.same((await joining).partitions, [0, 1])
 })
@@ -335,8 +372,8 @@ t.test('a topic that is made in this moment is waited for', async (t) => {
 t.test('what cannot be joined is refused', async (t) => {
   const [clicks, odd, group] = [ownName('clicks'), ownName('odd'), ownName('counts')]
   await makeTopics(t, address, { [clicks]: 2, [odd]: 3 })
-  await t.rejects(join(t, group, [clicks, odd], 'one'), { code: 'TOPIC_MISMATCH' })
-  await t.rejects(join(t, group, [ownName('missing')], 'one'), { code: 'UNKNOWN_TOPIC' })
+  await t.rejects(joinGroup(t, group, [clicks, odd], 'one'), { code: 'TOPIC_MISMATCH' })
+  await t.rejects(joinGroup(t, group, [ownName('missing')], 'one'), { code: 'UNKNOWN_TOPIC' })
 })
 
 t.end()

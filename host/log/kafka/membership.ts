@@ -86,6 +86,8 @@ class KafkaMember implements Membership {
   #member = ''
   /** Settles when it has been told its name, if it is asking for one. */
   #naming: Promise<unknown> = Promise.resolve()
+  /** As what the process before was in the group, until that has been given up. */
+  #former: string | undefined
   #epoch = 0
   #assigned: Assigned | undefined
   /** Also after they were given up: who had a partition gets it again. */
@@ -132,12 +134,13 @@ class KafkaMember implements Membership {
   }
 
   async start(): Promise<void> {
+    const { group, members, ready } = this.#options
+    this.#former = members.former(group)
     try {
-      const ready = this.#options.ready?.()
-      await this.#giveUpFormer()
-      if (ready !== undefined) await unlessAborted(ready, this.#end.signal)
+      if (ready !== undefined) await unlessAborted(ready(), this.#end.signal)
       await this.#join()
     } catch (thrown) {
+      await settlesWithin(this.#giveUpFormer(), leaveMs)
       await this.#leave().catch(() => {})
       this.#place.forget()
       await this.#options.brokers[Symbol.asyncDispose]()
@@ -373,6 +376,8 @@ class KafkaMember implements Membership {
     })
     // At once, unless it has a name already.
     if (claim.member === '') this.#naming = asking.catch(() => {})
+    // Not before: the others would share out what the former had, and once more when this one has joined.
+    else void this.#giveUpFormer()
     return await asking
   }
 
@@ -433,11 +438,12 @@ class KafkaMember implements Membership {
 
   /** The group would wait for it until its session is over. */
   async #giveUpFormer(): Promise<void> {
-    const { group, members } = this.#options
-    const former = members.former(group)
-    if (former === undefined) return
-    // Has it been missed already, there is nothing to give up.
-    await this.#inTime(this.#ask(leaveGroup({ group, member: former }), leaveMs)).catch(() => {})
+    const { group, control, times } = this.#options
+    const member = this.#former
+    if (member === undefined) return
+    this.#former = undefined
+    // Has it been missed already, there is nothing to give up. Behind the request to join it would not even be read.
+    await this.#ask(leaveGroup({ group, member }), times.sessionTimeoutMs, control).catch(() => {})
   }
 
   async #leave(): Promise<void> {
