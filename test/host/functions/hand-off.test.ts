@@ -92,7 +92,11 @@ async function shared(t: Test, { isAwaited = false, more = '' } = {}) {
       },
     }
   }
-  const registry = new Registry(registryOptions({ project, log, logger }))
+  const registry = new Registry({
+    ...registryOptions({ project, log, logger }),
+    // Its code takes as long as it takes.
+    ...(isAwaited ? { drainMs: 60_000 } : {}),
+  })
   const catalog = new LiveCatalog(registry, log)
   t.teardown(async () => {
     others()
