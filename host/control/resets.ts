@@ -121,10 +121,14 @@ export class Resets implements Disposable {
   async #lead(wish: ResetWish): Promise<void> {
     const { log, instance, logger, say, times } = this.#options
     const { function: name, names, topics } = wish
-    if (wish.by !== instance) await this.#rest(times.takeOverMs)
+    const isOwn = wish.by === instance
+    if (!isOwn) await this.#rest(times.takeOverMs)
     let told: string | undefined
-    while (this.#isCurrent(wish)) {
+    for (let attempt = 0; this.#isCurrent(wish); attempt += 1) {
       try {
+        // A group goes by its name. Read again, it is the last that was said: nobody has come to the end of it without this host.
+        if (!isOwn || attempt > 0) await say(wish)
+        if (!this.#isCurrent(wish)) return
         await log.remove(
           topics.map((topic) => topic.name),
           { groups: [names.group], ids: topics.map(({ id }) => id) },

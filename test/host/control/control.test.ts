@@ -401,6 +401,45 @@ t.test('who was away for several resets learns what each has deleted', async (t)
   t.same(late.steps[0], 'was reset: 6 topics')
 })
 
+t.test('who leads late deletes nothing before it has read all that was said', async (t) => {
+  const { start, log } = instances(t)
+  let removals = 0
+  let go = () => {}
+  let isRead: Promise<void> | undefined
+  const late = start('late', {
+    log: instead(log, {
+      async remove(...of: Parameters<Log['remove']>) {
+        removals += 1
+        await log.remove(...of)
+      },
+      reader(options) {
+        const reader = log.reader(options)
+        const next = reader.next.bind(reader)
+        reader.next = async () => {
+          const batches = await next()
+          await isRead
+          return batches
+        }
+        return reader
+      },
+    }),
+  })
+  await late.control.ready()
+  await say(log, resetOf('first', 'stop'))
+  await done(late, 'stop counter: RECOVERING')
+  isRead = new Promise((resolve) => {
+    go = resolve
+  })
+  await say(log, resetOf('first', 'go'))
+  await until('it says again what it has read last', async () => {
+    const end = (await log.describe([topic])).get(topic)?.partitions[0]?.end
+    return removals > 0 || Number(end) > 2
+  })
+  go()
+  await done(late, 'begin counter')
+  t.equal(removals, 0)
+})
+
 t.test('a reset of which only the end was heard is done here all the same', async (t) => {
   const { start, log } = instances(t)
   const one = start('one')
