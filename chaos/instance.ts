@@ -41,6 +41,9 @@ export class Instance {
   readonly #data: string
   readonly #log: ReturnType<typeof createWriteStream>
   #process: HostProcess | undefined
+  /** The newest start, also while it goes on. */
+  #starting: Promise<HostProcess> | undefined
+  #hasEnded = false
   #listening: readonly Listening[] = []
   #mayDie = false
 
@@ -77,10 +80,10 @@ export class Instance {
   }
 
   async start(): Promise<void> {
-    if (this.#process !== undefined) return
+    if (this.#process !== undefined || this.#hasEnded) return
     this.note('started')
     const before = this.#listening.length
-    this.#process = await startHostProcess({
+    this.#starting = startHostProcess({
       command: 'dev',
       root: join(this.#functions, '..'),
       data: this.#data,
@@ -89,6 +92,7 @@ export class Instance {
       within: this.link?.within ?? [],
       onLine: (line) => this.#read(line),
     })
+    this.#process = await this.#starting
     await until(`${this.name} listens`, () => this.#listening.length > before)
   }
 
@@ -174,9 +178,12 @@ export class Instance {
     this.#log.write(`--- ${new Date().toISOString()} ${what}\n`)
   }
 
-  /** However it ends; nothing is judged any more. */
+  /** However it ends, also in the middle of its start; nothing is judged any more. */
   async end(): Promise<void> {
     this.#mayDie = true
+    this.#hasEnded = true
+    // It says itself why it could not start.
+    await this.#starting?.catch(() => {})
     if (this.#process !== undefined) await this.killBoth()
     this.#log.end()
   }
