@@ -465,11 +465,12 @@ export class Cell implements AsyncDisposable {
 
   async #lacks(): Promise<readonly TableLack[]> {
     const { log, settings } = this.#options
-    const { table } = this.edges
+    const { table, joins, lookups } = this.edges
     if (table === null) return []
     const changelog = (await log.describe([table.topic])).get(table.topic)
     if (changelog === undefined) return []
     return lacksOf(changelog, (partition) => this.#table?.stored(partition), {
+      hasCopies: joins.length + lookups.length > 0,
       wallTime: () => systemClock.wallTime(),
       tombstoneRetentionMs: changelog.tombstoneRetentionMs ?? settings.tombstoneRetentionMs,
     })

@@ -7,7 +7,10 @@ import type { PartitionMeta } from './store.js'
 export function lacksOf(
   changelog: TopicInfo,
   stored: (partition: number) => PartitionMeta | undefined,
-  options: Pick<RecoveryOptions, 'wallTime' | 'tombstoneRetentionMs'>,
+  options: Pick<RecoveryOptions, 'wallTime' | 'tombstoneRetentionMs'> & {
+    /** Its tasks wait for copies of others' tables, too. */
+    readonly hasCopies: boolean
+  },
 ): TableLack[] {
   return changelog.partitions.map((info) => {
     const found = stored(info.partition)
@@ -17,7 +20,11 @@ export function lacksOf(
       reasonInTopic(found, changelog, info) === undefined &&
       reasonInAge(found, changelog.name, info, options) === undefined
     const behind = isUsable ? info.end - found.changelog.next : undefined
-    // One that has applied nothing is no copy.
-    return { behind: behind === all && all > 0 ? undefined : behind, all }
+    return {
+      // One that has applied nothing is no copy.
+      behind: behind === all && all > 0 ? undefined : behind,
+      // How much those are is not looked at: never so little that nobody would wait for it.
+      all: options.hasCopies ? Number.POSITIVE_INFINITY : all,
+    }
   })
 }

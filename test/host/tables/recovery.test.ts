@@ -207,8 +207,8 @@ t.test(
 
 t.test('what a store lacks is told, unless its recovery would wipe it', async (t) => {
   const w = await world()
-  const lack = async () => {
-    const options = { wallTime: () => w.now, tombstoneRetentionMs: 24 * hour }
+  const lack = async (hasCopies = false) => {
+    const options = { wallTime: () => w.now, tombstoneRetentionMs: 24 * hour, hasCopies }
     const [found] = lacksOf(await w.info(), () => w.store.meta(), options)
     return found
   }
@@ -223,6 +223,8 @@ t.test('what a store lacks is told, unless its recovery would wipe it', async (t
   await w.put('b', '2')
   const { end = 0 } = (await w.info()).partitions[0] ?? {}
   t.same(await lack(), { behind: end - (all ?? 0), all: end })
+  const withCopies = { behind: end - (all ?? 0), all: Number.POSITIVE_INFINITY }
+  t.same(await lack(true), withCopies, 'whoever has nothing has copies of others to make, too')
   w.now += 25 * hour
   t.same(await lack(), { behind: undefined, all: end }, 'away for too long')
   await w.recover()
