@@ -54,6 +54,7 @@ export async function atOwners<T>(
   const answers: T[] = []
   let graceEnd = Number.POSITIVE_INFINITY
   let open = partitions
+  let before: HostError | undefined
   for (;;) {
     const begun = performance.now()
     const known = stateOf(asking, open)
@@ -68,7 +69,9 @@ export async function atOwners<T>(
     // An attempt may wait for long before it fails, with `after`: the partition moves only then.
     const isLong = now - begun > graceMs
     if (isLong || graceEnd > end) graceEnd = Math.min(now + graceMs, end)
-    if (now >= graceEnd) throw failed.failure
+    // One for which there was no time left tells nothing.
+    if (now >= graceEnd) throw now >= end ? (before ?? failed.failure) : failed.failure
+    before = failed.failure
     await asking.wait(newsOf(asking, open, known, Math.min(graceEnd, now + againMs)))
   }
 }

@@ -201,9 +201,9 @@ t.test('a save with another hasher takes over between two records', async (t) =>
     functions: { 'count.ts': counter('') },
     env: { MILLRACE_LOG_PARTITIONS: String(partitions) },
   })
-  await host.untilStatus('count', 'running')
+  const { version } = await host.untilStatus('count', 'running')
   host.save('count.ts', counter(`hasher: 'fnv1a',`))
-  await host.untilStatus('count', ({ swaps }) => swaps === 1)
+  await host.untilStatus('count', (now) => now.version !== version && now.state === 'running')
   t.same(await clickAll(host), placed)
   await handledAll(host, 'count')
   t.equal(await host.view('count', 'key1'), 1)

@@ -1,5 +1,5 @@
 // One key at any instance: through its owner, over changes of that, and refused where there is no telling.
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import t, { type Test } from 'tap'
 import {
   credentialOf,
@@ -83,25 +83,33 @@ async function refusedAt(
   })
 }
 
-t.test('one that does not answer, or that is none', async (t) => {
-  const { one, two } = await pair(t, { graceMs: 50, timeoutMs: 100 })
-  const deaf = createServer(() => {})
-  const other = createServer((_, response) => response.end('"wrong"'))
-  for (const server of [deaf, other]) {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    t.teardown(() => {
-      server.closeAllConnections()
-      server.close()
-    })
-  }
-  const at = (server: typeof deaf) => `http://127.0.0.1:${Object(server.address()).port}`
+const passing = { status: 503, headers: { 'retry-after': '1' } }
+
+/** One that listens, and answers as it is told; its address. */
+async function listening(t: Test, answer: RequestListener): Promise<string> {
+  const server = createServer(answer)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${Object(server.address()).port}`
+}
+
+t.test('one that does not answer', async (t) => {
+  const { one } = await pair(t, { graceMs: 50, timeoutMs: 100 })
+  tell(one, [one, 0, 1], [{ name: 'two', url: await listening(t, () => {}) }, 2, 3])
+  t.match(await got(of(keyIn(2)), one), { ...passing, text: /PEER_UNREACHABLE.*nothing within/ })
+})
+
+t.test('one that is none, or another, or gone', async (t) => {
+  const { one, two } = await pair(t, { graceMs: 50 })
+  const other = await listening(t, (_, response) => response.end('"wrong"'))
   const refusal = async (url: string) => {
     tell(one, [one, 0, 1], [{ name: 'two', url }, 2, 3])
     return await got(of(keyIn(2)), one)
   }
-  const passing = { status: 503, headers: { 'retry-after': '1' } }
-  t.match(await refusal(at(deaf)), { ...passing, text: /PEER_UNREACHABLE.*nothing within/ })
-  t.match(await refusal(at(other)), {
+  t.match(await refusal(other), {
     ...passing,
     text: /PEER_UNREACHABLE.*no instance of millrace/,
   })
