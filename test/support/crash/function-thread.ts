@@ -20,7 +20,14 @@ function run(start: WorkerStart): void {
   const phase = (): Phase => order ?? (recovering.size > 0 ? 'recover' : 'run')
 
   const port = relay<ToWorker, FromWorker>(parentPort, {
-    inward({ kind }) {
+    inward(message) {
+      const { kind } = message
+      // What it says itself of them comes through later than it begins.
+      if (kind === 'assign') {
+        for (const partition of message.partitions) {
+          if (!message.kept.includes(partition)) recovering.add(partition)
+        }
+      }
       if (kind !== 'swap' && kind !== 'drain') return
       points.pass(`${kind}:ordered`)
       order = kind
