@@ -58,6 +58,7 @@ const [one, two] = [instances.host('one'), instances.host('two')]
 let told = 0
 
 interface Visited {
+  readonly exact?: boolean
   readonly visited: number
   readonly partitions: readonly number[]
 }
@@ -198,13 +199,19 @@ t.test('a visit is of all hosts, whichever is asked', async (t) => {
   t.same((await sums()).visits, told, 'one that is refused visits none')
 })
 
-t.test('a host that stops ends the visit of all, and what is told is what Kafka has', async (t) => {
+t.test('a host that stops ends the visit of all, and no more is told than was done', async (t) => {
   const { visiting } = await held()
   const stopping = instances.stop('two')
   const { status, body } = await visiting
   release()
   await stopping
-  t.match({ status, body }, aborted)
   await instances.shared()
-  t.same((await sums()).visits, told)
+  const { visits } = await sums()
+  const isExact = body.error?.details.exact === true
+  // One that is too busy to tell before it has gone leaves it open what it did.
+  const unheard = { status: 409, body: { error: { details: { reason: 'unreachable' } } } }
+  t.match({ status, body }, isExact ? aborted : unheard)
+  if (isExact) t.equal(visits, told, 'what is told is what Kafka has')
+  else t.ok(visits >= told, 'no more is told than was done')
+  told = visits
 })

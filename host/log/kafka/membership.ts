@@ -86,8 +86,6 @@ class KafkaMember implements Membership {
   #member = ''
   /** Settles when it has been told its name, if it is asking for one. */
   #naming: Promise<unknown> = Promise.resolve()
-  /** As what the process before was in the group, until that has been given up. */
-  #former: string | undefined
   #epoch = 0
   #assigned: Assigned | undefined
   /** Also after they were given up: who had a partition gets it again. */
@@ -134,8 +132,7 @@ class KafkaMember implements Membership {
   }
 
   async start(): Promise<void> {
-    const { group, members, ready } = this.#options
-    this.#former = members.former(group)
+    const { ready } = this.#options
     try {
       if (ready !== undefined) await unlessAborted(ready(), this.#end.signal)
       await this.#join()
@@ -438,10 +435,9 @@ class KafkaMember implements Membership {
 
   /** The group would wait for it until its session is over. */
   async #giveUpFormer(): Promise<void> {
-    const { group, control, times } = this.#options
-    const member = this.#former
+    const { group, members, control, times } = this.#options
+    const member = members.former(group)
     if (member === undefined) return
-    this.#former = undefined
     // Has it been missed already, there is nothing to give up. Behind the request to join it would not even be read.
     await this.#ask(leaveGroup({ group, member }), times.sessionTimeoutMs, control).catch(() => {})
   }

@@ -46,6 +46,8 @@ const isNamed = given.some((argument) => !argument.startsWith('-'))
 const files = isNamed ? given : [...given, ...(await testFiles())]
 const broker = await startBroker({
   properties: keepsAll,
+  // It takes less to compile it less, for so short a life.
+  options: ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'],
   fetching: () => process.stderr.write('Fetching Apache Kafka by Maven, once …\n'),
 }).catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
