@@ -234,5 +234,7 @@ t.test('a reset makes its copy anew, and leaves the table to those who write it'
 t.test('a view that is taken away is served no more, and others are', async (t) => {
   host.remove('shown.ts')
   await until('it is gone', async () => (await host.get('/views/shown/ann')).status === 404)
+  // Since the host was started nobody has looked at it.
+  await host.untilStatus('later', 'running')
   t.equal(await host.view('later', 'ann'), 4)
 })
