@@ -5,9 +5,10 @@ import type { Test } from 'tap'
 import { HostError } from '#host/errors.js'
 import { bundleFunction, functionName } from '#host/functions/bundle.js'
 import type { Bundle } from '#host/functions/description.js'
+import { LiveCatalog } from '#host/functions/live-catalog.js'
 import { PausedFunctions } from '#host/functions/paused.js'
 import { levelPorts } from '#host/functions/ports.js'
-import type { RegistryOptions } from '#host/functions/registry.js'
+import { Registry, type RegistryOptions } from '#host/functions/registry.js'
 import { openEmbeddedLog } from '#host/log/embedded/log.js'
 import type { Log } from '#host/log/log.js'
 import { testFolder } from '../../support/folder.js'
@@ -84,4 +85,20 @@ export async function rejection(work: () => Promise<unknown>): Promise<HostError
     throw error
   }
   throw new Error('it did not reject')
+}
+
+/** The functions of the project on its log, all of it closed with the test. */
+export function registered(
+  t: Test,
+  options: { project: Project } & Pick<RegistryOptions, 'log' | 'logger'>,
+): { readonly registry: Registry; readonly catalog: LiveCatalog } {
+  const { log } = options
+  const registry = new Registry(registryOptions(options))
+  const catalog = new LiveCatalog(registry, log)
+  t.teardown(async () => {
+    catalog[Symbol.dispose]()
+    await registry[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+  return { registry, catalog }
 }

@@ -1,12 +1,10 @@
 // A function whose group runs with other edges: what it tells the group, what is shown of it, what is read meanwhile, and that it takes over.
 import t, { type Test } from 'tap'
 import { HostError } from '#host/errors.js'
-import { LiveCatalog } from '#host/functions/live-catalog.js'
-import { Registry } from '#host/functions/registry.js'
 import type { Assignment, GroupEdges, JoinOptions, Refusal } from '#host/log/log.js'
 import { createLogger } from '#host/logger.js'
 import { until } from '../../support/until.js'
-import { createProject, projectLog, registryOptions } from './project.js'
+import { createProject, projectLog, registered } from './project.js'
 
 const count = (of: string, step = 1) => `
 import { defineProcessor, json } from 'millrace'
@@ -53,13 +51,7 @@ async function joinedCounter(t: Test, source: string, first: Omit<Assignment, 'e
     await assign(first)
     return { members: () => [], holds: () => true, [Symbol.asyncDispose]: async () => {} }
   }
-  const registry = new Registry(registryOptions({ project, log, logger }))
-  const catalog = new LiveCatalog(registry, log)
-  t.teardown(async () => {
-    catalog[Symbol.dispose]()
-    await registry[Symbol.asyncDispose]()
-    await log[Symbol.asyncDispose]()
-  })
+  const { registry, catalog } = registered(t, { project, log, logger })
   const save = async (text: string) => void (await project.write('functions/counter.ts', text))
   await save(source)
   await registry.start({ watch: true })

@@ -5,7 +5,7 @@ import { LiveCatalog } from '#host/functions/live-catalog.js'
 import { Registry } from '#host/functions/registry.js'
 import { createLogger } from '#host/logger.js'
 import { until } from '../../support/until.js'
-import { createProject, projectLog, registryOptions } from './project.js'
+import { createProject, projectLog, registered, registryOptions } from './project.js'
 
 const counter = (step: number) => `
 import { defineProcessor, json } from 'millrace'
@@ -131,13 +131,7 @@ t.test('a start does not wait for a log that is closed meanwhile', async (t) => 
   await project.write('functions/counter.ts', counter(1))
   const log = await projectLog(t, project)
   const logger = createLogger({ level: 'silent', format: 'json' })
-  const registry = new Registry(registryOptions({ project, log, logger }))
-  const catalog = new LiveCatalog(registry, log)
-  t.teardown(async () => {
-    catalog[Symbol.dispose]()
-    await registry[Symbol.asyncDispose]()
-    await log[Symbol.asyncDispose]()
-  })
+  const { registry, catalog } = registered(t, { project, log, logger })
   await registry.releaseLog(new HostError('DISK_FULL', 'no room'))
   await registry.start({ watch: false })
   t.equal(catalog.states().get('counter'), 'loading')

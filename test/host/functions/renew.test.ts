@@ -1,11 +1,9 @@
 // A view whose topic is another than it was begins anew, whatever else befalls it meanwhile.
 import t, { type Test } from 'tap'
-import { LiveCatalog } from '#host/functions/live-catalog.js'
-import { Registry } from '#host/functions/registry.js'
 import type { Log } from '#host/log/log.js'
 import { createLogger } from '#host/logger.js'
 import { until } from '../../support/until.js'
-import { createProject, projectLog, registryOptions } from './project.js'
+import { createProject, projectLog, registered } from './project.js'
 
 const view = (more = '') => `
 import { defineView, json } from 'millrace'
@@ -24,13 +22,7 @@ async function started(t: Test, before: (log: Log) => void = () => {}) {
   const lines: string[] = []
   const stream = { write: (text: string) => void lines.push(text) }
   const logger = createLogger({ level: 'info', format: 'json', stream })
-  const registry = new Registry(registryOptions({ project, log, logger }))
-  const catalog = new LiveCatalog(registry, log)
-  t.teardown(async () => {
-    catalog[Symbol.dispose]()
-    await registry[Symbol.asyncDispose]()
-    await log[Symbol.asyncDispose]()
-  })
+  const { registry, catalog } = registered(t, { project, log, logger })
   await registry.start({ watch: false })
   const runs = (partitions: number) =>
     until(`it runs with ${partitions} partitions`, () => {

@@ -59,7 +59,6 @@ export class Instances {
         MILLRACE_NAMESPACE: this.namespace,
         MILLRACE_LOG_KAFKA_CLIENT_ID: `${this.namespace}${name}`,
         MILLRACE_LOG_PARTITIONS: String(partitions),
-        MILLRACE_LOG_KAFKA_HEARTBEAT_INTERVAL_MS: '100',
         ...env,
       },
     })
