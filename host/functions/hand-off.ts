@@ -44,7 +44,11 @@ export class HandOff {
     const goesOn = thread.isThere && partitions.length + standbys.length > 0
     // Before anything is awaited: from now on its lease holds again, and what it has no more must not be read.
     if (goesOn) condition.assigned({ partitions, kept, standbys })
-    else condition.lostAll()
+    else {
+      condition.lostAll()
+      // Nobody is to take it for one that has caught up while its thread is still to start.
+      if (condition.quarantined === undefined) condition.recovering(partitions)
+    }
     condition.enter('active')
     if (!goesOn) await thread.end()
     const request = { kind: 'assign', partitions, kept, standbys } as const

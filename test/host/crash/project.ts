@@ -258,8 +258,11 @@ async function isSettled(host: HostProcess): Promise<boolean> {
   return (
     functions.length === names.length &&
     functions.every(
-      ({ state, lag, error }) =>
-        state === 'running' && lag === 0 && error?.code !== 'BROKER_UNAVAILABLE',
+      ({ state, lag, error, partitions: own }) =>
+        state === 'running' &&
+        own.length === partitions &&
+        lag === 0 &&
+        error?.code !== 'BROKER_UNAVAILABLE',
     )
   )
 }

@@ -352,6 +352,29 @@ t.test('copies that were assigned while the thread before ends stay', async (t) 
   t.equal(condition.standby(1), undefined)
 })
 
+t.test('it is not running before there is a thread for what was assigned', async (t) => {
+  const condition = new Condition({ isPaused: false, quarantined: undefined, changed: () => {} })
+  const seen: unknown[] = []
+  const see = () => seen.push([condition.state, condition.partition(0)])
+  const handOff = new HandOff({
+    thread: {
+      isThere: false,
+      ask: async () => 'absent',
+      tell: () => {},
+      end: async () => void see(),
+    },
+    condition,
+    drainMs: 1,
+    logger: createLogger({ level: 'silent', format: 'json' }),
+    launch: async () => void see(),
+  })
+  await handOff.takenUp({ epoch: 1, partitions: [0], kept: [], standbys: [] })
+  t.same(seen, [
+    ['recovering', 'recovering'],
+    ['recovering', 'recovering'],
+  ])
+})
+
 /** With partition 1 copied, which another host has. */
 async function replicated(t: Test, store: 'level' | 'memory') {
   const f = await shared(t, { more: `\n  store: '${store}',\n  views: 'replicate',` })
