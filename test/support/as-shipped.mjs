@@ -5,7 +5,7 @@ import { addListener } from 'process-on-spawn'
 
 // In the variable they are quoted.
 const isLoader = (option) =>
-  /^"?--import=.*@tapjs/.test(option) || option === '--enable-source-maps'
+  /^"?--import=.*(@tapjs|support\/typescript)/.test(option) || option === '--enable-source-maps'
 const withoutLoaders = ({ NODE_OPTIONS, ...env }) => {
   const kept = (NODE_OPTIONS ?? '')
     .split(' ')
