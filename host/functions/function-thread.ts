@@ -183,9 +183,8 @@ class FunctionThread {
         this.#say({ kind: 'reply', id: message.id })
         goOn()
         return
-      } else if (message.kind === 'ready') {
-        // That it answers says it.
-      } else if (message.kind === 'endVisit') await this.#processor?.endVisit(message.why)
+      } else if (message.kind === 'ready') await this.#processor?.ready()
+      else if (message.kind === 'endVisit') await this.#processor?.endVisit(message.why)
       else if (message.kind === 'evict') await this.#evict(message)
       else {
         await this.close()

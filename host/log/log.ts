@@ -98,6 +98,8 @@ export interface ReaderOptions {
   readonly maxBytes?: number
   /** It is to read what there is, and does not wait for more: a log may have it share what it reads by. Default: false. */
   readonly isBrief?: boolean
+  /** Those that it is to read: the way to them may be made before it is. */
+  readonly topics?: readonly string[]
 }
 
 export interface LogReader extends AsyncDisposable {

@@ -1,6 +1,8 @@
 // The data plane of one function in one thread: its tasks, the reader that feeds them, and what holds or replaces them.
 import { asHostError, HostError, type PlainError, toPlainError } from '../errors.js'
 import type { Assignment, Batch, Log } from '../log/log.js'
+import { wakeOnAbort } from '../log/wake-on-abort.js'
+import { replayReader } from '../tables/recovery.js'
 import type { TableStore } from '../tables/store.js'
 import { unlessAborted } from '../within.js'
 import { backoffMs, type Clock } from './clock.js'
@@ -106,6 +108,8 @@ const over = {
   reading: 'the inputs can be read again',
 }
 
+const inputsOf = ({ edges }: Program): string[] => edges.inputs.map(({ topic }) => topic)
+
 /** Of what concerns all of them. */
 const allPartitions = -1
 
@@ -162,7 +166,7 @@ export class Group implements AsyncDisposable {
       attemptGraceMs: options.attemptGraceMs,
     })
     this.#feed = new Feed({
-      reader: options.log.reader(),
+      reader: options.log.reader({ topics: inputsOf(options.program) }),
       deliver: (batch) => this.#deliver(batch),
       failed: (error, failures) => this.#readFailed(error, failures),
     })
@@ -209,6 +213,31 @@ export class Group implements AsyncDisposable {
     if (store !== null) await dropOtherCopies(store, topics)
     this.#noteGone()
     await this.#openMissing()
+  }
+
+  /**
+   * Before its first partitions come: what their openings ask and read was asked and read once, by connections that they find open, and by
+   * code that has run. Never rejects.
+   */
+  async ready(): Promise<void> {
+    const { log, store } = this.#options
+    const { group, table } = this.#program.edges
+    const asked = [log.committed(group), log.describe(inputsOf(this.#program))]
+    await Promise.allSettled([
+      ...asked,
+      ...(table === null || store === null ? [] : [this.#readLast(table.topic)]),
+    ])
+  }
+
+  async #readLast(topic: string): Promise<void> {
+    const { log } = this.#options
+    await using reader = replayReader(log, [topic])
+    using _ = wakeOnAbort(reader, this.#abort.signal)
+    const { partitions = [] } = (await log.describe([topic])).get(topic) ?? {}
+    const last = partitions.find(({ oldest, stableEnd }) => oldest < stableEnd)
+    if (last === undefined) return
+    reader.assign([{ topic, partition: last.partition, offset: last.stableEnd - 1 }])
+    await reader.next()
   }
 
   /**

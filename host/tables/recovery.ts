@@ -35,8 +35,8 @@ export interface RecoveryOptions {
 const replayBytes = 4 * 1024 * 1024
 
 /** Made before it is needed, it is ready when it is. */
-export const replayReader = (log: Pick<Log, 'reader'>): LogReader =>
-  log.reader({ maxBytes: replayBytes, isBrief: true })
+export const replayReader = (log: Pick<Log, 'reader'>, topics: readonly string[] = []): LogReader =>
+  log.reader({ maxBytes: replayBytes, isBrief: true, topics })
 
 /** What the records of a batch change, as far as `next`: short of the batch's, if `failure` is why the one there cannot be applied. */
 export interface Applied {

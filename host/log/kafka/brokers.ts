@@ -70,9 +70,16 @@ export class Brokers implements AsyncDisposable {
     return this.#end.signal
   }
 
-  /** Opens a connection, if there is none; what keeps it from that is told when something is asked. */
-  ahead(): void {
-    void this.metadataOnce([]).catch(() => {})
+  /** Opens a connection, or one to each leader of these topics; what keeps it from that is told when something is asked. */
+  ahead(topics: readonly string[] = []): void {
+    const opened = topics.length === 0 ? this.metadataOnce([]) : this.#linkLeaders(topics)
+    opened.catch(() => {})
+  }
+
+  async #linkLeaders(topics: readonly string[]): Promise<void> {
+    const found = [...(await this.topics(topics)).values()]
+    const nodes = new Set(found.flatMap(({ partitions }) => partitions.map(({ leader }) => leader)))
+    await Promise.all([...nodes].map((node) => this.#link(node)))
   }
 
   /** Rejects with BROKER_UNAVAILABLE when it cannot be reached, BROKER_UNSUPPORTED. */

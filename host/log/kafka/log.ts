@@ -145,12 +145,12 @@ class KafkaLog implements Log {
     return await this.#open(() => this.#appender.append(records, options))
   }
 
-  reader({ maxBytes: asked, isBrief = false }: ReaderOptions = {}): LogReader {
+  reader({ maxBytes: asked, isBrief = false, topics }: ReaderOptions = {}): LogReader {
     this.#check()
     const maxBytes = asked ?? this.#settings.fetchBytes ?? readBytes
     const brokers = isBrief ? this.#brief : this.#brokers()
     const source = new KafkaSource(brokers, () => this.#check(), { maxBytes, isBrief })
-    brokers.ahead()
+    brokers.ahead(topics)
     const reader = new AssignedReader(source, maxBytes, (gone) => this.#readers.delete(gone))
     this.#readers.add(reader)
     return reader

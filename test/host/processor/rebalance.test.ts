@@ -7,7 +7,7 @@ import { partitionOf } from '#host/log/partitioner.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
 import { roughLog } from '#host/testing/options.js'
 import { until } from '../../support/until.js'
-import { at, type HarnessOptions, jsonOf, partitions } from './harness.js'
+import { at, type HarnessOptions, harness, jsonOf, partitions } from './harness.js'
 import { GroupOfHosts, type Member, type Shares } from './shared-out.js'
 
 interface Sum {
@@ -364,3 +364,42 @@ for (const concurrency of [1, 3]) {
     }
   })
 }
+
+t.test('a newcomer has asked what its openings ask, and read, before it has any', async (t) => {
+  const h = await harness({ definition: sum() })
+  await h.start()
+  await h.emit('numbers', 'a', 1)
+  await h.settled()
+  const { log } = h
+  const asked = new Set<string>()
+  const read: number[] = []
+  const describe = log.describe.bind(log)
+  const committed = log.committed.bind(log)
+  const reader = log.reader.bind(log)
+  log.describe = async (names) => {
+    for (const name of names) asked.add(name)
+    return await describe(names)
+  }
+  log.committed = async (group) => {
+    asked.add(group)
+    return await committed(group)
+  }
+  log.reader = (options) => {
+    const made = reader(options)
+    const next = made.next.bind(made)
+    made.next = async () => {
+      const batches = await next()
+      read.push(...batches.map(({ records }) => records.length))
+      return batches
+    }
+    return made
+  }
+  await h.group.ready()
+  t.same([...asked].sort(), ['numbers', 'sum', 'sum-table'])
+  t.same(read, [1])
+  log.describe = async () => {
+    throw new HostError('BROKER_UNAVAILABLE', 'away')
+  }
+  await h.group.ready()
+  t.pass('what cannot be asked is asked again when it is needed')
+})
