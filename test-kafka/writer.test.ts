@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import type { Brokers } from '#host/log/kafka/brokers.js'
 import { kafkaErrors } from '#host/log/kafka/error-codes.js'
+import { listOffsets, offsetAt } from '#host/log/kafka/requests/list-offsets.js'
 import { offsetFetch } from '#host/log/kafka/requests/offset-fetch.js'
 import type { GroupMember } from '#host/log/kafka/requests/transaction.js'
 import type { KafkaWriteSettings } from '#host/log/kafka/write-settings.js'
@@ -25,6 +26,11 @@ const record = (topic: string, value: string | Buffer, partition = 0): RecordToA
   value: typeof value === 'string' ? Buffer.from(value) : value,
   timestamp: Date.now(),
 })
+
+const ends = async (topic: string) =>
+  await brokers.askLeaders([{ topic, partition: 0, time: offsetAt.latest }], (of) =>
+    listOffsets(of, false),
+  )
 
 interface Trial {
   readonly input: string
@@ -336,7 +342,9 @@ t.test('a topic’s own limit divides batches, and refuses the record that is be
   ])
   const writer = await open({ settings: { compression: 'none' } })
   const all = Array.from({ length: 300 }, (_, i) => `${i}`.padStart(100, '.'))
-  t.equal((await writer.commit(commit(1, ...all))).kind, 'committed')
+  // Each attempt with batches that are too large has left a marker.
+  const behind = [{ topic: output, partition: 0, offset: 0, leaderEpoch: -1 }]
+  t.equal((await writer.commit({ ...commit(1, ...all), behind })).kind, 'committed')
   t.match(await writer.commit(commit(2, 'x'.repeat(5_000))), {
     kind: 'failed',
     cause: { code: 'RECORD_TOO_LARGE', retryable: false, stream: output },
@@ -397,6 +405,47 @@ t.test(
     t.equal(await position(), 4)
   },
 )
+
+t.test('what does not come to lie behind what was read is not committed', async (t) => {
+  const { output, open, commit, position, values } = await trial(t)
+  const behind = (offset: number, leaderEpoch = -1) => ({
+    behind: [{ topic: output, partition: 0, offset, leaderEpoch }],
+  })
+  const first = await open()
+  t.equal((await first.commit({ ...commit(1, 'a', 'b'), ...behind(0) })).kind, 'committed')
+  for (const told of [2, 4]) {
+    const writer = await open()
+    const outcome = await writer.commit({ ...commit(2, 'made of less'), ...behind(told) })
+    t.match(outcome, { kind: 'unknown', cause: { message: /ended at \d+, and not at/ } })
+    t.strictSame(await writer.commit(commit(2, 'later')), outcome, 'it has to be opened anew')
+  }
+  const writer = await open()
+  // Once what was given up has its marker.
+  const [{ offset: end, leaderEpoch } = { offset: -1, leaderEpoch: -1 }] = await ends(output)
+  t.ok(leaderEpoch >= 0, 'who tells of an end says as whose leader')
+  t.match(writer.positions, [{ offset: 1 }])
+  t.equal((await writer.commit({ ...commit(3, 'c'), ...behind(end) })).kind, 'committed')
+  t.strictSame(await values(), ['a', 'b', 'c'])
+  t.equal(await position(), 3)
+  const last = await open()
+  const since = await last.commit({ ...commit(4, 'd'), ...behind(end, leaderEpoch) })
+  t.equal(since.kind, 'committed', 'under the same leader, who told of all that there was')
+})
+
+t.test('what a commit that failed has left behind is no matter to the next', async (t) => {
+  const proxy = await proxyTo(t, address)
+  const { output, open, commit, values } = await trial(t)
+  const settings = { deadlineMs: 400 }
+  const writer = await open({ settings }, brokersOf(t, address, proxy.config))
+  const behind = [{ topic: output, partition: 0, offset: 0, leaderEpoch: -1 }]
+  proxy.lose('Produce', 'refuse', 1_000)
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    t.equal((await writer.commit({ ...commit(1, 'a'), behind })).kind, 'failed')
+  }
+  proxy.heal()
+  t.equal((await writer.commit({ ...commit(1, 'a'), behind })).kind, 'committed')
+  t.strictSame(await values(), ['a'])
+})
 
 t.test('once the brokers are closed a commit fails, and none is opened', async (t) => {
   const { open, commit } = await trial(t)

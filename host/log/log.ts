@@ -24,7 +24,10 @@ export interface PartitionInfo {
   readonly oldest: number
   /** The position behind the last record that is decided: no open transaction lies below it. */
   readonly stableEnd: number
-  /** The position behind the last record, decided or not: who has passed it has passed all that was acknowledged before this was asked for. */
+  /**
+   * The position behind the last record, decided or not: who has passed it has passed all that was acknowledged before this was asked
+   * for. Unless who told it does not lead any more, and has not heard so: `Commit.behind` tells then.
+   */
   readonly end: number
 }
 
@@ -129,6 +132,12 @@ export interface Commit {
    * writer was opened ends the commit as `unknown`, and nothing is written: it may be of the topic before.
    */
   readonly positions: readonly Position[]
+  /**
+   * Up to where partitions were read before the writer's first commit there, and under which leader they were said to end there. Should
+   * the records come to lie elsewhere, under another leader, the commit ends as `unknown`, and nothing is written: what was read may
+   * lack what was committed before. A log that always tells of the present end does not look.
+   */
+  readonly behind?: readonly Position[]
 }
 
 export interface Committed {

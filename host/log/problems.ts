@@ -24,6 +24,18 @@ export const topicMadeAnew = (topic: string): HostError =>
     { stream: topic },
   )
 
+/** What is committed for was read up to `behind`, and its first record would lie at `first`. */
+export const otherEnd = (
+  { topic, partition }: TopicPartition,
+  behind: number,
+  first: number,
+): HostError =>
+  new HostError(
+    'LOG_FAILED',
+    `${topic}, partition ${partition} ended at ${first}, and not at ${behind} as was told when it was read: by a leader that was none any more. It is read anew`,
+    { stream: topic, partition, offset: behind },
+  )
+
 export function outOfRange(
   { topic, partition }: TopicPartition,
   offset: number,

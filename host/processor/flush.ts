@@ -15,6 +15,8 @@ export interface TablePartition {
   readonly topic: string
   readonly store: PartitionStore
   meta: PartitionMeta
+  /** Up to where the changelog was read when it was opened; the epoch is that of who told that it ended there. */
+  readonly behind: Position
   /** Where the epoch of the changelog ended, as the log has it now. */
   endOfEpoch(leaderEpoch: number): Promise<number>
 }
@@ -60,6 +62,8 @@ export class Flusher {
   readonly #options: FlushOptions
   #isClosed = false
   readonly #pause: Pause
+  /** Whoever told of the changelog's end may have led no more: what is made of a table that lacks something must not be committed. */
+  #hasWritten = false
 
   constructor(options: FlushOptions) {
     this.#options = options
@@ -79,12 +83,14 @@ export class Flusher {
     const changelog = this.#changelog(changes, inputs)
     const { outputs, positions } = frozen
     const records = outputs.length === 0 ? changelog : [...outputs, ...changelog]
-    const commit: Commit = { records, positions }
+    const isFirst = table !== null && changelog.length > 0 && !this.#hasWritten
+    const commit: Commit = { records, positions, ...(isFirst ? { behind: [table.behind] } : {}) }
     for (let attempt = 0; ; attempt += 1) {
       const outcome = await writer.commit(commit)
       if (outcome.kind === 'fenced') return { kind: 'fenced' }
       if (outcome.kind === 'unknown') return { kind: 'unknown', cause: outcome.cause }
       if (outcome.kind === 'committed') {
+        if (isFirst) this.#hasWritten = true
         return table === null
           ? { kind: 'stored' }
           : await this.#store(table, { changes, inputs, outcome, isOptional })

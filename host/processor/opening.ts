@@ -128,7 +128,7 @@ async function openTable(
 ): Promise<OpenTable> {
   const local = store.meta()?.inputs ?? []
   const { log, partition, tombstoneRetentionMs, clock, signal, onHeldUp, onWiped } = options
-  const { meta, headerPositions, applied, from } = await recover({
+  const { meta, headerPositions, applied, from, leaderEpoch } = await recover({
     log,
     reader,
     store,
@@ -148,6 +148,7 @@ async function openTable(
     topic: changelog.name,
     store,
     meta,
+    behind: { topic: changelog.name, partition, offset: meta.changelog.next, leaderEpoch },
     endOfEpoch: async (epoch) =>
       (await log.endOfEpoch({ topic: changelog.name, partition }, epoch)).end,
     // A replay knows positions from headers, perhaps without ids; what was stored before it has them.
@@ -213,10 +214,18 @@ async function openInput(
     return new InputBuffer(topic, at.oldest, at.stableEnd)
   }
   const { offset: position, leaderEpoch } = known
+  const asked = { topic, partition, offset: position }
+  const { now, cut } = await whereCut(
+    log,
+    leaderEpoch === undefined ? asked : { ...asked, leaderEpoch },
+    info,
+    at,
+    signal,
+  )
   const goOn = (what: string, next: number, epoch?: number): InputBuffer => {
     if (onDataLoss === 'continue') {
       onSkipped(`${what}: it goes on at ${next}`)
-      return new InputBuffer(topic, next, at.stableEnd, epoch)
+      return new InputBuffer(topic, next, now.stableEnd, epoch)
     }
     throw new HostError(
       'INPUT_LOST',
@@ -225,21 +234,14 @@ async function openInput(
     )
   }
   const goesOn = `${edges.function} is to go on at ${position}`
-  const outside = `${topic}, partition ${partition} has the offsets ${at.oldest} to ${at.stableEnd}, ${goesOn}`
-  if (position < at.oldest) return goOn(outside, at.oldest)
-  const of = { topic, partition, offset: position }
-  const cut = await whereCut(
-    log,
-    leaderEpoch === undefined ? of : { ...of, leaderEpoch },
-    at,
-    signal,
-  )
+  const outside = `${topic}, partition ${partition} has the offsets ${now.oldest} to ${now.stableEnd}, ${goesOn}`
+  if (position < now.oldest) return goOn(outside, now.oldest)
   if (cut !== undefined) {
     const what = `${topic}, partition ${partition} was cut off at ${cut.offset} by a leader that had no more of it, and ${goesOn}`
-    return goOn(what, Math.max(cut.offset, at.oldest), cut.leaderEpoch)
+    return goOn(what, Math.max(cut.offset, now.oldest), cut.leaderEpoch)
   }
-  if (position > at.stableEnd) return goOn(outside, at.stableEnd)
-  return new InputBuffer(topic, position, at.stableEnd, leaderEpoch)
+  if (position > now.stableEnd) return goOn(outside, now.stableEnd)
+  return new InputBuffer(topic, position, now.stableEnd, leaderEpoch)
 }
 
 function need(topics: ReadonlyMap<string, TopicInfo>, name: string, edges: Edges): TopicInfo {

@@ -71,6 +71,8 @@ export interface Recovered {
   readonly applied: number
   /** Where it has begun. */
   readonly from: number
+  /** Of who told of the end. */
+  readonly leaderEpoch: number
 }
 
 /** Up to the end: call it after the writer is open, only then does nobody else move the changelog's end. */
@@ -82,15 +84,16 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
 
 async function recoverBy(reader: LogReader, options: RecoveryOptions): Promise<Recovered> {
   const { store, partition, changelog } = options
-  const info = changelog.partitions[partition]
-  if (info === undefined) {
+  const described = changelog.partitions[partition]
+  if (described === undefined) {
     throw new HostError('TOPIC_MISMATCH', `${changelog.name} has no partition ${partition}`, {
       stream: changelog.name,
       partition,
     })
   }
   const found = store.meta()
-  const reason = found === undefined ? undefined : await reasonToWipe(options, found)
+  const { info, reason } =
+    found === undefined ? { info: described } : await judge(options, found, described)
   const isKept = found !== undefined && reason === undefined
   // Without meta there may be the rest of an interrupted wipe or replay: cleared too.
   if (!isKept) {
@@ -127,21 +130,31 @@ async function recoverBy(reader: LogReader, options: RecoveryOptions): Promise<R
   })
 }
 
-async function reasonToWipe(
+interface Judged {
+  /** The partition, described by a leader that is no older than what is stored. */
+  readonly info: PartitionInfo
+  /** Why what is stored is to be wiped; absent: it is kept. */
+  readonly reason?: string | undefined
+}
+
+async function judge(
   options: RecoveryOptions,
   found: PartitionMeta,
-): Promise<string | undefined> {
-  const { log, changelog, partition } = options
-  const info = changelog.partitions[partition]
-  if (info === undefined) return undefined
-  const other = reasonInTopic(found, changelog, info)
-  if (other !== undefined) return other
-  const { next, leaderEpoch } = found.changelog
-  const at = { topic: changelog.name, partition, offset: next, leaderEpoch }
-  if ((await whereCut(log, at, info, options.signal)) !== undefined) {
-    return `${changelog.name} was cut off below what is stored, and written anew`
-  }
-  return reasonInAge(found, changelog.name, info, options)
+  described: PartitionInfo,
+): Promise<Judged> {
+  const { log, changelog, partition, signal } = options
+  const { name } = changelog
+  const other = reasonInKind(found, changelog)
+  if (other !== undefined) return { info: described, reason: other }
+  const { next: offset, leaderEpoch } = found.changelog
+  const at = { topic: name, partition, offset, leaderEpoch }
+  const { now: info, cut } = await whereCut(log, at, changelog, described, signal)
+  const reason =
+    reasonInEnds(found, name, info) ??
+    (cut === undefined
+      ? reasonInAge(found, name, info, options)
+      : `${name} was cut off below what is stored, and written anew`)
+  return { info, reason }
 }
 
 /** Why a store does not go with the topic as it is described. */
@@ -150,14 +163,24 @@ export function reasonInTopic(
   changelog: TopicInfo,
   info: PartitionInfo,
 ): string | undefined {
-  const { next, topicId } = found.changelog
+  return reasonInKind(found, changelog) ?? reasonInEnds(found, changelog.name, info)
+}
+
+function reasonInKind(found: PartitionMeta, { name, id }: TopicInfo): string | undefined {
   if (found.layout !== storeLayout)
     return `it has layout ${found.layout}, this version ${storeLayout}`
-  if (topicId !== changelog.id)
-    return `${changelog.name} is another topic than before, deleted and made anew or moved`
-  if (next > info.end) return `${changelog.name} was cut off below what is stored`
-  if (next < info.oldest)
-    return `${changelog.name} no longer has what follows (${next} < ${info.oldest})`
+  if (found.changelog.topicId !== id)
+    return `${name} is another topic than before, deleted and made anew or moved`
+  return undefined
+}
+
+function reasonInEnds(
+  { changelog: { next } }: PartitionMeta,
+  topic: string,
+  { oldest, end }: PartitionInfo,
+): string | undefined {
+  if (next > end) return `${topic} was cut off below what is stored`
+  if (next < oldest) return `${topic} no longer has what follows (${next} < ${oldest})`
   return undefined
 }
 
@@ -183,9 +206,10 @@ async function replay(
   options: RecoveryOptions,
   start: PartitionMeta,
   from: Position,
-  { end, leaderEpoch }: PartitionInfo,
+  { end: told, leaderEpoch }: PartitionInfo,
 ): Promise<Recovered> {
-  const { store, signal, apply = putAll } = options
+  const { store, signal, upTo, apply = putAll } = options
+  let end = told
   let meta = start
   let applied = 0
   let headerPositions: HeaderPositions | undefined
@@ -196,6 +220,8 @@ async function replay(
       const batches = await nextOf(reader)
       signal.throwIfAborted()
       for (const batch of batches) {
+        // Told by a leader that was none any more, it may be too low. Who has fenced all others does not run after what they write.
+        if (upTo !== 'stable end') end = Math.max(end, batch.stableEnd)
         const { changes, next, failure } = apply(batch, store)
         const told = positionsIn(batch)
         headerPositions = told ?? headerPositions
@@ -211,7 +237,7 @@ async function replay(
   }
   meta = { ...meta, appliedAt: options.wallTime() }
   await store.write([], meta)
-  return { meta, headerPositions, applied, from: from.offset }
+  return { meta, headerPositions, applied, from: from.offset, leaderEpoch }
 }
 
 /** What is cut, or expires, while it is replayed is looked at anew: this replay has begun with what is not so any more. */

@@ -159,14 +159,17 @@ export class KafkaTopics {
     ])
     return new Map(
       topics.map(({ name, id, partitions }) => {
-        const all = partitions.map(({ partition, leaderEpoch }) => {
+        const all = partitions.map(({ partition, leaderEpoch: led }) => {
           const key = partitionKey(name, partition)
+          const [stableEnd, end] = [stableEnds.get(key), ends.get(key)]
+          // Of those who told the ends: it may be another one than was named first.
+          const leaderEpoch = Math.min(epochOf(stableEnd, led), epochOf(end, led))
           return {
             partition,
             leaderEpoch,
             oldest: oldest.get(key)?.offset ?? 0,
-            stableEnd: stableEnds.get(key)?.offset ?? 0,
-            end: ends.get(key)?.offset ?? 0,
+            stableEnd: stableEnd?.offset ?? 0,
+            end: end?.offset ?? 0,
           }
         })
         const { kind = 'stream', tombstoneRetentionMs } = policies.get(id) ?? {}
@@ -254,6 +257,9 @@ export class KafkaTopics {
     return this.#brokers.refused(one.error, keyOf(one), [right.topic('Describe', one.topic)])
   }
 }
+
+const epochOf = (told: OffsetAtTime | undefined, otherwise: number): number =>
+  told !== undefined && told.leaderEpoch >= 0 ? told.leaderEpoch : otherwise
 
 const partitionsOf = (topics: readonly TopicMetadata[], time: number): TimeOf[] =>
   topics.flatMap(({ name, partitions }) =>

@@ -1,11 +1,12 @@
 // Writes under one transactional id: each transaction is committed wholly, or not at all.
-import type { RecordToAppend } from '../log.js'
+import type { Position, RecordToAppend } from '../log.js'
 import { checkRecord, logClosed } from '../problems.js'
 import type { Brokers } from './brokers.js'
 import { Deadline } from './deadline.js'
 import { encodeBatches, sequenceAfter } from './encoding.js'
 import { kafkaErrors } from './error-codes.js'
 import { type Lane, lanesOf } from './lane.js'
+import { Placement } from './placement.js'
 import { brokerUnavailable, refused } from './problems.js'
 import { produceAll } from './producing.js'
 import type { Producer } from './requests/init-producer-id.js'
@@ -24,6 +25,8 @@ export type TransactionOutcome =
 export interface Transaction {
   readonly records: readonly RecordToAppend[]
   readonly move?: Move
+  /** As in `Commit`. */
+  readonly behind?: readonly Position[]
   /** Looks, while it is written, whether it may be committed. */
   readonly check?: (deadline: Deadline) => Promise<Trouble | undefined>
 }
@@ -41,6 +44,7 @@ export class Transactor {
   readonly #sequences = new Map<string, number>()
   /** Topics that take less than `maxBatchBytes`. */
   readonly #batchBytes = new Map<string, number>()
+  readonly #placement: Placement
   #producer: TransactionalProducer
   #openSince = 0
   /** Something that was asked for may be done later: the broker may then end a transaction of which nobody here knows. */
@@ -58,6 +62,7 @@ export class Transactor {
   ) {
     this.#brokers = brokers
     this.#settings = settings
+    this.#placement = new Placement(brokers)
     this.#steps = new TransactionSteps(brokers, settings.requestTimeoutMs)
     this.#producer = producer
   }
@@ -127,7 +132,7 @@ export class Transactor {
 
   async #write(
     lanes: readonly Lane[],
-    { move, check }: Transaction,
+    { move, check, behind = [] }: Transaction,
     deadline: Deadline,
   ): Promise<Trouble | undefined> {
     const steps = this.#steps
@@ -142,6 +147,7 @@ export class Transactor {
     this.#encode(lanes)
     const notAdded = await adding
     if (notAdded !== undefined) return notAdded
+    this.#placement.added(lanes)
     const producing = {
       brokers: this.#brokers,
       transactionalId: producer.transactionalId,
@@ -155,7 +161,13 @@ export class Transactor {
       move !== undefined && move.positions.length > 0 && steps.move(producer, move, deadline),
       check?.(deadline),
     ])
+    const elsewhere = this.#placement.elsewhere(lanes, behind)
     if (notWritten !== undefined) return notWritten
+    if (elsewhere.length > 0) {
+      const trouble = this.#placement.trouble(elsewhere, behind, deadline)
+      const misplaced = await settled([trouble])
+      if (misplaced !== undefined) return misplaced
+    }
     for (const lane of lanes) {
       const last = lane.batches.at(-1)
       if (last === undefined) continue

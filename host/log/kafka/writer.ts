@@ -159,12 +159,13 @@ class KafkaWriter implements LogWriter {
   }
 
   async commit(commit: Commit): Promise<CommitOutcome> {
-    const { records, positions } = commit
+    const { records, positions, behind } = commit
     if (this.#brokers.signal.aborted) return { kind: 'failed', cause: logClosed() }
     if (this.#end !== undefined) return this.#end
     const isAbout = positions.length > 0 || records.length === 0
     const transaction: Transaction = {
       records,
+      ...(behind === undefined ? {} : { behind }),
       // An empty commit, too, is answered by the fence: it tells whether this writer is the one.
       ...(isAbout ? { move: { member: this.#mover(), positions: this.#named(positions) } } : {}),
       ...(positions.length > 0

@@ -219,7 +219,7 @@ class Memory implements MemoryLog {
     await this.#delay()
     return new MemoryWriter(positions, {
       begin: async () => this.#begin(),
-      end: async () => this.#delay(),
+      settle: async () => this.#delay(),
       isFenced: () => this.#fences.get(place) !== fence,
       madeAnew: (commit) =>
         commit.positions.find(({ topic }) => {
@@ -227,6 +227,7 @@ class Memory implements MemoryLog {
           return found !== undefined && !known.has(found)
         })?.topic,
       leaderEpoch: (at) => this.#partition(at).leaderEpoch,
+      end: (at) => this.#partition(at).ends().end,
       outcome: () => this.#outcome(),
       write: ({ records, positions: moved }) => {
         this.#admit(records)

@@ -3,21 +3,23 @@ import { HostError } from '../../errors.js'
 import {
   type Commit,
   type CommitOutcome,
+  keyOf,
   type LogWriter,
   type Position,
   partitionKey,
   type TopicPartition,
 } from '../log.js'
-import { topicMadeAnew } from '../problems.js'
+import { otherEnd, topicMadeAnew } from '../problems.js'
 import type { Outcome } from './faults.js'
 
 export interface MemoryWriterParts {
   readonly begin: () => Promise<void>
-  readonly end: () => Promise<void>
+  readonly settle: () => Promise<void>
   readonly isFenced: () => boolean
   /** The name of a topic that was made after the writer was opened and in which the commit has a position. */
   readonly madeAnew: (commit: Commit) => string | undefined
   readonly leaderEpoch: (at: TopicPartition) => number
+  readonly end: (at: TopicPartition) => number
   readonly outcome: () => Outcome | undefined
   /** All or, by throwing, nothing; returns the records' offsets. */
   readonly write: (commit: Commit) => readonly number[]
@@ -44,13 +46,18 @@ export class MemoryWriter implements LogWriter {
         this.#isClosed = true
         return { kind: 'unknown', cause: topicMadeAnew(anew) }
       }
+      const elsewhere = this.#elsewhere(commit)
+      if (elsewhere !== undefined) {
+        this.#isClosed = true
+        return { kind: 'unknown', cause: elsewhere }
+      }
       const outcome = this.#parts.outcome()
       if (outcome?.kind === 'failed') {
         return { kind: 'failed', cause: simulated('nothing was written') }
       }
       const offsets =
         outcome === undefined || outcome.written ? this.#parts.write(commit) : undefined
-      await this.#parts.end()
+      await this.#parts.settle()
       if (outcome !== undefined || offsets === undefined) {
         this.#isClosed = true
         return { kind: 'unknown', cause: simulated('the answer was lost') }
@@ -68,6 +75,16 @@ export class MemoryWriter implements LogWriter {
     } catch (thrown) {
       return { kind: 'failed', cause: thrown instanceof Error ? thrown : new Error(String(thrown)) }
     }
+  }
+
+  #elsewhere({ records, behind = [] }: Commit): HostError | undefined {
+    for (const told of behind) {
+      if (records.every((record) => keyOf(record) !== keyOf(told))) continue
+      const end = this.#parts.end(told)
+      if (told.offset === end || told.leaderEpoch === this.#parts.leaderEpoch(told)) continue
+      return otherEnd(told, told.offset, end)
+    }
+    return undefined
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,9 +1,12 @@
-// Inputs and tables whose log was cut below what was read, by a leader that had less of it, and has been written anew beyond it.
+// Inputs and tables whose log was cut below what was read, by a leader that had less of it, and has been written anew beyond it; and
+// those of which a former leader tells that they end where they ended.
 
 import { json } from 'millrace'
 import t, { type Test } from 'tap'
+import type { TopicInfo } from '#host/log/log.js'
 import { partitionOf } from '#host/log/partitioner.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
+import { createMemoryStore } from '#host/tables/memory.js'
 import { until } from '../../support/until.js'
 import { Harness, options, partitions } from './harness.js'
 
@@ -163,3 +166,108 @@ t.test(
     t.same(h.halts, [])
   },
 )
+
+const told = async (h: Harness, topic: string): Promise<TopicInfo> => {
+  const info = (await h.log.describe([topic])).get(topic)
+  if (info === undefined) throw new Error(`no ${topic}`)
+  return info
+}
+
+/** So many descriptions are as this one; each opening asks for one: by who led then, and does not know that another leads. */
+function tellsAsThen(h: Harness, then: TopicInfo, times: number): void {
+  const describe = h.log.describe.bind(h.log)
+  let left = times
+  h.log.describe = async (names) => {
+    const found = new Map(await describe(names))
+    if (!found.has(then.name) || left === 0) return found
+    left -= 1
+    return found.set(then.name, then)
+  }
+}
+
+const elect = (h: Harness): void => {
+  for (const topic of ['numbers', 'sum-table']) h.log.elect(topic, partition)
+}
+
+t.test('a leader of before tells of an input: nothing is lost, and all of it counts', async (t) => {
+  const h = await harness(t)
+  await emit(h, 1)
+  await h.settled()
+  const then = await told(h, 'numbers')
+  elect(h)
+  await emit(h, 10)
+  await h.settled()
+  await h.drain()
+  tellsAsThen(h, then, partitions + 2)
+  await h.start()
+  await emit(h, 100)
+  await h.settled()
+  t.equal(h.value('a'), 111)
+  t.same(h.halts, [])
+  t.same(h.warnings, [])
+})
+
+t.test('a leader of before tells of a changelog: its table is not rebuilt', async (t) => {
+  const h = await harness(t)
+  await emit(h, 1)
+  await h.settled()
+  const then = await told(h, 'sum-table')
+  elect(h)
+  await emit(h, 10)
+  await h.settled()
+  await h.drain()
+  tellsAsThen(h, then, partitions + 2)
+  await h.start()
+  await emit(h, 100)
+  await h.settled()
+  t.equal(h.value('a'), 111)
+  t.same(h.warnings, [])
+})
+
+t.test('and there is nothing local: all is replayed that was committed since', async (t) => {
+  const h = await harness(t)
+  await emit(h, 1)
+  await h.settled()
+  const then = await told(h, 'sum-table')
+  elect(h)
+  await emit(h, 10)
+  await h.settled()
+  await h.drain()
+  h.store = createMemoryStore()
+  tellsAsThen(h, then, partitions)
+  await h.start()
+  await emit(h, 100)
+  await h.settled()
+  t.equal(h.value('a'), 111)
+  t.same(h.warnings, [])
+})
+
+t.test('and what is local is as old: nothing that is made of it is committed', async (t) => {
+  const h = await harness(t)
+  await emit(h, 1)
+  await h.settled()
+  await h.drain()
+  const then = await told(h, 'sum-table')
+  const before = h.store
+  // As another host goes on.
+  h.store = createMemoryStore()
+  await h.start()
+  elect(h)
+  await emit(h, 10)
+  await h.settled()
+  await h.drain()
+  h.store = before
+  tellsAsThen(h, then, partitions)
+  await h.start()
+  await emit(h, 100)
+  await h.settled()
+  const sums = h.records('sum-table').map(({ value }) => Number(value))
+  t.same(sums, [1, 11, 111])
+  t.equal(h.value('a'), 111)
+  t.match(h.warnings, [/read anew from the log/])
+  await emit(h, 1_000)
+  await h.settled()
+  t.equal(h.value('a'), 1_111)
+  t.equal(h.warnings.length, 1)
+  t.same(h.halts, [])
+})

@@ -205,6 +205,33 @@ t.test(
   },
 )
 
+t.test('an end that a leader of before tells is not taken for a cut', async (t) => {
+  const w = await world()
+  const { info } = w
+  await w.put('a', '1')
+  const then = await info()
+  w.log.elect(topic, 0)
+  await w.put('b', '2')
+  await w.recover()
+  w.info = async () => then
+  await w.recover()
+  t.same(w.wiped, [])
+  await w.put('c', '3')
+  const { meta } = await w.recover()
+  t.same(await w.table(), { a: '1', b: '2', c: '3' })
+  t.equal(meta.changelog.next, (await info()).partitions[0]?.end)
+})
+
+t.test('what was committed behind an end that is told too low is replayed, too', async (t) => {
+  const w = await world()
+  await w.put('a', '1')
+  const then = await w.info()
+  await w.put('b', '2')
+  w.info = async () => then
+  await w.recover()
+  t.same(await w.table(), { a: '1', b: '2' })
+})
+
 t.test('what a store lacks is told, unless its recovery would wipe it', async (t) => {
   const w = await world()
   const lack = async (hasCopies = false) => {

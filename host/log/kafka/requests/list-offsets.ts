@@ -20,6 +20,7 @@ export interface OffsetAtTime extends TopicPartition {
   readonly offset: number
   /** Of that record; −1 for the ends. */
   readonly timestamp: number
+  /** Of that record; for the latest end that of the leader that tells it. −1: it does not say. */
   readonly leaderEpoch: number
 }
 

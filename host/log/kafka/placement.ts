@@ -1,0 +1,72 @@
+// Whether what a writer writes first lies right behind what was read when it was opened.
+import { keyOf, type Position } from '../log.js'
+import { otherEnd } from '../problems.js'
+import type { Brokers } from './brokers.js'
+import type { Deadline } from './deadline.js'
+import { kafkaErrors } from './error-codes.js'
+import type { Lane } from './lane.js'
+import { refused } from './problems.js'
+import { listOffsets, offsetAt } from './requests/list-offsets.js'
+import type { Trouble } from './trouble.js'
+
+export class Placement {
+  readonly #brokers: Brokers
+  /** Partitions of which it is known: what comes later comes behind the writer's own. */
+  readonly #known = new Set<string>()
+  /**
+   * So many transactions have had the partition: each that is given up leaves a marker there, and nothing else if its batches were
+   * refused.
+   */
+  readonly #marks = new Map<string, number>()
+
+  constructor(brokers: Brokers) {
+    this.#brokers = brokers
+  }
+
+  /** They are in the transaction that is open. */
+  added(lanes: readonly Lane[]): void {
+    for (const { key } of lanes) this.#marks.set(key, (this.#marks.get(key) ?? 0) + 1)
+  }
+
+  /** Of what is acknowledged, also if not all of it is: who lies elsewhere than right behind. */
+  elsewhere(lanes: readonly Lane[], behind: readonly Position[]): Lane[] {
+    return lanes.filter(({ key, bases: [first] }) => {
+      const told = behind.find((one) => keyOf(one) === key)
+      if (told === undefined || first === undefined || this.#known.has(key)) return false
+      if (first !== told.offset + (this.#marks.get(key) ?? 1) - 1) return true
+      this.#known.add(key)
+      return false
+    })
+  }
+
+  /**
+   * Somebody else has written there since, if who told of the end leads still; else it may have been before, under a leader of whom he
+   * had not heard.
+   */
+  async trouble(
+    lanes: readonly Lane[],
+    behind: readonly Position[],
+    deadline: Deadline,
+  ): Promise<Trouble | undefined> {
+    for (const lane of lanes) {
+      const told = behind.find((one) => keyOf(one) === lane.key)
+      if (told === undefined) continue
+      const isLed = lane.leaderEpoch === told.leaderEpoch
+      if (!isLed || (await deadline.bound(this.#leaderEpoch(lane))) !== told.leaderEpoch) {
+        return { kind: 'unknown', cause: otherEnd(lane, told.offset, lane.bases[0] ?? -1) }
+      }
+      this.#known.add(lane.key)
+    }
+    return undefined
+  }
+
+  async #leaderEpoch({ topic, partition }: Lane): Promise<number> {
+    const asked = [{ topic, partition, time: offsetAt.latest }]
+    const found = await this.#brokers.askLeaders(asked, (of) => listOffsets(of))
+    for (const { error, leaderEpoch } of found) {
+      if (error !== kafkaErrors.NONE) throw refused(error, keyOf({ topic, partition }))
+      if (leaderEpoch >= 0) return leaderEpoch
+    }
+    return (await this.#brokers.leader({ topic, partition })).leaderEpoch
+  }
+}
