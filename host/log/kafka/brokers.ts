@@ -8,6 +8,7 @@ import { unknownTopic } from '../problems.js'
 import { openCluster } from './cluster.js'
 import { asBrokerError, explained } from './connecting.js'
 import { isMoved, kafkaErrors } from './error-codes.js'
+import { LeaderEpochs } from './leader-epochs.js'
 import { Link } from './link.js'
 import { brokerUnavailable, type Refusal, refused } from './problems.js'
 import type { KafkaRequest, Led, Response } from './request.js'
@@ -49,14 +50,23 @@ export class Brokers implements AsyncDisposable {
   #cluster: Cluster
   readonly #access: KafkaAccess | undefined
   readonly #seeds: Seeds | undefined
+  readonly #epochs: LeaderEpochs
   readonly #links = new Map<Broker, Link>()
   readonly #topics = new Map<string, TopicMetadata>()
   readonly #coordinators = new Map<string, number>()
   readonly #end = new AbortController()
+  /** Whose connection has failed since it answered last: asked last of all. */
+  readonly #failing = new Set<number>()
+  /** Who is asked first. */
+  #turn = 0
   #connecting: Promise<void> | undefined
 
-  /** `access`: for what is to be told of a connection that fails, or of a right that is missing. `seeds`: of this `kafka`. */
-  constructor(kafka: Kafka, access?: KafkaAccess, seeds?: Seeds) {
+  /**
+   * `access`: for what is to be told of a connection that fails, or of a right that is missing. `seeds`: of this `kafka`. `epochs`: shared
+   * with others that ask the same cluster.
+   */
+  constructor(kafka: Kafka, access?: KafkaAccess, seeds?: Seeds, epochs = new LeaderEpochs()) {
+    this.#epochs = epochs
     this.#kafka = kafka
     this.#seeds = seeds
     this.#cluster = openCluster(kafka)
@@ -85,8 +95,11 @@ export class Brokers implements AsyncDisposable {
   /** Rejects with BROKER_UNAVAILABLE when it cannot be reached, BROKER_UNSUPPORTED. */
   async ask<R extends Response>(node: number, request: KafkaRequest<R>): Promise<R> {
     try {
-      return await (await this.#link(node)).ask(request)
+      const answer = await (await this.#link(node)).ask(request)
+      this.#failing.delete(node)
+      return answer
     } catch (thrown) {
+      this.#failing.add(node)
       this.#lost(node)
       // kafkajs would go on with a connection whose other end is gone.
       if (thrown instanceof Error && thrown.name === 'KafkaJSRequestTimeoutError') this.#drop(node)
@@ -123,24 +136,41 @@ export class Brokers implements AsyncDisposable {
     return await this.patiently(() => this.askAnyOnce(request))
   }
 
-  /** Each of them once, until one answers. */
-  async askAnyOnce<R extends Response>(request: KafkaRequest<R>): Promise<R> {
+  /** Each of them once, until one answers; if no answer `isOfUse`, what was answered last. */
+  async askAnyOnce<R extends Response>(
+    request: KafkaRequest<R>,
+    isOfUse: (answer: R) => boolean = () => true,
+  ): Promise<R> {
     await this.#connected()
     let failure: unknown
-    for (const node of this.#cluster.getNodeIds()) {
+    let found: R | undefined
+    for (const node of this.#inTurn()) {
       try {
-        return await this.ask(Number(node), request)
+        found = await this.ask(node, request)
+        if (isOfUse(found)) return found
       } catch (thrown) {
         failure = thrown
       }
     }
+    if (found !== undefined) return found
     this.#connecting = undefined
     throw failure ?? brokerUnavailable(undefined)
   }
 
-  /** As `askAnyOnce`, of these topics, or of all. Connections that are opened later begin with the brokers that there are. */
+  #inTurn(): number[] {
+    const nodes = this.#cluster.getNodeIds().map(Number)
+    const first = this.#turn % Math.max(1, nodes.length)
+    const turned = [...nodes.slice(first), ...nodes.slice(0, first)]
+    const isFailing = (node: number) => this.#failing.has(node)
+    return [...turned.filter((node) => !isFailing(node)), ...turned.filter(isFailing)]
+  }
+
+  /**
+   * As `askAnyOnce`, of these topics, or of all, by a broker that does not lag behind what others have told, if there is one. Connections
+   * that are opened later begin with the brokers that there are.
+   */
   async metadataOnce(names: readonly string[] | null): Promise<Metadata> {
-    const found = await this.askAnyOnce(metadata(names))
+    const found = await this.askAnyOnce(metadata(names), ({ topics }) => this.#epochs.heard(topics))
     this.#seeds?.heard(found.brokers)
     return found
   }
@@ -225,8 +255,9 @@ export class Brokers implements AsyncDisposable {
     return byNode
   }
 
-  /** It is looked up anew before it is asked again. */
+  /** It is looked up anew before it is asked again, and of another broker: the one before may be cut off from the others for long. */
   forgetTopic(topic: string): void {
+    this.#turn += 1
     this.#topics.delete(topic)
   }
 
@@ -244,9 +275,16 @@ export class Brokers implements AsyncDisposable {
     let left = partitions
     await this.patiently(async () => {
       const asked = await Promise.allSettled(
-        [...(await this.byLeader(left))].map(
-          async ([node, of]) => (await this.ask(node, request(await this.#led(of)))).partitions,
-        ),
+        [...(await this.byLeader(left))].map(async ([node, of]) => {
+          const led = await this.#led(of)
+          const { partitions } = await this.ask(node, request(led))
+          for (const { topicId, ...one } of led) {
+            const { error } = partitions.find((answer) => keyOf(answer) === keyOf(one)) ?? {}
+            if (error !== kafkaErrors.FENCED_LEADER_EPOCH) continue
+            this.#epochs.isOver(topicId, one.partition, one.currentLeaderEpoch)
+          }
+          return partitions
+        }),
       )
       let failure: unknown
       for (const outcome of asked) {
@@ -267,10 +305,13 @@ export class Brokers implements AsyncDisposable {
     return answers
   }
 
-  async #led<P extends TopicPartition>(partitions: readonly P[]): Promise<(P & Led)[]> {
-    const led: (P & Led)[] = []
+  async #led<P extends TopicPartition>(
+    partitions: readonly P[],
+  ): Promise<(P & Led & { readonly topicId: string })[]> {
+    const led: (P & Led & { readonly topicId: string })[] = []
     for (const one of partitions) {
-      led.push({ ...one, currentLeaderEpoch: (await this.leader(one)).leaderEpoch })
+      const { leaderEpoch: currentLeaderEpoch, topicId } = await this.leader(one)
+      led.push({ ...one, currentLeaderEpoch, topicId })
     }
     return led
   }

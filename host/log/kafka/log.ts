@@ -24,6 +24,7 @@ import { logClosed } from '../problems.js'
 import { KafkaAppender } from './appender.js'
 import { Brokers } from './brokers.js'
 import { describeKafka, readKafkaDescription } from './description.js'
+import { LeaderEpochs } from './leader-epochs.js'
 import { AskedMembers, type Members, OwnMembers } from './members.js'
 import { joinKafkaGroup } from './membership.js'
 import { committedPositions } from './positions.js'
@@ -66,6 +67,7 @@ class KafkaLog implements Log {
   readonly #settings: KafkaSettings
   readonly #kafka: Kafka
   readonly #seeds: Seeds
+  readonly #epochs = new LeaderEpochs()
   /** For what is answered at once: what waits on purpose, or must not be waited for, has connections of its own. */
   readonly #control: Brokers
   readonly #writing: Brokers
@@ -238,7 +240,7 @@ class KafkaLog implements Log {
 
   /** With connections of their own. */
   #brokers(): Brokers {
-    return new Brokers(this.#kafka, this.#settings, this.#seeds)
+    return new Brokers(this.#kafka, this.#settings, this.#seeds, this.#epochs)
   }
 
   /** What was under way when it was closed has failed of that. */

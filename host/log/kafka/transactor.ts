@@ -110,7 +110,10 @@ export class Transactor {
       if (trouble === undefined) return { kind: 'committed', lanes }
       const outcome = await this.#undo(trouble, deadline)
       if (outcome !== 'undone') return outcome
-      if (trouble.kind !== 'smaller') return { kind: 'failed', cause: causeOf(trouble) }
+      if (trouble.kind === 'smaller') continue
+      // One who leads no more, and has not heard so, takes records, and never has them acknowledged.
+      for (const { topic } of lanes) this.#brokers.forgetTopic(topic)
+      return { kind: 'failed', cause: causeOf(trouble) }
     }
   }
 
