@@ -3,7 +3,7 @@
 import { HostError } from '../errors.js'
 import { whereCut } from '../log/cut.js'
 import type { Batch, Log, LogReader, PartitionInfo, Position, TopicInfo } from '../log/log.js'
-import { wakeOnAbort } from '../log/wake-on-abort.js'
+import { unlessAborted } from '../within.js'
 import { storeLayout } from './layout.js'
 import { type HeaderPositions, positionsIn, withTopicIds } from './positions.js'
 import type { Change, PartitionMeta, PartitionStore } from './store.js'
@@ -214,10 +214,9 @@ async function replay(
   let applied = 0
   let headerPositions: HeaderPositions | undefined
   if (meta.changelog.next < end) {
-    using _ = wakeOnAbort(reader, signal)
     reader.assign([from])
     while (meta.changelog.next < end) {
-      const batches = await nextOf(reader)
+      const batches = await nextOf(reader, signal)
       signal.throwIfAborted()
       for (const batch of batches) {
         // Told by a leader that was none any more, it may be too low. Who has fenced all others does not run after what they write.
@@ -241,9 +240,9 @@ async function replay(
 }
 
 /** What is cut, or expires, while it is replayed is looked at anew: this replay has begun with what is not so any more. */
-async function nextOf(reader: LogReader): Promise<readonly Batch[]> {
+async function nextOf(reader: LogReader, signal: AbortSignal): Promise<readonly Batch[]> {
   try {
-    return await reader.next()
+    return await unlessAborted(reader.next(), signal)
   } catch (error) {
     if (!(error instanceof HostError) || error.code !== 'OFFSET_OUT_OF_RANGE') throw error
     throw new HostError('LOG_FAILED', `${error.message}; it is replayed anew`, { cause: error })

@@ -1,4 +1,5 @@
 // A reader's way to the partitions of Kafka: what its fetch loop has fetched, and what it says of the rest.
+import { unlessAborted } from '../../within.js'
 import type { Assigned, Ends, Source } from '../assigned-reader.js'
 import { type Batch, keyOf, type Position } from '../log.js'
 import { unknownTopic } from '../problems.js'
@@ -22,6 +23,7 @@ export class KafkaSource implements Source<KafkaSeat> {
   readonly #isBrief: boolean
   readonly #loop: FetchLoop
   readonly #listeners = new Set<() => void>()
+  readonly #end = new AbortController()
   #seats: ReadonlySet<KafkaSeat> = new Set()
 
   constructor(
@@ -50,7 +52,11 @@ export class KafkaSource implements Source<KafkaSeat> {
       return seat?.isAt(position.offset) ? seat : undefined
     })
     const missing = positions.filter((_, i) => kept[i] === undefined)
-    const topics = await this.#brokers.topics(missing.map(({ topic }) => topic))
+    // Of brokers that are others', too, the end of this reader ends nothing.
+    const topics = await unlessAborted(
+      this.#brokers.topics(missing.map(({ topic }) => topic)),
+      this.#end.signal,
+    )
     const seats = positions.map(
       (position, i) => kept[i] ?? new KafkaSeat(position, topicId(position, topics)),
     )
@@ -85,6 +91,7 @@ export class KafkaSource implements Source<KafkaSeat> {
   }
 
   async close(): Promise<void> {
+    this.#end.abort()
     this.#loop.close()
     if (!this.#isBrief) await this.#brokers[Symbol.asyncDispose]()
   }
