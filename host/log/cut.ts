@@ -38,6 +38,8 @@ export async function whereCut(
     // It never had that leader: an older copy of the log, or another one.
     return { now, cut: { offset: Math.min(now.end, offset), leaderEpoch: undefined } }
   }
+  // Nobody has led after it, and whoever leads has all that there was of its own: nothing has to be asked.
+  if (now.leaderEpoch === leaderEpoch && offset <= now.end) return { now }
   const ended = await log.endOfEpoch({ topic: topic.name, partition: now.partition }, leaderEpoch)
   if (ended.leaderEpoch === leaderEpoch && ended.end >= offset) return { now }
   return {

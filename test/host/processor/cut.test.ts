@@ -271,3 +271,26 @@ t.test('and what is local is as old: nothing that is made of it is committed', a
   t.equal(h.warnings.length, 1)
   t.same(h.halts, [])
 })
+
+t.test('nothing is asked of where an epoch ended while it has not', async (t) => {
+  const h = await harness(t)
+  await emit(h, 1, 10)
+  await h.settled()
+  await h.drain()
+  const endOfEpoch = h.log.endOfEpoch.bind(h.log)
+  let asked = 0
+  h.log.endOfEpoch = async (...of) => {
+    asked += 1
+    return await endOfEpoch(...of)
+  }
+  await h.start()
+  await emit(h, 100)
+  await h.settled()
+  t.equal(h.value('a'), 111)
+  t.equal(asked, 0)
+  await h.drain()
+  cut(h, 'numbers')
+  await h.start()
+  await until('it halts', () => h.halts.length > 0)
+  t.ok(asked > 0, 'another has led since')
+})
