@@ -3,6 +3,7 @@ import { concurrent } from './concurrency.js'
 import { count } from './count.js'
 import { delivery } from './delivery.js'
 import { emits } from './emits.js'
+import { failover } from './failover.js'
 import { latency } from './latency.js'
 import { reads } from './reads.js'
 import { rebalance } from './rebalance.js'
@@ -23,6 +24,7 @@ const figures = [
   recovery,
   restart,
   rebalance,
+  failover,
   concurrent,
   delivery,
   values,
