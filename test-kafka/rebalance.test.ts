@@ -3,7 +3,7 @@ import t from 'tap'
 import type { HostUnderTest } from '../test/support/host.js'
 import { Load } from '../test/support/kafka/load.js'
 import { brokerAddress } from '../test/support/kafka/shared.js'
-import { isRunning, short, trialOf } from '../test/support/kafka/trial.js'
+import { isRunning, trialOf } from '../test/support/kafka/trial.js'
 import { until } from '../test/support/until.js'
 
 const address = await brokerAddress(t)
@@ -40,7 +40,8 @@ const sharedOut = (host: HostUnderTest): SharedOut[] =>
   })
 
 t.test('hosts join and leave under load: partitions that stay are not opened anew', async (t) => {
-  const trial = trialOf(t, 'rebalance', { hostsBy: address, addresses: [address], env: short })
+  // Nobody dies: a session that is lost because the machine is busy would look as if what stays was opened anew.
+  const trial = trialOf(t, 'rebalance', { hostsBy: address, addresses: [address] })
   const [one, two] = [trial.host('one'), trial.host('two')]
   await one.start()
   await isRunning(one)
