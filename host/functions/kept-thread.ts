@@ -23,7 +23,7 @@ export interface KeptThreadOptions {
 
 /** Why it was ended, in words. */
 export const notAtBoundary = (drainMs: number): string =>
-  `it did not come to a record boundary within ${drainMs} ms (limits.drainMs): its thread was ended, a new one takes up what it had not flushed; look for a handler that does not return`
+  `it did not come to a record boundary within ${drainMs} ms (limits.drainMs): its thread was ended, a new one takes up what it had not flushed; look for a handler that does not return, or a machine that has too much to do`
 
 export interface ThreadFailure {
   readonly what: string

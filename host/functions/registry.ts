@@ -350,8 +350,8 @@ export class Registry implements AsyncDisposable, Operator {
       const goesOn = isRunning
         ? `the save was refused, version ${cell.bundle.version} goes on`
         : 'it does not run'
-      // What others will make is no error yet.
-      const level = failure.code === 'RECOVERING' ? 'info' : 'error'
+      // What others will make is no error yet, and what the host's end keeps from running is none.
+      const level = notYet.has(failure.code) ? 'info' : 'error'
       logger[level](`${goesOn}\n${describeError(shown)}`, { code: shown.code })
     }
     if (!failure.retryable || file === undefined) return
@@ -386,6 +386,8 @@ export class Registry implements AsyncDisposable, Operator {
     }
   }
 }
+
+const notYet: ReadonlySet<string> = new Set(['RECOVERING', 'STOPPING'])
 
 const pauseAfter = ({ code }: HostError): number => (code === 'RECOVERING' ? lookMs : retryMs)
 

@@ -11,7 +11,7 @@ import {
   provenHeaders,
   type RequestProof,
 } from '../cluster/proof.js'
-import { HostError } from '../errors.js'
+import { asHostError, HostError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import { binaryType, failureAnswer, jsonType, shortBytes } from './answer.js'
 import { readBody } from './body.js'
@@ -25,6 +25,8 @@ export interface PeerProofDeps {
 }
 
 type C = Context<HttpEnv>
+
+const tellEveryMs = 60_000
 
 /** `isReading`: what is posted to this path changes nothing. */
 export function peerProof(
@@ -43,7 +45,9 @@ export function peerProof(
   /** Throws what keeps it from being done here. */
   const look = async (c: C, proof: RequestProof | undefined): Promise<void> => {
     if (c.req.header(askedHeader) !== instance) {
-      throw new Moved(`this is ${instance}, and another was asked`)
+      throw new Moved(
+        `this is ${instance}, and another was asked: if it stays so, two instances have the same http.advertise`,
+      )
     }
     if (proof === undefined) return
     const { method, path } = c.req
@@ -59,11 +63,21 @@ export function peerProof(
     admission.once(proof, isGet || isReading(path))
   }
 
+  let toldAt = Number.NEGATIVE_INFINITY
+  /** Now and then: who asks is refused each time. */
+  const tell = (why: string): void => {
+    const now = performance.now()
+    if (now - toldAt < tellEveryMs) return
+    toldAt = now
+    logger.warn(`what another instance asks is refused: ${why}`)
+  }
+
   return async (c, next) => {
     let proof: RequestProof | undefined
     try {
       proof = provenOf(c)
     } catch (error) {
+      if (c.req.header(proofHeader) !== undefined) tell(asHostError(error).message)
       answerWith(c, failureAnswer(error, logger))
       c.res.headers.set(answersHeader, instance)
       return

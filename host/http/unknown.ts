@@ -18,13 +18,26 @@ export function unknownStream(name: string, catalog: Catalog, may: MayName): Hos
   return unlessLoading(error, catalog)
 }
 
-export function unknownTable(name: string, catalog: Catalog, may: MayName): HostError {
+/** `isShared`: other instances may serve what this one does not know. */
+export function unknownTable(
+  name: string,
+  catalog: Catalog,
+  may: MayName,
+  { isShared }: { readonly isShared: boolean },
+): HostError {
   const { functions, streams, tables } = catalog.topology()
   const isStream = may(name) && streams.some((stream) => stream.name === name)
   const readers = functions.filter(({ inputs }) => inputs.includes(name))
   const kept = readers.flatMap(({ table }) => table ?? []).filter(may)
   const hint = isStream ? `it is a stream; tables that are made of it: ${listed(kept)}` : undefined
   const error = unknown('UNKNOWN_TABLE', 'table', name, namesOf(tables).filter(may), hint)
+  if (isShared && may(name) && catalog.states().get(name) === 'halted') {
+    return new HostError(
+      'RECOVERING',
+      `the function ${name} could not be loaded at this instance, and its table is not known here: ask another one, or mend the file; GET /functions/${name} tells what is wrong with it`,
+      { cause: error, function: name },
+    )
+  }
   return unlessLoading(error, catalog)
 }
 

@@ -27,6 +27,14 @@ export function notUpstream(
   topic: string | undefined,
 ): HostError {
   const isCopied = topic !== undefined && topicsBefore(catalog, goal, copiedTopics).has(topic)
+  const deployed = isCopied ? undefined : differing(catalog, goal)
+  if (deployed !== undefined) {
+    return new HostError(
+      'RECOVERING',
+      `no function leads from the stream "${stream}" to the table "${goal.table}" yet: instances run ${deployed} with other edges than those who have its partitions, and take over when the last of these has gone; try again then, GET /functions/${deployed} shows who runs what`,
+      { function: deployed },
+    )
+  }
   return new HostError(
     'STREAM_NOT_UPSTREAM',
     isCopied
@@ -47,12 +55,24 @@ const noTopics = (): string[] => []
 const copiedTopics = ({ joins, lookups }: FunctionDescription): string[] =>
   [...joins, ...lookups].map(({ topic }) => topic)
 
+/** A function on the way that waits at some instance, with other edges: the way may be another when it has taken over. */
+const differing = (catalog: Catalog, goal: Goal): string | undefined =>
+  wayTo(catalog, goal).functions.find((name) =>
+    catalog.members(name).some(({ isRefused }) => isRefused === true),
+  )
+
 /** Every topic from which records come to the table, the functions between them included; `also`: what else counts as read. */
-export function topicsBefore(
+export const topicsBefore = (
+  catalog: Catalog,
+  goal: Goal,
+  also?: (description: FunctionDescription) => string[],
+): ReadonlySet<string> => wayTo(catalog, goal, also).topics
+
+function wayTo(
   catalog: Catalog,
   goal: Goal,
   also: (description: FunctionDescription) => string[] = noTopics,
-): Set<string> {
+): { readonly topics: ReadonlySet<string>; readonly functions: readonly string[] } {
   const topics = new Set<string>()
   const found = new Set<FunctionDescription>()
   const all = catalog.descriptions()
@@ -68,7 +88,7 @@ export function topicsBefore(
         !found.has(description) && writtenTopics(description).some((topic) => topics.has(topic)),
     )
   }
-  return topics
+  return { topics, functions: [...found].map(({ name }) => name) }
 }
 
 /** The functions on the way that read what is needed. Asked anew at each level: they come, go and are swapped. */

@@ -40,7 +40,7 @@ export function viewRoutes(
     const table = catalog.table(name)
     if (table !== undefined) return table
     const { mayName } = gatekeeper(c.req.header('authorization'))
-    throw unknownTable(name, catalog, mayName)
+    throw unknownTable(name, catalog, mayName, { isShared: isClustered(deps) })
   }
 
   const waitFor = async (
@@ -87,7 +87,9 @@ export function viewRoutes(
     const { require, mayName } = gatekeeper(c.req.header('authorization'))
     require(['admin'], name)
     const table = catalog.table(name)
-    if (table === undefined) throw unknownTable(name, catalog, mayName)
+    if (table === undefined) {
+      throw unknownTable(name, catalog, mayName, { isShared: isClustered(deps) })
+    }
     const key = checkKey(decodeBytes(segment(c.req.path, 3)), limits.maxKeyBytes)
     const partition = partitionOf(key, table.partitions, table.hasher)
     if (await deps.operator.evict(table.function, partition, key)) {

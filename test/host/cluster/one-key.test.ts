@@ -154,8 +154,19 @@ t.test('the secret opens, and nothing else', async (t) => {
   tell(stranger, [two, 2, 3])
   t.match(await got(of(keyIn(2)), stranger), { status: 502, text: /PEER_REFUSED.*same secret/ })
   const lines = [one, two, stranger].flatMap(({ lines }) => lines).join('\n')
+  t.equal(lines.match(/what another instance asks is refused: the cluster secret/g)?.length, 1)
   t.notMatch(lines, secret)
   t.notMatch(lines, credentialOf(secret) ?? '-')
+})
+
+t.test('a table whose function could not be loaded here may be another’s to serve', async (t) => {
+  const { one } = await pair(t)
+  one.catalog.fakes = [...one.catalog.fakes, { name: 'broken', inputs: [], state: 'halted' }]
+  t.match(await got('/views/broken/k', one), {
+    ...passing,
+    text: /RECOVERING.*could not be loaded/,
+  })
+  t.match(await got('/views/nothing/k', one), { status: 404, text: /UNKNOWN_TABLE/ })
 })
 
 t.test('without a secret: everything where there are no tokens, else its own alone', async (t) => {

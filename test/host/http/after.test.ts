@@ -181,6 +181,14 @@ t.test(
       status: 400,
       body: { error: { code: 'STREAM_NOT_UPSTREAM' } },
     })
+    const peer = { instance: 'next', address: undefined, partitions: [], standbys: [] }
+    fixture.catalog.peers = [{ ...peer, isRefused: true }]
+    t.match(
+      await app(fixture, `/views/counts/ada?after=${other}`),
+      { status: 503, body: { error: { code: 'RECOVERING', message: /other edges/ } } },
+      'unless another version, by which it may lead there, waits',
+    )
+    fixture.catalog.peers = []
     const token = await emit(fixture, 'clicks')
     await fixture.log.remove(['clicks'])
     await fixture.stream('clicks')
