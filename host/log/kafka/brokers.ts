@@ -278,10 +278,12 @@ export class Brokers implements AsyncDisposable {
         [...(await this.byLeader(left))].map(async ([node, of]) => {
           const led = await this.#led(of)
           const { partitions } = await this.ask(node, request(led))
-          for (const { topicId, ...one } of led) {
-            const { error } = partitions.find((answer) => keyOf(answer) === keyOf(one)) ?? {}
-            if (error !== kafkaErrors.FENCED_LEADER_EPOCH) continue
-            this.#epochs.isOver(topicId, one.partition, one.currentLeaderEpoch)
+          for (const answer of partitions) {
+            if (answer.error !== kafkaErrors.FENCED_LEADER_EPOCH) continue
+            const one = led.find((of) => keyOf(of) === keyOf(answer))
+            if (one !== undefined) {
+              this.#epochs.isOver(one.topicId, one.partition, one.currentLeaderEpoch)
+            }
           }
           return partitions
         }),
