@@ -44,9 +44,11 @@ export function functionTable(functions: readonly FunctionStatus[], width: numbe
     ...(isNarrow ? [] : [grouped(Math.round(status.rates.recordsPerSecond))]),
     ...(isAlone ? [] : [answering(status)]),
   ])
+  // These are of the partitions of the one that was asked.
+  const figures = ['LAG', 'RECORDS/S'].map((title) => (isAlone ? title : `${title} HERE`))
   const head = isNarrow
     ? ['FUNCTION', 'STATE', 'LAG']
-    : ['FUNCTION', 'STATE', 'VERSION', 'LAG', 'RECORDS/S', ...(isAlone ? [] : ['INSTANCES'])]
+    : ['FUNCTION', 'STATE', 'VERSION', ...figures, ...(isAlone ? [] : ['INSTANCES'])]
   const lines = aligned(head, rows)
   // An error has a line of its own: in a column of what is left nobody could read it.
   const errors = functions.map(({ error }) =>
@@ -84,7 +86,8 @@ export function functionDetail(status: FunctionStatus): string {
       address ?? '-',
       at === null ? styled('red', why?.code ?? 'unknown') : shownState(at),
       `${of ?? '-'}${refused ? ', other edges' : ''}`,
-      own.map(({ partition }) => partition).join(' ') || '-',
+      numbers(own.filter(({ state }) => state !== 'standby')),
+      numbers(own.filter(({ state }) => state === 'standby')),
     ],
   )
   const recoveries = partitions.flatMap(({ partition, state: held, recovery }) => {
@@ -101,7 +104,10 @@ export function functionDetail(status: FunctionStatus): string {
       : ['', ...aligned(['PARTITION', 'STATE', 'STREAM', 'POSITION', 'END', 'LAG'], rows)]),
     ...(shares.length < 2
       ? []
-      : ['', ...aligned(['INSTANCE', 'ADDRESS', 'STATE', 'VERSION', 'PARTITIONS'], shares)]),
+      : [
+          '',
+          ...aligned(['INSTANCE', 'ADDRESS', 'STATE', 'VERSION', 'PARTITIONS', 'COPIES'], shares),
+        ]),
     ...(error === null ? [] : ['', ...errorLines(error)]),
   ].join('\n')
 }
@@ -121,7 +127,7 @@ function aligned(head: readonly string[], rows: readonly (readonly string[])[]):
     chars: plain,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
     colAligns: head.map((title) =>
-      ['LAG', 'RECORDS/S', 'POSITION', 'END'].includes(title) ? 'right' : 'left',
+      /^(LAG|RECORDS\/S|POSITION|END)\b/.test(title) ? 'right' : 'left',
     ),
   })
   for (const row of rows) table.push([...row])
@@ -130,6 +136,9 @@ function aligned(head: readonly string[], rows: readonly (readonly string[])[]):
     .split('\n')
     .map((line) => line.trimEnd())
 }
+
+const numbers = (of: readonly { readonly partition: number }[]): string =>
+  of.map(({ partition }) => partition).join(' ') || '-'
 
 function progressOf({ position, end, stalled }: RecoveryStatus): string {
   const where =

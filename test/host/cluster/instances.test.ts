@@ -17,7 +17,7 @@ t.test('the functions with all instances that run them', async (t) => {
     { instance: 'one', address: 'http://one', state: 'running', version: 'v1', error: null },
     { instance: 'two', address: two.url, state: 'recovering', version: 'v1', error: null },
   ])
-  t.match(functionTable([await shown(one)], 100), /INSTANCES\n.* 2$/)
+  t.match(functionTable([await shown(one)], 100), /LAG HERE +RECORDS\/S HERE +INSTANCES\n.* 2$/)
 
   tell(one, [one, 0, 1], [two, 2, 3], [{ name: 'three', url: 'http://127.0.0.1:1' }, 4])
   const status = await shown(one)
@@ -30,7 +30,14 @@ t.test('the functions with all instances that run them', async (t) => {
     error: { code: 'PEER_UNREACHABLE', message: /three does not answer/ },
   })
   t.match(functionTable([status], 100), /INSTANCES\n.* 2 of 3$/)
-  t.match(functionDetail(status), /three +http:\/\/127.0.0.1:1 +\S*PEER_UNREACHABLE\S* +- +4/)
+  t.match(functionDetail(status), /three +http:\/\/127.0.0.1:1 +\S*PEER_UNREACHABLE\S* +- +4 +-$/m)
+  const [own, ...others] = status.instances
+  const partitions = [
+    { partition: 0, state: 'running' },
+    { partition: 3, state: 'standby' },
+  ]
+  const copying = { ...status, instances: [{ ...own, partitions }, ...others] }
+  t.match(functionDetail(copying), /PARTITIONS +COPIES\none .* v1 +0 +3$/m)
 })
 
 t.test(
