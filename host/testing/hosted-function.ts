@@ -98,7 +98,8 @@ export class HostedFunction implements FunctionStatus {
     }))
     const copied = this.#group instanceof Group ? this.#group.copied : []
     return [...inputs, ...copied].reduce((sum, { topic, partition, offset }) => {
-      const end = this.#log.stableEnd(topic, partition)
+      // Behind a transaction that is open still there may be what was emitted.
+      const end = this.#log.end(topic, partition)
       return sum + end - Math.min(end, offset)
     }, 0)
   }

@@ -42,7 +42,8 @@ export interface MemoryLog extends Log {
   records(topic: string, partition: number): readonly LogRecord[]
   /** All records of a topic that readers may see, in the order in which they were written. */
   arrivals(topic: string): readonly Arrival[]
-  /** As `describe` gives it, at once. */
+  /** As `describe` gives them, at once. */
+  end(topic: string, partition: number): number
   stableEnd(topic: string, partition: number): number
   /** How the next commit of any writer ends; several calls make a queue. `written` is for `unknown`, default false. */
   failNext(kind: 'failed' | 'unknown', options?: { readonly written?: boolean }): void
@@ -265,6 +266,10 @@ class Memory implements MemoryLog {
     })
     const order = ({ record }: Arrival) => this.#arrivals.get(record) ?? 0
     return found.sort((a, b) => order(a) - order(b))
+  }
+
+  end(topic: string, partition: number): number {
+    return this.#partition({ topic, partition }).ends().end
   }
 
   stableEnd(topic: string, partition: number): number {
