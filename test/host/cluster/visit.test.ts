@@ -22,10 +22,10 @@ async function visited(t: Test, options: { timeoutMs?: number; secret?: string }
   const begun = new Map<string, Begun>()
   /** Each visit of an instance, in turn. */
   const asked: string[] = []
-  const refusals = new Map<string, HostError>()
+  const refusals = new Map<string, HostError | Promise<HostError>>()
   const visit = async (order: VisitOrder, name: string): Promise<VisitReport> => {
     asked.push(`${name} ${order.visitor} ${order.argument} ${order.partitions}`)
-    const refusal = refusals.get(name)
+    const refusal = await refusals.get(name)
     if (refusal !== undefined) throw refusal
     if (begun.has(name)) throw new HostError('VISIT_RUNNING', 'one at a time')
     const partitions = order.partitions ?? []
@@ -153,9 +153,14 @@ t.test('what one refuses is told as it is when nothing was done, else as an end'
   t.same(asked, ['one add undefined 0,1'], 'the others are not asked')
 
   refusals.clear()
-  refusals.set('two', new HostError('NOT_RUNNING', 'counts is paused'))
+  let refuse = (_: HostError) => {}
+  const refused = new Promise<HostError>((resolve) => {
+    refuse = resolve
+  })
+  refusals.set('two', refused)
   const answer = start(one)
   told((await of('one')).order, 2)
+  refuse(new HostError('NOT_RUNNING', 'counts is paused'))
   t.match(await answer, { body: { error: { details: { visited: 2, exact: true } } } })
 })
 
