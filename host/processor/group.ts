@@ -222,18 +222,19 @@ export class Group implements AsyncDisposable {
   async ready(): Promise<void> {
     const { log, store } = this.#options
     const { group, table } = this.#program.edges
-    const asked = [log.committed(group), log.describe(inputsOf(this.#program))]
+    const inputs = inputsOf(this.#program)
+    const described = log.describe(table === null ? inputs : [...inputs, table.topic])
     await Promise.allSettled([
-      ...asked,
-      ...(table === null || store === null ? [] : [this.#readLast(table.topic)]),
+      log.committed(group),
+      described,
+      ...(table === null || store === null ? [] : [this.#readLast(table.topic, described)]),
     ])
   }
 
-  async #readLast(topic: string): Promise<void> {
-    const { log } = this.#options
-    await using reader = replayReader(log, [topic])
+  async #readLast(topic: string, described: ReturnType<Log['describe']>): Promise<void> {
+    await using reader = replayReader(this.#options.log, [topic])
     using _ = wakeOnAbort(reader, this.#abort.signal)
-    const { partitions = [] } = (await log.describe([topic])).get(topic) ?? {}
+    const { partitions = [] } = (await described).get(topic) ?? {}
     const last = partitions.find(({ oldest, stableEnd }) => oldest < stableEnd)
     if (last === undefined) return
     reader.assign([{ topic, partition: last.partition, offset: last.stableEnd - 1 }])

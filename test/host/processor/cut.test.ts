@@ -189,15 +189,21 @@ const elect = (h: Harness): void => {
   for (const topic of ['numbers', 'sum-table']) h.log.elect(topic, partition)
 }
 
-t.test('a leader of before tells of an input: nothing is lost, and all of it counts', async (t) => {
-  const h = await harness(t)
+/** One record counts before another leads, and one after; the topic as it was told in between. */
+async function ledByAnother(h: Harness, topic: string): Promise<TopicInfo> {
   await emit(h, 1)
   await h.settled()
-  const then = await told(h, 'numbers')
+  const then = await told(h, topic)
   elect(h)
   await emit(h, 10)
   await h.settled()
   await h.drain()
+  return then
+}
+
+t.test('a leader of before tells of an input: nothing is lost, and all of it counts', async (t) => {
+  const h = await harness(t)
+  const then = await ledByAnother(h, 'numbers')
   tellsAsThen(h, then, partitions + 2)
   await h.start()
   await emit(h, 100)
@@ -209,13 +215,7 @@ t.test('a leader of before tells of an input: nothing is lost, and all of it cou
 
 t.test('a leader of before tells of a changelog: its table is not rebuilt', async (t) => {
   const h = await harness(t)
-  await emit(h, 1)
-  await h.settled()
-  const then = await told(h, 'sum-table')
-  elect(h)
-  await emit(h, 10)
-  await h.settled()
-  await h.drain()
+  const then = await ledByAnother(h, 'sum-table')
   tellsAsThen(h, then, partitions + 2)
   await h.start()
   await emit(h, 100)
@@ -226,13 +226,7 @@ t.test('a leader of before tells of a changelog: its table is not rebuilt', asyn
 
 t.test('and there is nothing local: all is replayed that was committed since', async (t) => {
   const h = await harness(t)
-  await emit(h, 1)
-  await h.settled()
-  const then = await told(h, 'sum-table')
-  elect(h)
-  await emit(h, 10)
-  await h.settled()
-  await h.drain()
+  const then = await ledByAnother(h, 'sum-table')
   h.store = createMemoryStore()
   tellsAsThen(h, then, partitions)
   await h.start()
