@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { type Broker, startBroker } from '../test/support/kafka/broker.js'
+import { quick } from '../test/support/kafka/java.js'
 import { freePort } from '../test/support/kafka/ports.js'
 import { proxyTo, type Request, type Proxy as Way } from '../test/support/kafka/proxy.js'
 import type { Scope } from '../test/support/scope.js'
@@ -74,7 +75,7 @@ export class Stage {
         'advertised.listeners': [`PLAINTEXT://127.0.0.1:${port}`, ...advertised].join(','),
       },
       heapMb: 384,
-      options: ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'],
+      options: quick,
       fetching,
     })
     const { kill } = broker

@@ -15,7 +15,7 @@ const dependencies: readonly Dependency[] = [
 
 /** Compiles it into `folder`. */
 export async function compilePeers(folder: string, fetching: () => void): Promise<Java> {
-  const command = await findJava()
+  const { command } = await findJava()
   const jars = join(await libraries('streams', dependencies, fetching), '*')
   const classes = join(folder, 'classes')
   await mkdir(classes, { recursive: true })

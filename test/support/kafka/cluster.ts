@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { quick } from './java.js'
 import { freePort } from './ports.js'
 import { newCluster, Server } from './server.js'
 import { installation, type KafkaTool, runTool } from './tool.js'
@@ -27,8 +28,6 @@ const clusterProperties = {
   'controller.quorum.fetch.timeout.ms': '1000',
 } as const
 
-/** Quick to start, on a machine of few processors. */
-const light = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC']
 const heapMb = 256
 
 /** Disposing stops it. */
@@ -58,7 +57,7 @@ export async function startCluster(): Promise<Cluster> {
     const options = {
       properties: clusterProperties,
       heapMb,
-      options: light,
+      options: quick,
       among: { node, voters, cluster },
     }
     servers.set(node, await Server.inFolder(java, join(root, String(node)), options))

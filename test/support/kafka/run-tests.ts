@@ -3,58 +3,36 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeArchive } from './archive.js'
 import { startBroker } from './broker.js'
+import { quick } from './java.js'
 import { keepsAll } from './properties.js'
 import { addressVariable } from './shared.js'
 
 const folder = 'test-kafka'
 
-/** Those that take longest: begun last, they would run alone at the end. */
-const first = [
-  'trouble',
-  'writer',
-  'move',
-  'failover',
-  'crash/instants',
-  'crash/zombie',
-  'crash/threads',
-  'crash/failpoints',
-  'broker',
-  'host',
-  'appender',
-  'unclean',
-  'views',
-  'reader-trouble',
-  'security',
-]
-
 async function testFiles(): Promise<string[]> {
   const names = await readdir(folder, { recursive: true })
-  const place = (name: string): number => {
-    const at = first.findIndex((one) => name === `${one}.test.ts`)
-    return at === -1 ? first.length : at
-  }
-  return names
-    .filter((name) => name.endsWith('.test.ts'))
-    .sort()
-    .sort((a, b) => place(a) - place(b))
-    .map((name) => join(folder, name))
+  return names.filter((name) => name.endsWith('.test.ts')).map((name) => join(folder, name))
 }
 
 const given = process.argv.slice(2)
 const isNamed = given.some((argument) => !argument.startsWith('-'))
 const files = isNamed ? given : [...given, ...(await testFiles())]
-const broker = await startBroker({
-  properties: keepsAll,
-  // It takes less to compile it less, for so short a life.
-  options: ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'],
-  fetching: () => process.stderr.write('Fetching Apache Kafka by Maven, once …\n'),
-}).catch((error: unknown) => {
+const startShared = async () => {
+  await makeArchive(() => process.stderr.write('Fetching Apache Kafka by Maven, once …\n'))
+  return await startBroker({ properties: keepsAll, options: quick })
+}
+const broker = await startShared().catch((error: unknown) => {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
   process.exit(1)
 })
 
-const tests = spawn(join('node_modules', '.bin', 'tap'), ['run', ...files], {
+const tap = [
+  '--import=./test/support/longest-first.mjs',
+  join('node_modules', 'tap', 'dist', 'esm', 'run.mjs'),
+]
+const tests = spawn(process.execPath, [...tap, 'run', ...files], {
   stdio: 'inherit',
   env: { ...process.env, [addressVariable]: broker.address },
 })

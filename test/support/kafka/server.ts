@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Kafka, logLevel } from 'kafkajs'
-import { type Java, runJava } from './java.js'
+import { classesOf, type Java, runJava } from './java.js'
 import { freePort, isFree } from './ports.js'
 import { type Listeners, logProperties, serverProperties, type Voters } from './properties.js'
 
@@ -123,10 +123,10 @@ export class Server {
   /** Resolves when it serves; rejects with what it said when it ends before. */
   async start(): Promise<void> {
     const options = [...this.#options, '-Djava.awt.headless=true', this.#logging]
-    const { command, classPath } = this.#java
+    const { command } = this.#java
     const child = spawn(
       command,
-      [...options, '-cp', classPath, 'kafka.Kafka', this.#properties],
+      [...options, ...classesOf(this.#java), 'kafka.Kafka', this.#properties],
       // Leads a process group: a Ctrl-C in the terminal is not for it, it is stopped by who started it.
       { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
     )

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import { type Broker, startBroker } from './broker.js'
+import { quick } from './java.js'
 
 /** `npm run test:kafka` starts one broker for all files, and names it here. */
 export const addressVariable = 'KAFKA_ADDRESS'
@@ -16,7 +17,7 @@ export async function ownBroker(
   t: Test,
   options: Parameters<typeof startBroker>[0] = {},
 ): Promise<Broker> {
-  const broker = await startBroker(options)
+  const broker = await startBroker({ options: quick, ...options })
   t.teardown(() => broker.stop())
   return broker
 }

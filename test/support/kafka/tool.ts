@@ -1,4 +1,5 @@
 // Kafka's own command-line tools, and where they are on this machine.
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { findJava, type Java, type JavaRunOptions, runJava } from './java.js'
 import { kafkaLibraries } from './libraries.js'
@@ -18,10 +19,18 @@ const tools = {
 
 export type KafkaTool = keyof typeof tools
 
+export interface Installation extends Java {
+  /** Where this Java's archive of the classes is, once it was made. */
+  readonly archivePath: string
+}
+
 /** `fetching` is called when Kafka has to be fetched first. */
-export async function installation(fetching?: () => void): Promise<Java> {
-  const command = await findJava()
-  return { command, classPath: join(await kafkaLibraries(fetching), '*') }
+export async function installation(fetching?: () => void): Promise<Installation> {
+  const { command, version } = await findJava()
+  const libraries = await kafkaLibraries(fetching)
+  const archivePath = `${libraries}-java-${version}.jsa`
+  const found = { command, classPath: join(libraries, '*'), archivePath }
+  return existsSync(archivePath) ? { ...found, archive: archivePath } : found
 }
 
 /** Runs a tool on the broker, and returns what it prints; rejects with that if it fails. */
