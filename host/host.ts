@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { advertisedAddress, newInstance } from './cluster/address.js'
 import { Cluster, howToRoute } from './cluster/cluster.js'
+import { tellLeft } from './cluster/tell-left.js'
 import type { Config } from './config.js'
 import { Control } from './control/control.js'
 import { HostError } from './errors.js'
@@ -18,6 +19,7 @@ import { createGate } from './http/gate.js'
 import { createQuickRead } from './http/quick-read.js'
 import { bindPort } from './http/serve.js'
 import { Stack } from './lifecycle.js'
+import type { GroupPeer } from './log/log.js'
 import type { Logger } from './logger.js'
 import { type LogPorts, openHostLog } from './open-log.js'
 
@@ -115,7 +117,10 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       loadMs: config.limits.loadMs,
       sample: { maxValues: config.limits.probeValues, maxBytes: config.limits.probeBytes },
       instance,
-      ...(cluster === undefined ? {} : { address }),
+      ...(cluster && {
+        address,
+        left: (name: string, others: readonly GroupPeer[]) => tellLeft(cluster, name, others),
+      }),
     })
     stack.use(registry)
     if (control !== undefined) stack.use(control).start(registry)

@@ -1,5 +1,7 @@
 // A second host that joins and leaves under load: what stays keeps running, and each record counts once.
 import t from 'tap'
+import { PeerClient } from '#host/cluster/client.js'
+import { heartbeatPath } from '#host/cluster/paths.js'
 import type { HostUnderTest } from '../test/support/host.js'
 import { Load } from '../test/support/kafka/load.js'
 import { brokerAddress } from '../test/support/kafka/shared.js'
@@ -71,4 +73,35 @@ t.test('hosts join and leave under load: partitions that stay are not opened ane
   const told = sharedOut(one)
   t.equal(told.length, 4, 'its thread went on each time')
   t.ok(told.every(({ kept }) => kept.length > 0))
+})
+
+t.test('who stays hears of one that leaves from it, however seldom it asks', async (t) => {
+  const env = {
+    MILLRACE_LOG_KAFKA_HEARTBEAT_INTERVAL_MS: '200000',
+    MILLRACE_LOG_KAFKA_SESSION_TIMEOUT_MS: '600000',
+    MILLRACE_LOG_KAFKA_REBALANCE_TIMEOUT_MS: '600000',
+  }
+  const trial = trialOf(t, 'leaves', { hostsBy: address, addresses: [address], env })
+  const [one, two] = [trial.host('one'), trial.host('two')]
+  await one.start()
+  await isRunning(one)
+  const starting = two.start()
+  using client = new PeerClient(undefined)
+  const sharing = (of: string) => one.host.catalog.members(of).length === 2
+  await until('they share', async () => {
+    for (const of of [name, 'page-count'].filter((of) => !sharing(of))) {
+      const [self] = one.host.catalog.members(of)
+      if (self?.address === undefined) continue
+      // Of one that comes nobody hears but by asking.
+      const peer = { instance: self.instance, address: self.address }
+      await client.ask(peer, { method: 'POST', path: heartbeatPath(of), timeoutMs: 5000 })
+    }
+    return sharing(name) && sharing('page-count')
+  })
+  await starting
+  await two.stop()
+  await until('the first has all of them', async () => {
+    const status = await one.status(name)
+    return status?.partitions.filter(({ state }) => state === 'running').length === 3
+  })
 })

@@ -155,6 +155,10 @@ export class Control implements Operator, AsyncDisposable {
     return await this.#needOperated().evict(name, partition, key)
   }
 
+  heartbeat(name: string): void {
+    this.#operated?.heartbeat(name)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopped = true
     const failure = new HostError('STOPPING', 'the host stops')

@@ -40,6 +40,8 @@ export interface CellOptions extends Deployed {
   readonly instance: string
   /** Where other hosts reach this one; absent: there are none. */
   readonly address?: string
+  /** It has left its group, in which these stay. Must not reject. */
+  readonly left?: (functionName: string, others: readonly GroupPeer[]) => Promise<void>
   readonly logger: Logger
   /** A partition was opened: from now on it handles records. */
   opened(): void
@@ -181,6 +183,7 @@ export class Cell implements AsyncDisposable {
       },
       lost: () => condition.lostAll(),
       troubled: (failure) => hearing.troubled(failure),
+      left: async (others) => await options.left?.(this.name, others),
     })
   }
 
@@ -281,6 +284,11 @@ export class Cell implements AsyncDisposable {
   /** Of its group; a view is in none. */
   get members(): readonly GroupPeer[] {
     return this.description.kind === 'view' ? nobody : this.#joining.members
+  }
+
+  /** Others say that its group has changed: it finds out at once. */
+  heartbeat(): void {
+    this.#joining.heartbeat()
   }
 
   /** What it has handled, as far as that is known here for sure; 0: it is not. */

@@ -33,6 +33,8 @@ export interface DeploymentSettings {
   readonly instance: string
   /** Where other hosts reach this one; absent: there are none. */
   readonly address?: string
+  /** As in `CellOptions`. */
+  readonly left?: CellOptions['left']
 }
 
 export interface DeploymentOptions {
@@ -199,7 +201,7 @@ export class Deployment implements AsyncDisposable {
   }
 
   #cell(of: Pick<CellOptions, 'bundle' | 'description' | 'edges' | 'logger' | 'counted'>): Cell {
-    const { log, tables, settings, ports, drainMs, instance, address } = this.#settings
+    const { log, tables, settings, ports, drainMs, instance, address, left } = this.#settings
     const { paused, quarantine, cells, vitals } = this.#options
     const { name, version } = of.bundle
     const storePath = storePathOf(tables, of.description.group)
@@ -218,6 +220,7 @@ export class Deployment implements AsyncDisposable {
       drainMs,
       instance,
       ...(address === undefined ? {} : { address }),
+      ...(left === undefined ? {} : { left }),
       ...state,
     })
     cells.add(cell)

@@ -48,6 +48,8 @@ export interface JoiningOptions {
   lost(): void
   /** It has been a member, and cannot join again yet. */
   troubled(failure: HostError): void
+  /** As in `JoinOptions`. */
+  left(others: readonly GroupPeer[]): Promise<void>
 }
 
 const nobody: readonly GroupPeer[] = []
@@ -88,6 +90,11 @@ export class Joining implements AsyncDisposable {
   /** What it was assigned is its own for sure. */
   get holds(): boolean {
     return this.#membership?.holds() ?? true
+  }
+
+  /** Others say that its group has changed. */
+  heartbeat(): void {
+    this.#membership?.heartbeat?.()
   }
 
   /** Resolves when it has joined, or will try again by itself; rejects with what trying again would not mend. */
@@ -154,6 +161,7 @@ export class Joining implements AsyncDisposable {
         void this.#giveUp()
       },
       failed: (error) => this.#options.troubled(error),
+      left: (others) => this.#options.left(others),
     })
     this.#membership = membership
     // Stopped meanwhile, by somebody who saw no membership.

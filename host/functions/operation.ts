@@ -42,4 +42,6 @@ export interface Operator {
   visit(functionName: string, order: VisitOrder): Promise<VisitReport | undefined>
   /** Removes a key from a view until its next record comes; false: there is no such view. */
   evict(viewName: string, partition: number, key: Buffer): Promise<boolean>
+  /** Somebody says that the function's group has changed: it finds out at once. */
+  heartbeat(functionName: string): void
 }

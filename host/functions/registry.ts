@@ -182,6 +182,10 @@ export class Registry implements AsyncDisposable, Operator {
     return true
   }
 
+  heartbeat(name: string): void {
+    this.#entries.get(name)?.cell?.heartbeat()
+  }
+
   /** Looks at the folder once: what is new, changed or gone is taken up as if it had been followed. Unchanged code runs on. */
   async reload(): Promise<void> {
     // A folder that is away for a moment is no reason to stop everything.

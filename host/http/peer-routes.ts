@@ -92,6 +92,11 @@ export function peerRoutes(app: HttpApp, deps: ClusteredDeps, room: WaitingRoom)
     json({ functions: [...catalog.states().keys()].map((name) => catalog.condition(name)) }),
   )
 
+  app.post('/cluster/functions/:name/heartbeat', (c) => {
+    deps.operator.heartbeat(decodeText(segment(c.req.path, 3), 'the function'))
+    return c.body(null, 204)
+  })
+
   peerVisitRoutes(app, deps)
 
   app.post('/cluster/positions', async (c) => {
@@ -148,7 +153,7 @@ async function positionsReached(
 }
 
 /** That are posted to for the length of what is asked: anything else that is posted is done once. */
-const readingPaths = /^\/cluster\/(positions|views\/[^/]+)$/
+const readingPaths = /^\/cluster\/(positions|views\/[^/]+|functions\/[^/]+\/heartbeat)$/
 
 const rangeParameters = ['partitions', 'from', 'to', 'limit']
 /** The one that asks has looked at what its client may ask for. */

@@ -275,6 +275,8 @@ export interface JoinOptions {
   lost(epoch: number): void
   /** It has to join again, and cannot yet: it goes on trying. */
   failed?(error: HostError): void
+  /** It has left: these stay, and find out when each of them asks next, or is told to ask (`Membership.heartbeat`). Must not reject. */
+  left?(others: readonly GroupPeer[]): Promise<void>
 }
 
 /** Disposing leaves the group (after `revoked`). */
@@ -283,6 +285,8 @@ export interface Membership extends AsyncDisposable {
   members(): readonly GroupPeer[]
   /** False: the group may have given its partitions to another by now, of which it has not heard. */
   holds(): boolean
+  /** Finds out now whether the group has changed, rather than when that is due. Absent: it never does. */
+  heartbeat?(): void
 }
 
 /**

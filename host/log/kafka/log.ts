@@ -207,6 +207,7 @@ class KafkaLog implements Log {
       const kept: Membership = {
         members: () => membership.members(),
         holds: () => membership.holds(),
+        heartbeat: () => membership.heartbeat?.(),
         [Symbol.asyncDispose]: async () => {
           await membership[Symbol.asyncDispose]()
           this.#memberships.delete(membership)

@@ -103,6 +103,8 @@ class KafkaMember implements Membership {
   #settledAt = 0
   #lookedAt = 0
   #count = 0
+  /** Aborted: the next heartbeat is due. */
+  #due = new AbortController()
   #running: Promise<void> = Promise.resolve()
   #leaving: Promise<void> | undefined
 
@@ -113,7 +115,10 @@ class KafkaMember implements Membership {
     if (signal?.aborted) this.#end.abort(signal.reason)
     const stop = () => this.#end.abort(signal?.reason)
     signal?.addEventListener('abort', stop)
-    this.#end.signal.addEventListener('abort', () => signal?.removeEventListener('abort', stop))
+    this.#end.signal.addEventListener('abort', () => {
+      signal?.removeEventListener('abort', stop)
+      this.heartbeat()
+    })
   }
 
   members(): readonly GroupPeer[] {
@@ -129,6 +134,10 @@ class KafkaMember implements Membership {
       // Sharing out anew may have begun right then, and it does not wait longer for one that does not join.
       now - this.#settledAt < rebalanceTimeoutMs * leased
     )
+  }
+
+  heartbeat(): void {
+    this.#due.abort()
   }
 
   async start(): Promise<void> {
@@ -155,7 +164,13 @@ class KafkaMember implements Membership {
     this.#end.abort()
     await this.#running
     await this.#giveUp()
-    await this.#leave().catch(() => {})
+    const { instance, left } = this.#options
+    const others = this.#members.filter((member) => member.instance !== instance)
+    // Not before it has: they would ask too early. That it could not, they find out by its session.
+    await this.#leave().then(
+      () => left?.(others),
+      () => {},
+    )
     this.#place.forget()
     this.#members = []
     await this.#options.brokers[Symbol.asyncDispose]()
@@ -180,7 +195,7 @@ class KafkaMember implements Membership {
   async #stay(): Promise<'rebalance' | 'unheard' | 'expelled'> {
     const { times } = this.#options
     while (!this.#end.signal.aborted) {
-      await this.#rest(times.heartbeatMs)
+      await this.#untilDue(times.heartbeatMs)
       if (this.#end.signal.aborted) break
       const error = await this.#beat()
       if (error === kafkaErrors.REBALANCE_IN_PROGRESS) return 'rebalance'
@@ -450,6 +465,12 @@ class KafkaMember implements Membership {
     const leaving = this.#ask(leaveGroup({ group, member: this.#member }), leaveMs, control)
     this.#member = ''
     await new Deadline(leaveMs, control.signal).bound(leaving)
+  }
+
+  /** Ends early when it is to leave, too. */
+  async #untilDue(ms: number): Promise<void> {
+    await pause(ms, undefined, { signal: this.#due.signal }).catch(() => {})
+    if (this.#due.signal.aborted) this.#due = new AbortController()
   }
 
   /** Ends early when it is to leave. */

@@ -1,7 +1,9 @@
 // Which instance has what: as each says of itself, and as the group has it of one that is silent.
 import t from 'tap'
+import { Cluster } from '#host/cluster/cluster.js'
+import { tellLeft } from '#host/cluster/tell-left.js'
 import { functionDetail, functionTable } from '#host/commands/function-text.js'
-import { got, type Instance, startPair, tell } from './two-instances.js'
+import { credentialOf, got, type Instance, secret, startPair, tell } from './two-instances.js'
 
 t.test('the functions with all instances that run them', async (t) => {
   const { one, two } = await startPair(t, [], () => '')
@@ -60,3 +62,35 @@ t.test(
     t.match(functionDetail(status), /two +http\S+ +\S*halted\S* +v2, other edges +-/)
   },
 )
+
+t.test('who has left a group tells those that stay in it', async (t) => {
+  const { one, two } = await startPair(t, [], () => '')
+  const admission = { credential: credentialOf(secret), isOpen: false }
+  using three = new Cluster({
+    instance: 'three',
+    address: 'http://three',
+    admission,
+    timeoutMs: 5000,
+  })
+  const gone = { name: 'gone', url: 'http://127.0.0.1:1' }
+  tell(one, [gone], [one, 0, 1], [two, 2, 3])
+  const nameless = {
+    instance: 'of an older version',
+    address: undefined,
+    partitions: [],
+    standbys: [],
+  }
+  await tellLeft(three, 'a/b', [nameless, ...one.catalog.peers])
+  t.same([one.catalog.heartbeats, two.catalog.heartbeats], [['a/b'], ['a/b']])
+
+  using stranger = new Cluster({
+    instance: 'stranger',
+    address: 'http://stranger',
+    admission: { credential: credentialOf('another secret of whoever'), isOpen: false },
+    timeoutMs: 5000,
+  })
+  await tellLeft(stranger, 'c', one.catalog.peers)
+  const unproven = { method: 'POST', headers: { 'millrace-asked': 'one' } }
+  t.equal((await got('/cluster/functions/c/heartbeat', one, unproven)).status, 403)
+  t.same(one.catalog.heartbeats, ['a/b'], 'nobody else')
+})

@@ -88,6 +88,7 @@ function operated(steps: string[], control: Control, functions: readonly string[
     retake: () => steps.push(`ready, paused: ${control.pauses.has('counter')}`),
     visit: async () => undefined,
     evict: async () => false,
+    heartbeat: (name) => void steps.push(`heartbeat ${name}`),
   }
 }
 

@@ -62,6 +62,8 @@ export class FakeCatalog implements Catalog {
   readonly recovering = new Set<number>()
   /** Partitions that are another host's, perhaps. */
   readonly lost = new Set<number>()
+  /** Functions whose groups it was told to ask for. */
+  readonly heartbeats: string[] = []
   /** Tables that are views of others'; those that are cut off; and what was evicted. */
   readonly views = new Set<string>()
   readonly stale = new Set<string>()
@@ -313,6 +315,7 @@ export function createFixture(
           catalog.evicted.push([name, partition, key.toString()])
           return true
         },
+        heartbeat: (name) => void catalog.heartbeats.push(name),
       },
       log,
       gate,
