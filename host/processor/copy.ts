@@ -130,6 +130,7 @@ export class Copy {
       this.isRecovering = false
     })
     signal.throwIfAborted()
+    await this.store.write([], meta)
     this.meta = meta
     this.isFollowing = true
   }

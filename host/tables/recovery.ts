@@ -65,6 +65,7 @@ export function metaBehind(
 }
 
 export interface Recovered {
+  /** Of the table at its end: what is stored says less of it until this is. */
   readonly meta: PartitionMeta
   /** From the newest changelog record that carries them; only of records that were replayed. */
   readonly headerPositions: HeaderPositions | undefined
@@ -235,7 +236,6 @@ async function replay(
     }
   }
   meta = { ...meta, appliedAt: options.wallTime() }
-  await store.write([], meta)
   return { meta, headerPositions, applied, from: from.offset, leaderEpoch }
 }
 
