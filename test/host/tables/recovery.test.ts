@@ -52,8 +52,8 @@ async function world(seed = 1): Promise<World> {
       if (found === undefined) throw new Error('no changelog')
       return found
     },
-    recover: async () =>
-      await recover({
+    async recover() {
+      const recovered = await recover({
         log,
         store,
         partition: 0,
@@ -65,7 +65,11 @@ async function world(seed = 1): Promise<World> {
         onWiped: (reason) => made.wiped.push(reason),
         onProgress: () => {},
         signal: new AbortController().signal,
-      }),
+      })
+      // As whoever recovers does.
+      await store.write([], recovered.meta)
+      return recovered
+    },
     async table() {
       const entries: [string, string][] = []
       for await (const page of store.range()) {
