@@ -1,5 +1,5 @@
 // Compiles every TypeScript file of the product to dist/, one file to one file, and what tests start as processes and threads of
-// their own; `npm run types` checks the types. What a thread begins with is one file with all that it imports of the product:
+// their own; `--tests`: the tests, too. `npm run types` checks the types. What a thread begins with is one file with all that it imports of the product:
 // it starts in half the time, and each function, each save and each restart start one.
 import { chmod, readdir, rm } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
@@ -19,10 +19,11 @@ const threads = [
   'test/support/crash/log-thread.ts',
 ].map((name) => join(root, name))
 
+const tests = process.argv.includes('--tests') ? ['functions', 'test', 'test-kafka'] : []
 const found = await Promise.all(
-  folders.map(async (folder) =>
+  [...folders, ...tests].map(async (folder) =>
     (await readdir(join(root, folder), { recursive: true }))
-      .filter((name) => name.endsWith('.ts') && !name.includes('functions/node_modules'))
+      .filter((name) => name.endsWith('.ts') && !/functions\/node_modules|^fixtures\//.test(name))
       .map((name) => join(root, folder, name)),
   ),
 )
@@ -60,7 +61,10 @@ const buildThread = (entry) =>
     metafile: true,
   })
 const [, ...built] = await Promise.all([
-  build({ ...settings, entryPoints: found.flat().filter((name) => !threads.includes(name)) }),
+  build({
+    ...settings,
+    entryPoints: [...new Set(found.flat())].filter((name) => !threads.includes(name)),
+  }),
   ...threads.map(buildThread),
 ])
 

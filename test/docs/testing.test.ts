@@ -2,7 +2,7 @@
 
 import { execFile } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { transform } from 'esbuild'
 import { storeChecks } from 'millrace/testing'
@@ -10,7 +10,7 @@ import t from 'tap'
 import { journal } from '../../examples/07-store/journal.js'
 import { testFolder } from '../support/folder.js'
 
-const repository = resolve(import.meta.dirname, '../..')
+const repository = process.cwd()
 const page = readFileSync(join(repository, 'docs/testing.md'), 'utf8')
 
 /** What the page says that its later examples leave out. */

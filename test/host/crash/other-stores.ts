@@ -1,9 +1,9 @@
 // Functions of the crash tests whose tables lie elsewhere than in LevelDB.
-import { resolve } from 'node:path'
+import { join } from 'node:path'
 
 export type OtherStore = 'memory' | 'journal'
 
-const journal = resolve(import.meta.dirname, '../../../examples/07-store/journal.ts')
+const journal = join(process.cwd(), 'examples/07-store/journal.ts')
 
 /** The source of a function, with another store. */
 export function keptIn(store: OtherStore | undefined, source: string): string {

@@ -11,7 +11,6 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { type HostProcess, startHostProcess } from '#bench/host-process.js'
 import { Random } from '#host/log/memory/random.js'
@@ -31,7 +30,7 @@ import { Load } from './load.js'
 import { keptIn, type OtherStore } from './other-stores.js'
 import { type ProjectLog, readOutputs, streamBytes } from './project-log.js'
 
-const main = fileURLToPath(new URL('../../../dist/test/support/crash/host.js', import.meta.url))
+const main = join(process.cwd(), 'dist/test/support/crash/host.js')
 const partitions = 3
 export const allPartitions = names.length * partitions
 /** Of views: each host has all of them. */

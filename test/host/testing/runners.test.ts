@@ -2,12 +2,12 @@
 
 import { execFile } from 'node:child_process'
 import { mkdirSync, symlinkSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { testFolder } from '../../support/folder.js'
 
-const repository = resolve(import.meta.dirname, '../../..')
+const repository = process.cwd()
 const { NODE_OPTIONS: _, ...env } = process.env
 
 interface Ended {

@@ -29,7 +29,7 @@ const broker = await startShared().catch((error: unknown) => {
 })
 
 const tap = [
-  '--import=./test/support/longest-first.mjs',
+  '--import=./test/support/runner.mjs',
   join('node_modules', 'tap', 'dist', 'esm', 'run.mjs'),
 ]
 const tests = spawn(process.execPath, [...tap, 'run', ...files], {
