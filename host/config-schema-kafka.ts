@@ -89,7 +89,7 @@ export const kafka = z.strictObject({
   ),
   metadataIntervalMs: ms(
     30_000,
-    'How often a function looks whether its topics have as many partitions as before.',
+    'How often a function looks whether its topics have as many partitions as before, and, of a partition that gives nothing for so long, whether another broker leads it.',
   ),
   rebalanceTimeoutMs: ms(
     10_000,

@@ -59,11 +59,12 @@ async function describedIn(
   described: PartitionInfo,
   signal: AbortSignal,
 ): Promise<PartitionInfo> {
+  const knownEpoch = { topicId: id, partition: described.partition, leaderEpoch }
   const since = performance.now()
   let now = described
   while (now.leaderEpoch < leaderEpoch && performance.now() - since < heardMs) {
     await pause(stepMs, undefined, { signal })
-    const again = (await log.describe([name])).get(name)
+    const again = (await log.describe([name], { knownEpoch })).get(name)
     if (again === undefined) continue
     if (again.id !== id) {
       throw new HostError('LOG_FAILED', `${name} was made anew while it was looked at: once more`)

@@ -309,6 +309,18 @@ export interface AppendOptions {
   readonly isBounded?: boolean
 }
 
+/** What is known of a partition: a leader of this epoch, or a later one, has been. */
+export interface KnownEpoch {
+  readonly topicId: string
+  readonly partition: number
+  readonly leaderEpoch: number
+}
+
+export interface DescribeOptions {
+  /** Who has not heard of it tells what was so before: he is believed only if there is nobody else. A log that always tells of the present does not look. */
+  readonly knownEpoch?: KnownEpoch
+}
+
 export interface RemoveOptions {
   readonly groups?: readonly string[]
   /** The topics that are meant: one of the same name and another id was made since, and stays. Absent: whatever has the name. */
@@ -317,7 +329,10 @@ export interface RemoveOptions {
 
 export interface Log extends AsyncDisposable {
   /** What is known of the topics; a name that does not exist is absent from the result. */
-  describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>>
+  describe(
+    names: readonly string[],
+    options?: DescribeOptions,
+  ): Promise<ReadonlyMap<string, TopicInfo>>
   /** The id of the topic, as it was a second ago at most; undefined: there is none of this name. Cheaper than `describe`. */
   topicId(name: string): Promise<string | undefined>
   /**

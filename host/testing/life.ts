@@ -32,7 +32,7 @@ export class Life {
   /** The log as this process has it. */
   log(log: Log): Log {
     return {
-      describe: (names) => log.describe(names),
+      describe: (names, options) => log.describe(names, options),
       topicId: (name) => log.topicId(name),
       endOfEpoch: (partition, epoch) => log.endOfEpoch(partition, epoch),
       offsetAt: (topic, time) => log.offsetAt(topic, time),

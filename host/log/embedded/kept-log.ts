@@ -5,6 +5,7 @@ import { asHostError, HostError } from '../../errors.js'
 import type { Logger } from '../../logger.js'
 import type {
   AppendOptions,
+  DescribeOptions,
   JoinOptions,
   Log,
   LogReader,
@@ -89,8 +90,11 @@ export class KeptLog implements Log {
     return this.#trouble ?? this.#noRoom
   }
 
-  async describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>> {
-    return this.#log().describe(names)
+  async describe(
+    names: readonly string[],
+    options?: DescribeOptions,
+  ): Promise<ReadonlyMap<string, TopicInfo>> {
+    return this.#log().describe(names, options)
   }
 
   async topicId(name: string): Promise<string | undefined> {

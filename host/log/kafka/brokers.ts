@@ -3,12 +3,12 @@ import { setMaxListeners } from 'node:events'
 import { setTimeout as rest } from 'node:timers/promises'
 import type { Broker, Cluster, Kafka } from 'kafkajs'
 import { HostError } from '../../errors.js'
-import { keyOf, partitionKey, type TopicPartition } from '../log.js'
+import { type KnownEpoch, keyOf, partitionKey, type TopicPartition } from '../log.js'
 import { unknownTopic } from '../problems.js'
 import { openCluster } from './cluster.js'
 import { asBrokerError, explained } from './connecting.js'
 import { isMoved, kafkaErrors } from './error-codes.js'
-import { LeaderEpochs } from './leader-epochs.js'
+import { hasHeardOf, LeaderEpochs } from './leader-epochs.js'
 import { Link } from './link.js'
 import { brokerUnavailable, type Refusal, refused } from './problems.js'
 import type { KafkaRequest, Led, Response } from './request.js'
@@ -46,19 +46,21 @@ const isElsewhere = (error: number): boolean =>
 
 /** Has connections of its own: who must not wait behind another's long polls takes another one. */
 export class Brokers implements AsyncDisposable {
+  readonly epochs: LeaderEpochs
   readonly #kafka: Kafka
   #cluster: Cluster
   readonly #access: KafkaAccess | undefined
   readonly #seeds: Seeds | undefined
-  readonly #epochs: LeaderEpochs
   readonly #links = new Map<Broker, Link>()
   readonly #topics = new Map<string, TopicMetadata>()
   readonly #coordinators = new Map<string, number>()
   readonly #end = new AbortController()
   /** Whose connection has failed since it answered last: asked last of all. */
   readonly #failing = new Set<number>()
-  /** Who is asked first. */
-  #turn = 0
+  /** Who has answered last when any would do: asked first. −1: nobody yet. */
+  #last = -1
+  /** Another one is, the next time. */
+  #isToTurn = false
   #connecting: Promise<void> | undefined
 
   /**
@@ -66,7 +68,7 @@ export class Brokers implements AsyncDisposable {
    * with others that ask the same cluster.
    */
   constructor(kafka: Kafka, access?: KafkaAccess, seeds?: Seeds, epochs = new LeaderEpochs()) {
-    this.#epochs = epochs
+    this.epochs = epochs
     this.#kafka = kafka
     this.#seeds = seeds
     this.#cluster = openCluster(kafka)
@@ -147,6 +149,7 @@ export class Brokers implements AsyncDisposable {
     for (const node of this.#inTurn()) {
       try {
         found = await this.ask(node, request)
+        this.#last = node
         if (isOfUse(found)) return found
       } catch (thrown) {
         failure = thrown
@@ -159,25 +162,31 @@ export class Brokers implements AsyncDisposable {
 
   #inTurn(): number[] {
     const nodes = this.#cluster.getNodeIds().map(Number)
-    const first = this.#turn % Math.max(1, nodes.length)
+    const last = nodes.indexOf(this.#last)
+    const first = this.#isToTurn ? last + 1 : Math.max(0, last)
+    this.#isToTurn = false
     const turned = [...nodes.slice(first), ...nodes.slice(0, first)]
     const isFailing = (node: number) => this.#failing.has(node)
     return [...turned.filter((node) => !isFailing(node)), ...turned.filter(isFailing)]
   }
 
   /**
-   * As `askAnyOnce`, of these topics, or of all, by a broker that does not lag behind what others have told, if there is one. Connections
-   * that are opened later begin with the brokers that there are.
+   * As `askAnyOnce`, of these topics, or of all, by a broker that does not lag behind what others have told, or behind what is `known`, if
+   * there is one. Connections that are opened later begin with the brokers that there are.
    */
-  async metadataOnce(names: readonly string[] | null): Promise<Metadata> {
-    const found = await this.askAnyOnce(metadata(names), ({ topics }) => this.#epochs.heard(topics))
+  async metadataOnce(names: readonly string[] | null, known?: KnownEpoch): Promise<Metadata> {
+    const found = await this.askAnyOnce(metadata(names), ({ topics }) => {
+      const isNew = this.epochs.heard(topics)
+      // What is known may be of what the cluster was before: it is remembered only when a broker tells it.
+      return isNew && (known === undefined || hasHeardOf(topics, known))
+    })
     this.#seeds?.heard(found.brokers)
     return found
   }
 
   /** As `metadataOnce`, asked again for a while. */
-  async metadata(names: readonly string[] | null): Promise<Metadata> {
-    return await this.patiently(() => this.metadataOnce(names))
+  async metadata(names: readonly string[] | null, known?: KnownEpoch): Promise<Metadata> {
+    return await this.patiently(() => this.metadataOnce(names, known))
   }
 
   /** It changes topics for the whole cluster. */
@@ -197,11 +206,14 @@ export class Brokers implements AsyncDisposable {
     return refused(error, what, { ...further, access: this.#access, needed })
   }
 
-  /** What the cluster knows of these topics now; a name that does not exist is absent. */
-  async topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>> {
+  /** What the cluster knows of these topics now; a name that does not exist is absent. `known`: as in `metadataOnce`. */
+  async topics(
+    names: readonly string[],
+    known?: KnownEpoch,
+  ): Promise<ReadonlyMap<string, TopicMetadata>> {
     const found = new Map<string, TopicMetadata>()
     if (names.length === 0) return found
-    const { topics } = await this.metadata([...new Set(names)])
+    const { topics } = await this.metadata([...new Set(names)], known)
     for (const topic of topics) {
       if (topic.error === kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION) this.#topics.delete(topic.name)
       else if (topic.error !== kafkaErrors.NONE && !isMoved(topic.error)) {
@@ -214,6 +226,12 @@ export class Brokers implements AsyncDisposable {
       }
     }
     return found
+  }
+
+  /** As `topics`, by another broker than was asked last: that one may be cut off from the others. */
+  async topicsAnew(names: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>> {
+    this.#isToTurn = true
+    return await this.topics(names)
   }
 
   /** The ids of the topics of these names, or of all that there are. */
@@ -257,7 +275,7 @@ export class Brokers implements AsyncDisposable {
 
   /** It is looked up anew before it is asked again, and of another broker: the one before may be cut off from the others for long. */
   forgetTopic(topic: string): void {
-    this.#turn += 1
+    this.#isToTurn = true
     this.#topics.delete(topic)
   }
 
@@ -282,7 +300,7 @@ export class Brokers implements AsyncDisposable {
             if (answer.error !== kafkaErrors.FENCED_LEADER_EPOCH) continue
             const one = led.find((of) => keyOf(of) === keyOf(answer))
             if (one !== undefined) {
-              this.#epochs.isOver(one.topicId, one.partition, one.currentLeaderEpoch)
+              this.epochs.isOver(one.topicId, one.partition, one.currentLeaderEpoch)
             }
           }
           return partitions

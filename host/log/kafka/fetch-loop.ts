@@ -4,6 +4,7 @@ import { keyOf } from '../log.js'
 import type { Brokers } from './brokers.js'
 import { isPassing, kafkaErrorName, kafkaErrors } from './error-codes.js'
 import { type Fetch, leastBytes, planFetch } from './fetch-plan.js'
+import { LeaderWatch } from './leader-watch.js'
 import { batchDamaged, brokerUnavailable } from './problems.js'
 import { type Fetched, type FetchedPartitions, fetchRecords } from './requests/fetch.js'
 import { right } from './rights.js'
@@ -41,6 +42,8 @@ export interface FetchLoopOptions {
   readonly maxBytes: number
   /** What a broker has nothing of is asked for again after a rest: it does not wait, and holds up nobody on the same connection. */
   readonly isBrief: boolean
+  /** Of a partition that gives nothing for so long it is asked who leads it. */
+  readonly metadataIntervalMs: number
   /** Called whenever a seat may have news. */
   changed(): void
 }
@@ -51,6 +54,7 @@ export class FetchLoop {
   readonly #isBrief: boolean
   readonly #changed: () => void
   readonly #finder: SeatFinder
+  readonly #leaders: LeaderWatch
   readonly #nodes = new Map<number, Node>()
   #seats: ReadonlySet<KafkaSeat> = new Set()
   #turn = 0
@@ -59,14 +63,20 @@ export class FetchLoop {
   #isClosed = false
   #alarm: NodeJS.Timeout | undefined
 
-  constructor(brokers: Brokers, { maxBytes, isBrief, changed }: FetchLoopOptions) {
+  constructor(brokers: Brokers, options: FetchLoopOptions) {
+    const { maxBytes, isBrief, metadataIntervalMs, changed } = options
     this.#brokers = brokers
     this.#maxBytes = maxBytes
     this.#isBrief = isBrief
     this.#changed = changed
-    this.#finder = new SeatFinder(brokers, (seat, thrown) =>
-      this.#failed(seat, thrown, performance.now()),
-    )
+    const failed = (seat: KafkaSeat, thrown: unknown): void =>
+      this.#failed(seat, thrown, performance.now())
+    this.#finder = new SeatFinder(brokers, failed)
+    this.#leaders = new LeaderWatch(brokers, {
+      intervalMs: metadataIntervalMs,
+      left: () => this.look(),
+      failed,
+    })
   }
 
   /** What is fetched from now on; others may still be under way. */
@@ -91,6 +101,7 @@ export class FetchLoop {
   }
 
   #look(): void {
+    this.#leaders.look(this.#seats)
     const share = Math.max(leastBytes, Math.floor(this.#maxBytes / Math.max(1, this.#seats.size)))
     const byNode = new Map<number, KafkaSeat[]>()
     const unlocated: KafkaSeat[] = []
@@ -185,6 +196,7 @@ export class FetchLoop {
   #put(answer: FetchedPartitions, fetch: Fetch, fates: Map<KafkaSeat, Fate>, since: number): void {
     if (answer.error !== kafkaErrors.NONE) throw retried('a fetch', answer.error)
     const asked = new Map(fetch.asked.map((one) => [keyOf(one.seat), one]))
+    const now = performance.now()
     for (const fetched of answer.partitions) {
       const one = asked.get(keyOf(fetched))
       // It is read from elsewhere by now, or not at all.
@@ -195,6 +207,7 @@ export class FetchLoop {
         continue
       }
       seat.put(fetched, one)
+      if (fetched.batches.length > 0) seat.quietSince = now
       // Nobody was before it: a broker that gave it nothing goes on doing so for a while.
       const isStarved = isFirst && seat.isStarved && seat.leastBytes === 0
       if (isStarved || (this.#isBrief && fetched.batches.length === 0)) fates.set(seat, 'rest')
@@ -231,7 +244,9 @@ export class FetchLoop {
     for (const seat of seats) seat.isBusy = true
     const left = await this.#finder.locate(seats)
     this.#isLocating = false
-    for (const seat of seats) if (seat.leader !== undefined) seat.isBusy = false
+    // Not by their leaders: one that was found may be over again.
+    const unfound = new Set(left)
+    for (const seat of seats) if (!unfound.has(seat)) seat.isBusy = false
     this.look()
     await this.#rest(left)
   }

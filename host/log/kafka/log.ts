@@ -5,6 +5,7 @@ import { unlessAborted } from '../../within.js'
 import { AssignedReader } from '../assigned-reader.js'
 import type {
   AppendOptions,
+  DescribeOptions,
   JoinOptions,
   Log,
   LogDescription,
@@ -106,8 +107,11 @@ class KafkaLog implements Log {
     this.#appender.takeOver()
   }
 
-  async describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>> {
-    return await this.#open(() => this.#topics.describe(names))
+  async describe(
+    names: readonly string[],
+    options?: DescribeOptions,
+  ): Promise<ReadonlyMap<string, TopicInfo>> {
+    return await this.#open(() => this.#topics.describe(names, options))
   }
 
   async topicId(name: string): Promise<string | undefined> {
@@ -151,7 +155,11 @@ class KafkaLog implements Log {
     this.#check()
     const maxBytes = asked ?? this.#settings.fetchBytes ?? readBytes
     const brokers = isBrief ? this.#brief : this.#brokers()
-    const source = new KafkaSource(brokers, () => this.#check(), { maxBytes, isBrief })
+    const source = new KafkaSource(brokers, () => this.#check(), {
+      maxBytes,
+      isBrief,
+      metadataIntervalMs: this.#settings.group.metadataIntervalMs,
+    })
     brokers.ahead(topics)
     const reader = new AssignedReader(source, maxBytes, (gone) => this.#readers.delete(gone))
     this.#readers.add(reader)

@@ -2,7 +2,7 @@
 import { HostError } from '../../errors.js'
 import { keyOf } from '../log.js'
 import { outOfRange } from '../problems.js'
-import type { Brokers } from './brokers.js'
+import type { Brokers, Leader } from './brokers.js'
 import { kafkaErrors } from './error-codes.js'
 import { brokerUnavailable, topicReplaced } from './problems.js'
 import { listOffsets, offsetAt } from './requests/list-offsets.js'
@@ -24,9 +24,10 @@ export class SeatFinder {
   /** One after another: the first of a topic asks for all. Returns those that were not found, and may be later. */
   async locate(seats: readonly KafkaSeat[]): Promise<KafkaSeat[]> {
     const left: KafkaSeat[] = []
+    const renewed = new Set<string>()
     for (const seat of seats) {
       try {
-        const leader = await this.#brokers.leader(seat)
+        const leader = await this.#leader(seat, renewed)
         if (leader.topicId !== seat.topicId) throw topicReplaced(seat)
         if (leader.leaderEpoch < seat.lastEpoch) {
           // Told by a broker that is behind, or that believes to lead still: what it has of the log may be less than was read.
@@ -34,12 +35,26 @@ export class SeatFinder {
           throw brokerUnavailable(new Error(`${keyOf(seat)} has a newer leader than is known here`))
         }
         seat.leader = leader
+        seat.quietSince = performance.now()
       } catch (thrown) {
         left.push(seat)
         this.#failed(seat, this.#isToWait(seat, thrown) ? brokerUnavailable(thrown) : thrown)
       }
     }
     return left
+  }
+
+  /** Others may have heard of a later one than these connections: then it is asked for, once for each topic that is not among `renewed`. */
+  async #leader(seat: KafkaSeat, renewed: Set<string>): Promise<Leader> {
+    const { topic, partition } = seat
+    const known = await this.#brokers.leader(seat)
+    const { topicId, leaderEpoch } = known
+    if (renewed.has(topic) || !this.#brokers.epochs.hasLater(topicId, partition, leaderEpoch)) {
+      return known
+    }
+    renewed.add(topic)
+    this.#brokers.forgetTopic(topic)
+    return await this.#brokers.leader(seat)
   }
 
   /** Of one whose offset the broker refuses. Returns it if it may be readable again. */

@@ -32,6 +32,8 @@ export class KafkaSeat implements TopicPartition {
   isStarved = false
   /** Its next batch is known to have so many. */
   leastBytes = 0
+  /** Since then it has given nothing, and nobody was asked who leads it. */
+  quietSince = performance.now()
   /** In a row. */
   failures = 0
   /** Since when the topic is unknown to the brokers. */

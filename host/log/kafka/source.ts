@@ -15,7 +15,11 @@ export interface KafkaSourceOptions {
   readonly maxBytes: number
   /** No broker is to wait until there is something, and the brokers are others', too; else they are its own, and closed with it. */
   readonly isBrief?: boolean
+  /** As in `FetchLoopOptions`. */
+  readonly metadataIntervalMs?: number
 }
+
+const usualIntervalMs = 30_000
 
 export class KafkaSource implements Source<KafkaSeat> {
   readonly check: () => void
@@ -29,7 +33,7 @@ export class KafkaSource implements Source<KafkaSeat> {
   constructor(
     brokers: Brokers,
     check: () => void,
-    { maxBytes, isBrief = false }: KafkaSourceOptions,
+    { maxBytes, isBrief = false, metadataIntervalMs = usualIntervalMs }: KafkaSourceOptions,
   ) {
     this.#brokers = brokers
     this.#isBrief = isBrief
@@ -37,6 +41,7 @@ export class KafkaSource implements Source<KafkaSeat> {
     this.#loop = new FetchLoop(brokers, {
       maxBytes,
       isBrief,
+      metadataIntervalMs,
       changed: () => {
         for (const listener of [...this.#listeners]) listener()
       },

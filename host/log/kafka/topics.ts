@@ -1,6 +1,13 @@
 // Topics as the cluster has them: described and made.
 import { HostError } from '../../errors.js'
-import type { Position, TopicInfo, TopicKind, TopicPartition, TopicSpec } from '../log.js'
+import type {
+  DescribeOptions,
+  Position,
+  TopicInfo,
+  TopicKind,
+  TopicPartition,
+  TopicSpec,
+} from '../log.js'
 import { keyOf, partitionKey } from '../log.js'
 import { checkSpec, unknownTopic } from '../problems.js'
 import { type Brokers, controllerMs } from './brokers.js'
@@ -46,10 +53,13 @@ export class KafkaTopics {
     this.#settings = settings
   }
 
-  async describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>> {
+  async describe(
+    names: readonly string[],
+    options: DescribeOptions = {},
+  ): Promise<ReadonlyMap<string, TopicInfo>> {
     return await this.#brokers.patiently(async () => {
       try {
-        return await this.#describe(names)
+        return await this.#describe(names, options)
       } catch (thrown) {
         // It went while it was looked at: the next look does not find it.
         const isGone = thrown instanceof HostError && thrown.code === 'UNKNOWN_TOPIC'
@@ -148,8 +158,11 @@ export class KafkaTopics {
     })
   }
 
-  async #describe(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>> {
-    const topics = [...(await this.#brokers.topics(names)).values()]
+  async #describe(
+    names: readonly string[],
+    { knownEpoch }: DescribeOptions,
+  ): Promise<ReadonlyMap<string, TopicInfo>> {
+    const topics = [...(await this.#brokers.topics(names, knownEpoch)).values()]
     const latest = partitionsOf(topics, offsetAt.latest)
     const [policies, oldest, stableEnds, ends] = await Promise.all([
       this.#policiesOf(topics),
