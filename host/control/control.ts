@@ -2,18 +2,28 @@
 import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { asHostError, HostError } from '../errors.js'
+import type { OwnNames } from '../functions/names.js'
 import type { Asked, Operation, Operator, ResetReport, VisitOrder } from '../functions/operation.js'
 import { PausedFunctions } from '../functions/paused.js'
 import type { Resetting } from '../functions/resetting.js'
 import type { Log, TopicKind } from '../log/log.js'
 import type { Logger } from '../logger.js'
 import type { VisitReport } from '../processor/visiting.js'
-import { settlesWithin } from '../within.js'
 import { Follower } from './follower.js'
+import { Newest } from './newest.js'
 import { SharedPauses } from './pauses.js'
 import { Resets, type ResetTimes } from './resets.js'
-import { Said, sayingOf } from './said.js'
-import { controlTopic, type DoomedTopic, keyOf, type PauseWish, type Wish } from './wish.js'
+import { Said, type Taken, timeAfter } from './said.js'
+import { Saying } from './saying.js'
+import {
+  controlTopic,
+  type DoomedTopic,
+  keyOf,
+  type PauseWish,
+  sayingOf,
+  type Wish,
+  type Word,
+} from './wish.js'
 
 export interface ControlTimes extends ResetTimes {
   /** How long whoever has asked waits until this instance has read it. */
@@ -52,19 +62,16 @@ const defaults: ControlTimes = {
 /** Of a reset and those before it: a record's size has to end somewhere. */
 const maxTopics = 200
 
-interface Heard {
-  /** Settles when it is done here. */
-  readonly done: Promise<void>
-}
-
 export class Control implements Operator, AsyncDisposable {
   readonly pauses = new SharedPauses()
   readonly #options: ControlOptions
   readonly #times: ControlTimes
   readonly #topic: string
   readonly #said = new Said()
-  /** Who has said something, by its id, and waits until it is read. */
-  readonly #sayers = new Map<string, (heard: Heard) => void>()
+  readonly #newest: Newest
+  /** What was done last, or begun with, by key. */
+  readonly #done = new Map<string, string>()
+  readonly #saying: Saying
   #operated: Operated | undefined
   #resets: Resets | undefined
   #follower: Follower | undefined
@@ -77,6 +84,10 @@ export class Control implements Operator, AsyncDisposable {
     this.#options = options
     this.#times = { ...defaults, ...options.times }
     this.#topic = controlTopic(options.namespace)
+    const { retryMs, hearMs } = this.#times
+    this.#saying = new Saying({ log: options.log, topic: this.#topic, hearMs })
+    const append = (wish: Wish) => this.#saying.append(wish)
+    this.#newest = new Newest({ said: this.#said, restMs: retryMs, append })
   }
 
   /** From now on `operated` does what the topic says. */
@@ -89,14 +100,15 @@ export class Control implements Operator, AsyncDisposable {
       logger,
       times: this.#times,
       resetting: operated.resetting,
-      say: (wish) => this.#say(wish),
+      say: (wish) => this.#saying.say(wish),
+      readAll: (name) => this.#saying.say({ kind: 'mark', function: name, ...this.#stamp() }),
     })
     this.#follower = new Follower({
       log,
       topic: this.#topic,
       retryMs: this.#times.retryMs,
-      caughtUp: (wishes) => this.#caughtUp(wishes),
-      hear: (wish) => this.#hear(wish),
+      caughtUp: (words) => this.#caughtUp(words),
+      hear: (word) => this.#hear(word),
       failed: (error) => this.#failed(error),
     })
   }
@@ -117,7 +129,7 @@ export class Control implements Operator, AsyncDisposable {
     if (operation === 'restart') return await operated.operate(name, operation)
     if (!operated.entries.has(name)) return undefined
     await this.ready()
-    await this.#say({ kind: 'pause', wish: operation, function: name, ...this.#stamp() })
+    await this.#saying.say({ kind: 'pause', wish: operation, function: name, ...this.#stamp() })
     return 'all'
   }
 
@@ -129,22 +141,34 @@ export class Control implements Operator, AsyncDisposable {
       return await operated.reset(name)
     }
     await this.ready()
-    const topics = await this.#topics({ [table]: 'table', [loop]: 'stream' })
-    const positions = (await this.#options.log.committed(group)).length
+    // What was overtaken has had nothing deleted that was made since the other one.
+    for (;;) {
+      const report = await this.#resetOnce(name, { group, table, loop })
+      if (report !== undefined) return { ...report, asked: 'all' }
+    }
+  }
+
+  /** Undefined: it was overtaken by another of which this host had not heard when it said its own. */
+  async #resetOnce(name: string, names: OwnNames): Promise<ResetReport | undefined> {
+    const topics = await this.#topics({ [names.table]: 'table', [names.loop]: 'stream' })
+    const positions = (await this.#options.log.committed(names.group)).length
     const underWay = this.#resets?.underWay(name)
+    const last = this.#said.reset(name)
     const wish = underWay ?? {
       ...this.#stamp(),
+      at: timeAfter(last),
       kind: 'reset' as const,
       phase: 'stop' as const,
       function: name,
-      names: { group, table, loop },
+      names,
       // Whoever was away for several resets has to know what each of them has deleted.
-      topics: [...topics, ...this.#deletedBefore(name)].slice(0, maxTopics),
+      topics: [...topics, ...(last?.topics ?? [])].slice(0, maxTopics),
     }
-    await this.#resets?.whileOver(wish, this.#times.resetMs, async () => {
-      if (underWay === undefined) await this.#say(wish)
+    const isOver = await this.#resets?.whileOver(wish, this.#times.resetMs, async () => {
+      if (underWay === undefined) await this.#saying.say(wish)
     })
-    return { topics: topics.map((topic) => topic.name), positions, asked: 'all' }
+    if (isOver === false) return undefined
+    return { topics: topics.map((topic) => topic.name), positions }
   }
 
   async visit(name: string, order: VisitOrder): Promise<VisitReport | undefined> {
@@ -163,11 +187,9 @@ export class Control implements Operator, AsyncDisposable {
     this.#isStopped = true
     const failure = new HostError('STOPPING', 'the host stops')
     this.#settle(failure)
-    const done = Promise.reject<void>(failure)
-    // Those that have heard already wait for something else.
-    done.catch(() => {})
-    for (const sayer of this.#sayers.values()) sayer({ done })
+    this.#saying.end(failure)
     this.#resets?.[Symbol.dispose]()
+    this.#newest[Symbol.dispose]()
     await this.#follower?.[Symbol.asyncDispose]()
   }
 
@@ -180,48 +202,21 @@ export class Control implements Operator, AsyncDisposable {
     return { id: randomUUID(), at: new Date().toISOString(), by: this.#options.instance }
   }
 
-  /** Resolves when it is there, and done here as far as it is this host's to do. */
-  async #say(wish: Wish): Promise<void> {
-    const { function: name } = wish
-    const { hearMs } = this.#times
-    const heard = new Promise<Heard>((resolve) => {
-      this.#sayers.set(sayingOf(wish), resolve)
-    })
-    try {
-      await this.#append(wish)
-      if (!(await settlesWithin(heard, hearMs))) {
-        throw new HostError(
-          'WAIT_TIMEOUT',
-          `it is said to all instances, and this one has not read it within ${hearMs} ms: it does it as soon as it has; see GET /functions/${name}`,
-          { function: name },
-        )
-      }
-      await (await heard).done
-    } finally {
-      this.#sayers.delete(sayingOf(wish))
+  /** All of them are taken, as if nothing had been missed, and what counts at the end is done, unless it has been. */
+  async #caughtUp(words: readonly Word[]): Promise<void> {
+    this.#newest.clear()
+    for (const word of words) if (word.kind !== 'mark') this.#take(word)
+    const begun = new Map<string, Promise<void>>()
+    for (const wish of this.#said.wishes) {
+      if (this.#done.get(keyOf(wish)) === sayingOf(wish)) continue
+      if (this.#isReady) begun.set(keyOf(wish), this.#begin(wish))
+      else await this.#find(wish)
     }
-  }
-
-  async #append(wish: Wish): Promise<void> {
-    const key = Buffer.from(keyOf(wish))
-    const value = Buffer.from(JSON.stringify(wish))
-    const at = { topic: this.#topic, partition: 0, timestamp: Date.now() }
-    await this.#options.log.append([{ ...at, key, value }])
-  }
-
-  async #caughtUp(wishes: readonly Wish[]): Promise<void> {
-    const read = new Said()
-    for (const wish of wishes) read.take(wish)
-    await this.#sayAgain(read)
-    if (this.#isReady) {
-      for (const wish of read.wishes) this.#hear(wish)
-      return
-    }
-    for (const wish of read.wishes) {
-      if (this.#said.take(wish) !== 'news') continue
-      if (wish.kind === 'pause') await this.pauses.set(wish.function, wish.wish === 'pause')
-      else await this.#resets?.find(wish)
-    }
+    for (const word of words) this.#saying.heard(word, begun.get(keyOf(word)) ?? Promise.resolve())
+    const right = this.#newest.putAllRight()
+    if (this.#isReady) return await right
+    // A host that may only read starts all the same.
+    right.catch(() => {})
     await this.#takeOver()
     if (this.#isStopped) return
     this.#isReady = true
@@ -229,11 +224,10 @@ export class Control implements Operator, AsyncDisposable {
     this.#needOperated().retake()
   }
 
-  /** Somebody has deleted the topic: what counted goes on to. */
-  async #sayAgain(read: Said): Promise<void> {
-    for (const wish of this.#said.wishes) {
-      if (read.counting(wish) === undefined) await this.#append(wish)
-    }
+  async #find(wish: Wish): Promise<void> {
+    if (wish.kind === 'pause') await this.pauses.set(wish.function, wish.wish === 'pause')
+    else await this.#resets?.find(wish)
+    this.#done.set(keyOf(wish), sayingOf(wish))
   }
 
   /** What was paused before there was a topic to say it in. */
@@ -245,31 +239,38 @@ export class Control implements Operator, AsyncDisposable {
       const wish: PauseWish = { kind: 'pause', wish: 'pause', function: name, ...this.#stamp() }
       // Said since, by whomever.
       if (this.#said.counting(wish) !== undefined) continue
-      await this.#append(wish)
+      await this.#saying.append(wish)
       this.#said.take(wish)
       await this.pauses.set(name, true)
     }
     await rm(former, { force: true })
   }
 
-  #hear(wish: Wish): void {
-    const taken = this.#said.take(wish)
-    const done = taken === 'news' ? this.#do(wish) : Promise.resolve()
+  #hear(word: Word): void {
+    this.#saying.heard(word, word.kind === 'mark' ? Promise.resolve() : this.#hearWish(word))
+  }
+
+  #hearWish(wish: Wish): Promise<void> {
+    const taken = this.#take(wish)
+    if (taken === 'late') void this.#newest.putRight(wish)
+    return taken === 'news' ? this.#begin(wish) : Promise.resolve()
+  }
+
+  #take(wish: Wish): Taken {
+    this.#newest.read(wish)
+    return this.#said.take(wish)
+  }
+
+  #begin(wish: Wish): Promise<void> {
+    this.#done.set(keyOf(wish), sayingOf(wish))
+    const done = this.#do(wish)
     done.catch((error: unknown) => {
       const { message } = asHostError(error)
       this.#options.logger.warn(`what was asked of all instances was not done here: ${message}`, {
         function: wish.function,
       })
     })
-    this.#sayers.get(sayingOf(wish))?.({ done })
-    if (taken === 'late') this.#correct(wish)
-  }
-
-  /** Who comes later may find the newest alone. All say so that hear it: the same again is nothing new. */
-  #correct(late: Wish): void {
-    const counting = this.#said.counting(late)
-    // Should it fail: what all have read in order is right without it.
-    if (counting !== undefined) void this.#append(counting).catch(() => {})
+    return done
   }
 
   async #do(wish: Wish): Promise<void> {
@@ -298,11 +299,6 @@ export class Control implements Operator, AsyncDisposable {
     if (failure === undefined) this.#failure = undefined
     for (const settle of this.#waiting) settle(failure)
     this.#waiting.clear()
-  }
-
-  #deletedBefore(name: string): readonly DoomedTopic[] {
-    const last = this.#said.counting({ kind: 'reset', function: name })
-    return last?.kind === 'reset' ? last.topics : []
   }
 
   async #topics(kinds: Readonly<Record<string, TopicKind>>): Promise<DoomedTopic[]> {

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { asHostError, type HostError } from '../errors.js'
 import type { Batch, Log, LogReader } from '../log/log.js'
 import { unknownTopic } from '../log/problems.js'
-import { type Wish, wishOf } from './wish.js'
+import { type Word, wordOf } from './wish.js'
 
 export interface FollowerOptions {
   readonly log: Log
@@ -11,8 +11,8 @@ export interface FollowerOptions {
   /** Before it is tried again. */
   readonly retryMs: number
   /** All that there is, at the beginning and whenever it was begun with anew. Rejects: it is begun with again. */
-  caughtUp(wishes: readonly Wish[]): Promise<void>
-  hear(wish: Wish): void
+  caughtUp(words: readonly Word[]): Promise<void>
+  hear(word: Word): void
   /** It cannot be read for now. */
   failed(error: HostError): void
 }
@@ -59,16 +59,16 @@ export class Follower implements AsyncDisposable {
     this.#reader = reader
     try {
       reader.assign([{ topic, partition: at.partition, offset: at.oldest }])
-      const wishes: Wish[] = []
+      const words: Word[] = []
       for (let next = at.oldest; next < at.stableEnd; ) {
         const batches = await reader.next()
         if (this.#end.signal.aborted) return
-        wishes.push(...wishesIn(batches))
+        words.push(...wordsIn(batches))
         next = batches.at(-1)?.next ?? next
       }
-      await caughtUp(wishes)
+      await caughtUp(words)
       while (!this.#end.signal.aborted) {
-        for (const wish of wishesIn(await reader.next())) hear(wish)
+        for (const word of wordsIn(await reader.next())) hear(word)
       }
     } finally {
       await this.#close()
@@ -82,5 +82,5 @@ export class Follower implements AsyncDisposable {
   }
 }
 
-const wishesIn = (batches: readonly Batch[]): Wish[] =>
-  batches.flatMap(({ records }) => records).flatMap((record) => wishOf(record.valueText()) ?? [])
+const wordsIn = (batches: readonly Batch[]): Word[] =>
+  batches.flatMap(({ records }) => records).flatMap((record) => wordOf(record.valueText()) ?? [])

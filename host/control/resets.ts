@@ -21,6 +21,8 @@ export interface ResetsOptions {
   readonly times: ResetTimes
   readonly resetting: Pick<Resetting, 'begin' | 'beginAnew' | 'catchUp'>
   say(wish: ResetWish): Promise<unknown>
+  /** Resolves when this host has read all that had been said, of the function, when it was called. */
+  readAll(name: string): Promise<unknown>
 }
 
 interface Current {
@@ -51,6 +53,8 @@ export class Resets implements Disposable {
   async find(wish: ResetWish): Promise<void> {
     // Held from now on; a file that is being loaded has its turn, and waits for this.
     if (wish.phase === 'stop') void this.#begin(wish)
+    // Its `stop` was found before, when something else went wrong.
+    else if (this.#current.has(wish.function)) void this.#finish(wish)
     else {
       const { names, topics } = wish
       await this.#options.resetting.catchUp(
@@ -64,21 +68,37 @@ export class Resets implements Disposable {
     return this.#current.get(name)?.wish
   }
 
-  /** Resolves when the function has begun anew here; rejects as `saying` does, with why the reset was given up, and with WAIT_TIMEOUT. */
-  async whileOver(wish: ResetWish, withinMs: number, saying: () => Promise<void>): Promise<void> {
+  /**
+   * Resolves when the function has begun anew here, with true; rejects as `saying` does, with why the reset was given up, and with
+   * WAIT_TIMEOUT. False: another reset counted already when it was said.
+   */
+  async whileOver(
+    wish: ResetWish,
+    withinMs: number,
+    saying: () => Promise<void>,
+  ): Promise<boolean> {
     const { id, function: name, names } = wish
     const waiting = this.#waiting.get(id) ?? new Set()
     this.#waiting.set(id, waiting)
+    let isOver = false
     let settle: (failure?: HostError) => void = () => {}
     const over = new Promise<void>((resolve, reject) => {
-      settle = (failure) => (failure === undefined ? resolve() : reject(failure))
+      settle = (failure) => {
+        isOver = true
+        if (failure === undefined) resolve()
+        else reject(failure)
+      }
     })
     // It may end before it is waited for.
     over.catch(() => {})
     waiting.add(settle)
     try {
       await saying()
-      if (await settlesWithin(over, withinMs)) return await over
+      if (!isOver && !this.#current.get(name)?.ids.includes(id)) return false
+      if (await settlesWithin(over, withinMs)) {
+        await over
+        return true
+      }
       throw new HostError(
         'WAIT_TIMEOUT',
         `${name} is still being reset: an instance has not stopped it, and its group ${names.group} has members. It goes on by itself; look which hosts do not answer`,
@@ -119,15 +139,14 @@ export class Resets implements Disposable {
 
   /** Several may do it at once: each topic goes by its id, and a group that has members again is left alone. Never rejects. */
   async #lead(wish: ResetWish): Promise<void> {
-    const { log, instance, logger, say, times } = this.#options
+    const { log, instance, logger, say, readAll, times } = this.#options
     const { function: name, names, topics } = wish
-    const isOwn = wish.by === instance
-    if (!isOwn) await this.#rest(times.takeOverMs)
+    if (wish.by !== instance) await this.#rest(times.takeOverMs)
     let told: string | undefined
-    for (let attempt = 0; this.#isCurrent(wish); attempt += 1) {
+    while (this.#isCurrent(wish)) {
       try {
-        // A group goes by its name. Read again, it is the last that was said: nobody has come to the end of it without this host.
-        if (!isOwn || attempt > 0) await say(wish)
+        // A group goes by its name. With all read nobody has come to the end of the reset, and begun anew, without this host.
+        await readAll(name)
         if (!this.#isCurrent(wish)) return
         await log.remove(
           topics.map((topic) => topic.name),
@@ -167,7 +186,7 @@ export class Resets implements Disposable {
     if (failure === undefined) logger.info('reset on all instances', { function: name })
     else logger.error(`was not reset: ${failure.message}`, { function: name, code: failure.code })
     const why = failure && fromPlainError({ name: 'HostError', ...failure })
-    this.#tell(current?.ids ?? [], why)
+    this.#tell([...(current?.ids ?? []), wish.id], why)
   }
 
   #tell(ids: readonly string[], failure?: HostError): void {

@@ -1,16 +1,14 @@
-// What was said in the control topic, taken in its order: of each function and kind that which counts.
-import { keyOf, type Wish } from './wish.js'
+// What was said in the control topic: of each function and kind that which counts.
+import { keyOf, type ResetWish, sayingOf, type Wish } from './wish.js'
 
 /**
- * `news`: it counts from now on. `known`: it does already. `late`: it is of a reset that is over, or that another has taken the place
- * of: whoever said it had not read that. What counts does not change by it, but the topic has it as the newest, and may keep that alone.
+ * `news`: it counts from now on. `known`: it does already. `late`: it is of a reset before that which counts, or its `stop` after its
+ * `go`: whoever said it had not read that. What counts does not change by it, but the topic has it as the newest, and may keep that alone.
  */
 export type Taken = 'news' | 'known' | 'late'
 
 export class Said {
   readonly #counting = new Map<string, Wish>()
-  /** Resets that are over, by their ids. */
-  readonly #over = new Set<string>()
 
   get wishes(): Iterable<Wish> {
     return this.#counting.values()
@@ -20,23 +18,32 @@ export class Said {
     return this.#counting.get(keyOf(of))
   }
 
+  reset(name: string): ResetWish | undefined {
+    const wish = this.counting({ kind: 'reset', function: name })
+    return wish?.kind === 'reset' ? wish : undefined
+  }
+
   take(wish: Wish): Taken {
     const before = this.counting(wish)
     if (before !== undefined && sayingOf(before) === sayingOf(wish)) return 'known'
-    if (this.#isLate(wish, before)) return 'late'
-    if (wish.kind === 'reset' && wish.phase === 'go') this.#over.add(wish.id)
+    if (wish.kind === 'reset' && before?.kind === 'reset' && isBefore(wish, before)) return 'late'
     this.#counting.set(keyOf(wish), wish)
     return 'news'
   }
-
-  #isLate(wish: Wish, before: Wish | undefined): boolean {
-    if (wish.kind !== 'reset') return false
-    if (this.#over.has(wish.id)) return true
-    const isUnderWay = before?.kind === 'reset' && before.phase === 'stop'
-    return wish.phase === 'go' && isUnderWay && before.id !== wish.id
-  }
 }
 
-/** The two phases of a reset are said one after the other. */
-export const sayingOf = (wish: Wish): string =>
-  wish.kind === 'reset' ? `${wish.id} ${wish.phase}` : wish.id
+/**
+ * All words about resets of a function have one order, which lies in the words themselves: whoever has missed some of them finds the
+ * same one the later of two as everybody else.
+ */
+function isBefore(one: ResetWish, other: ResetWish): boolean {
+  if (one.id === other.id) return one.phase === 'stop' && other.phase === 'go'
+  const [at, otherAt] = [Date.parse(one.at), Date.parse(other.at)]
+  return at === otherAt ? one.id < other.id : at < otherAt
+}
+
+/** For a word behind `last`: the clock of who said that may be ahead. */
+export const timeAfter = (last: Pick<Wish, 'at'> | undefined): string =>
+  new Date(
+    last === undefined ? Date.now() : Math.max(Date.now(), Date.parse(last.at) + 1),
+  ).toISOString()

@@ -9,7 +9,7 @@ interface Said {
   readonly function: string
   /** Of the asking: what is said of it later has the same. */
   readonly id: string
-  /** ISO 8601. */
+  /** ISO 8601. Of two resets of a function the later has the later one, whatever the clocks show. */
   readonly at: string
   /** The instance that was asked. */
   readonly by: string
@@ -41,16 +41,28 @@ export interface ResetWish extends Said {
 
 export type Wish = PauseWish | ResetWish
 
-export const keyOf = ({ kind, function: name }: Pick<Wish, 'kind' | 'function'>): string =>
+/** Asks for nothing: whoever reads its own has read all that was said before. It has a key of its own, and so takes the place of no wish. */
+export interface Mark extends Said {
+  readonly kind: 'mark'
+}
+
+export type Word = Wish | Mark
+
+export const keyOf = ({ kind, function: name }: Pick<Word, 'kind' | 'function'>): string =>
   `${kind} ${name}`
 
+/** The two phases of a reset are said one after the other. */
+export const sayingOf = (word: Word): string =>
+  word.kind === 'reset' ? `${word.id} ${word.phase}` : word.id
+
 /** Undefined: it is none, or of a version of the host that knows more than this one. */
-export function wishOf(text: string): Wish | undefined {
+export function wordOf(text: string): Word | undefined {
   const found = parsed(text)
   if (!isObject(found)) return undefined
   const { function: name, id, at, by } = found
-  if (!isText(name) || !isText(id) || !isText(at) || !isText(by)) return undefined
+  if (!isText(name) || !isText(id) || !isTime(at) || !isText(by)) return undefined
   const said = { function: name, id, at, by }
+  if (found.kind === 'mark') return { ...said, kind: 'mark' }
   if (found.kind === 'pause' && (found.wish === 'pause' || found.wish === 'resume')) {
     return { ...said, kind: 'pause', wish: found.wish }
   }
@@ -70,6 +82,9 @@ function parsed(text: string): unknown {
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string'
+
+const isTime = (value: unknown): value is string =>
+  isText(value) && Number.isFinite(Date.parse(value))
 
 const isNames = (value: unknown): value is OwnNames =>
   isObject(value) && isText(value.group) && isText(value.table) && isText(value.loop)

@@ -1,99 +1,23 @@
 // The control topic: what one instance is asked is done by all that share the log, also by those that come later, and once.
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
-import { Control, type Operated } from '#host/control/control.js'
-import { type DoomedTopic, keyOf, type ResetWish, type Wish, wishOf } from '#host/control/wish.js'
+import t from 'tap'
+import { wordOf } from '#host/control/wish.js'
 import { HostError } from '#host/errors.js'
 import type { Log, RemoveOptions } from '#host/log/log.js'
-import { createMemoryLog, type MemoryLog } from '#host/log/memory/log.js'
-import { createLogger } from '#host/logger.js'
-import { testFolder } from '../../support/folder.js'
+import { createMemoryLog } from '#host/log/memory/log.js'
 import { until } from '../../support/until.js'
-
-const names = { group: 'counter', table: 'counter-table', loop: 'counter-loop' }
-const topic = 'millrace-control'
-
-interface Instance {
-  readonly control: Control
-  /** What it has done, in order. */
-  readonly steps: string[]
-  readonly lines: string[]
-  stop(): Promise<void>
-}
-
-interface Setting {
-  readonly log?: Log
-  readonly former?: string
-  readonly functions?: readonly string[]
-  readonly resetMs?: number
-  readonly takeOverMs?: number
-}
-
-function instances(t: Test, log: MemoryLog = createMemoryLog()) {
-  const folder = testFolder(t)
-  const start = (name: string, setting: Setting = {}): Instance => {
-    const steps: string[] = []
-    const lines: string[] = []
-    const control = new Control({
-      log: setting.log ?? log,
-      namespace: '',
-      instance: name,
-      logger: createLogger({
-        level: 'debug',
-        format: 'json',
-        stream: { write: (text) => lines.push(text) },
-      }),
-      former: setting.former ?? join(folder, `${name}.json`),
-      times: { retryMs: 2, takeOverMs: 20, hearMs: 5_000, resetMs: 5_000, ...setting },
-    })
-    const instance = {
-      control,
-      steps,
-      lines,
-      stop: async () => await control[Symbol.asyncDispose](),
-    }
-    t.teardown(() => instance.stop())
-    control.start(operated(steps, control, setting.functions ?? ['counter']))
-    return instance
-  }
-  t.teardown(() => log[Symbol.asyncDispose]())
-  return { log, start, folder }
-}
-
-/** A host that notes what it is told to do. */
-function operated(steps: string[], control: Control, functions: readonly string[]): Operated {
-  return {
-    entries: new Map(functions.map((name) => [name, {}])),
-    async operate(name, operation) {
-      steps.push(`${operation} ${name}`)
-      return functions.includes(name) ? 'here' : undefined
-    },
-    async reset(name) {
-      steps.push(`reset ${name} alone`)
-      return { topics: [], positions: 0, asked: 'here' }
-    },
-    resetting: {
-      namesOf: (name) => (name === 'view' ? { view: 'view' } : names),
-      async begin(name, _, why) {
-        steps.push(`stop ${name}: ${why.code}`)
-      },
-      async beginAnew(name) {
-        steps.push(`begin ${name}`)
-      },
-      async catchUp(_, deleted) {
-        steps.push(`was reset: ${deleted.length} topics`)
-      },
-    },
-    retake: () => steps.push(`ready, paused: ${control.pauses.has('counter')}`),
-    visit: async () => undefined,
-    evict: async () => false,
-    heartbeat: (name) => void steps.push(`heartbeat ${name}`),
-  }
-}
-
-const done = (instance: Instance, step: string) =>
-  until(`${step} is done`, () => instance.steps.includes(step))
+import {
+  done,
+  grouped,
+  instances,
+  instead,
+  madeBy,
+  names,
+  resetOf,
+  say,
+  topic,
+} from './instances.js'
 
 t.test(
   'what one is asked all do, and whoever comes later knows of it before it begins',
@@ -230,39 +154,6 @@ t.test('records of a later version, and of nobody, are passed over', async (t) =
   t.same(one.steps, ['ready, paused: false', 'pause counter'])
 })
 
-/** Topics of a function with a table and a loop, and its positions. */
-async function madeBy(log: MemoryLog): Promise<void> {
-  await log.ensure([
-    { name: names.table, kind: 'table', partitions: 1 },
-    { name: names.loop, kind: 'stream', partitions: 1 },
-  ])
-  const writer = await log.openWriter(names.group, 0)
-  const position = { topic: names.loop, partition: 0, offset: 0 }
-  await writer.commit({ records: [], positions: [position] })
-}
-
-/** Of which something is refused, or seen. */
-const instead = (log: Log, methods: Partial<Log>): Log =>
-  new Proxy(log, {
-    get(of, property) {
-      const value: unknown = Reflect.get(methods, property) ?? Reflect.get(of, property, of)
-      return typeof value === 'function' ? value.bind(of) : value
-    },
-  })
-
-/** A log that refuses to remove a group as long as `members` says so; counts what is removed. */
-function grouped(log: MemoryLog, members: () => number) {
-  const removals: (readonly string[])[] = []
-  const shared = instead(log, {
-    async remove(topics: readonly string[], options?: RemoveOptions) {
-      if (members() > 0) throw new HostError('GROUP_IN_USE', 'it has members')
-      removals.push(options?.ids ?? [])
-      await log.remove(topics, options)
-    },
-  })
-  return { shared, removals }
-}
-
 t.test('a reset: all stop, then it is deleted, then all begin anew', async (t) => {
   const { start, log } = instances(t)
   await madeBy(log)
@@ -342,23 +233,6 @@ t.test('one that deletes late leaves alone what has been made since', async (t) 
   t.equal((await log.describe([names.table, names.loop])).size, 2)
 })
 
-/** Says what `instance` would. */
-const say = (log: Log, wish: Wish) =>
-  log.append([
-    {
-      topic,
-      partition: 0,
-      timestamp: 0,
-      key: Buffer.from(keyOf(wish)),
-      value: Buffer.from(JSON.stringify(wish)),
-    },
-  ])
-
-const resetOf = (id: string, phase: ResetWish['phase'], topics: readonly DoomedTopic[] = []) => {
-  const saying = { id, at: '2030-01-01T00:00:00.000Z', by: 'elsewhere' }
-  return { ...saying, kind: 'reset', phase, function: 'counter', names, topics } as const
-}
-
 t.test(
   'what is said late of a reset changes nothing, also for one who finds it last',
   async (t) => {
@@ -371,7 +245,7 @@ t.test(
     await say(log, resetOf('first', 'go'))
     await say(log, resetOf('second', 'stop'))
     await say(log, resetOf('first', 'go'))
-    const newest = () => wishOf(log.records(topic, 0).at(-1)?.valueText() ?? '')
+    const newest = () => wordOf(log.records(topic, 0).at(-1)?.valueText() ?? '')
     await until('it is put right', () => newest()?.id === 'second')
     const stop = 'stop counter: RECOVERING'
     t.same(one.steps.slice(1), [stop, stop, 'begin counter', stop])
@@ -432,10 +306,12 @@ t.test('who leads late deletes nothing before it has read all that was said', as
     go = resolve
   })
   await say(log, resetOf('first', 'go'))
-  await until('it says again what it has read last', async () => {
+  await until('it marks how far it has to read', async () => {
     const end = (await log.describe([topic])).get(topic)?.partitions[0]?.end
     return removals > 0 || Number(end) > 2
   })
+  const said = log.records(topic, 0).map((record) => wordOf(record.valueText()))
+  t.match(said.filter((word) => word?.kind === 'reset').at(-1), { phase: 'go' }, 'it is the newest')
   go()
   await done(late, 'begin counter')
   t.equal(removals, 0)

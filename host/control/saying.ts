@@ -1,0 +1,70 @@
+// Says a word in the control topic: it is said when this host has read it there, in its order among all others.
+import { HostError } from '../errors.js'
+import type { Log } from '../log/log.js'
+import { settlesWithin } from '../within.js'
+import { keyOf, sayingOf, type Word } from './wish.js'
+
+export interface SayingOptions {
+  readonly log: Pick<Log, 'append'>
+  readonly topic: string
+  /** How long it may take until it is read. */
+  readonly hearMs: number
+}
+
+interface Heard {
+  /** Settles when it is done here. */
+  readonly done: Promise<void>
+}
+
+export class Saying {
+  readonly #options: SayingOptions
+  /** Who has said something, by its id, and waits until it is read. */
+  readonly #sayers = new Map<string, (heard: Heard) => void>()
+
+  constructor(options: SayingOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when it is there, and done here as far as it is this host's to do. */
+  async say(word: Word): Promise<void> {
+    const { function: name } = word
+    const { hearMs } = this.#options
+    const heard = new Promise<Heard>((resolve) => {
+      this.#sayers.set(sayingOf(word), resolve)
+    })
+    try {
+      await this.append(word)
+      if (!(await settlesWithin(heard, hearMs))) {
+        throw new HostError(
+          'WAIT_TIMEOUT',
+          `it is said to all instances, and this one has not read it within ${hearMs} ms: it does it as soon as it has; see GET /functions/${name}`,
+          { function: name },
+        )
+      }
+      await (await heard).done
+    } finally {
+      this.#sayers.delete(sayingOf(word))
+    }
+  }
+
+  /** Resolves when it is there. */
+  async append(word: Word): Promise<void> {
+    const { log, topic } = this.#options
+    const key = Buffer.from(keyOf(word))
+    const value = Buffer.from(JSON.stringify(word))
+    await log.append([{ topic, partition: 0, timestamp: Date.now(), key, value }])
+  }
+
+  /** It has been read, and is done with `done`. */
+  heard(word: Word, done: Promise<void>): void {
+    this.#sayers.get(sayingOf(word))?.({ done })
+  }
+
+  /** Whoever waits is told why it is not waited for any longer. */
+  end(why: HostError): void {
+    const done = Promise.reject<void>(why)
+    // Those that have heard already wait for something else.
+    done.catch(() => {})
+    for (const sayer of this.#sayers.values()) sayer({ done })
+  }
+}
