@@ -86,6 +86,7 @@ reach each other, and to know each other:
 - \`MILLRACE_CLUSTER_SECRET\`, or the variable that \`cluster.secretEnv\` names, has the same secret for all. It is needed by hosts that have tokens, so by all that listen on other than loopback addresses; one without it says so when it
   starts, and answers other instances' keys with [NOT_ROUTED](errors.md#not_routed). The secret itself is never sent: each request between instances, and each answer, is signed with it (HMAC-SHA256), so that whoever listens
   or poses as an instance can neither ask nor answer anything of his own. A request is good for 5 minutes, so the clocks of the hosts may differ by that; what changes something is done once in that time, and a read that was heard can be sent again to the same instance. Take a random secret.
+  To change it, restart one instance after the other with the new one: until all have it, a key whose partition an instance with another secret has is 502 ([PEER_REFUSED](errors.md#peer_refused)) where it is asked of the others, and each of them says so in its log, once a minute.
   Keys and values go as they are: give the instances a network of their own, or TLS in front (\`https\` in \`http.advertise\`), where others may listen. Without a secret, on hosts without tokens, nothing is signed.
 `
 
