@@ -19,7 +19,7 @@ import { HandOff } from './hand-off.js'
 import { Hearing } from './hearing.js'
 import { type HeldTable, holdTable } from './held-table.js'
 import { Joining } from './joining.js'
-import { KeptThread, notAtBoundary } from './kept-thread.js'
+import { KeptThread, notAtBoundary, type Outcome } from './kept-thread.js'
 import type { WorkerSettings } from './messages.js'
 import { notesPathOf, ownStorePathOf } from './names.js'
 import type { VisitOrder } from './operation.js'
@@ -119,6 +119,7 @@ export class Cell implements AsyncDisposable {
       mayStart: () => (this.#isNeeded || this.#isAhead) && !this.#condition.isHeld,
       start: () => this.#start(),
       hear: (message) => hearing.hear(message),
+      listens: () => handOff.listens(),
       failed: (failure) => hearing.failed(failure, this.#joining.assigned),
     })
     this.#thread = thread
@@ -142,6 +143,7 @@ export class Cell implements AsyncDisposable {
       condition,
       drainMs,
       logger,
+      share: () => ({ partitions: this.#joining.assigned, standbys: this.#standbys }),
       launch: () => this.#launch(),
     })
     this.#joining = new Joining({
@@ -339,6 +341,11 @@ export class Cell implements AsyncDisposable {
         `the running version did not come to a record boundary within ${drainMs} ms (limits.drainMs): its thread was ended, the new version takes up what it had not flushed; look for a handler that does not return, or a store that takes no writes`,
       )
     }
+    if (outcome === 'unheard') {
+      logger.warn(
+        `the version before had not started within ${drainMs} ms (limits.drainMs): its thread was ended, the new version starts in another; look for code that does not come to its end when it is loaded, or a machine that has too much to do`,
+      )
+    }
     // It was ended, had died, or never started: the new version is what it waited for.
     if (!this.#thread.isThere) await this.#launch()
     // The new version may have halted in its turn before this answer came.
@@ -347,7 +354,7 @@ export class Cell implements AsyncDisposable {
   }
 
   /** A store of the user's own is the version's own code: it is closed with that, and opened by the next, in a new thread. */
-  async #replace(next: Deployed): Promise<'done' | 'late' | 'died' | 'absent'> {
+  async #replace(next: Deployed): Promise<Outcome> {
     const isOwn = next.description.store === 'own'
     // Before: whatever starts a thread meanwhile starts this version.
     if (isOwn) this.#versions.running = next
@@ -443,7 +450,7 @@ export class Cell implements AsyncDisposable {
     }
   }
 
-  async #ask(kind: 'pause' | 'resume'): Promise<'done' | 'late' | 'died' | 'absent'> {
+  async #ask(kind: 'pause' | 'resume'): Promise<Outcome> {
     const outcome = await this.#thread.ask({ kind })
     if (outcome === 'late') {
       const { drainMs, logger } = this.#options
@@ -504,8 +511,6 @@ export class Cell implements AsyncDisposable {
         ...(this.#table?.start() ?? { store: null }),
         notesPath: notesPathOf(storePath),
         progress: this.progress.shared,
-        partitions: this.#joining.assigned,
-        standbys: this.#standbys,
         isPaused: this.#condition.isPaused,
         settings,
       },

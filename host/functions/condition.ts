@@ -218,6 +218,8 @@ export class Condition {
     this.isCutOff = false
     // It tells them anew.
     this.keepStandbys([])
+    // Nor is anything open there.
+    this.recovering([...this.#partitions.keys()])
   }
 
   /** It goes on where it had halted. */

@@ -87,7 +87,7 @@ class FunctionThread {
   }
 
   async run(): Promise<void> {
-    const { log, store, notesPath, settings, progress, edges, partitions, standbys } = this.#start
+    const { log, store, notesPath, settings, progress, edges } = this.#start
     this.#loaded = this.#load(this.#start)
     const attached = await this.#ports.attachLog(log)
     this.#log = attached
@@ -137,7 +137,9 @@ class FunctionThread {
     })
     this.#port.on('message', (message: ToWorker) => void this.#obey(message))
     if (this.#start.isPaused) await this.#group.pause()
-    await this.#group.start(partitions, standbys)
+    // What it is to open may have changed since it was started: it is told now.
+    this.#say({ kind: 'listening' })
+    await this.#group.start()
   }
 
   async #openStore(start: StoreStart): Promise<void> {
@@ -178,10 +180,10 @@ class FunctionThread {
       else if (message.kind === 'resume') this.#group?.resume()
       else if (message.kind === 'revoke') await this.#tasks.revoke(message)
       else if (message.kind === 'assign') {
-        const goOn = await this.#tasks.assign(message)
+        const goOn = await this.#group?.assign(message)
         // First: what goes on may not let anything else through for a while.
         this.#say({ kind: 'reply', id: message.id })
-        goOn()
+        goOn?.()
         return
       } else if (message.kind === 'ready') await this.#processor?.ready()
       else if (message.kind === 'endVisit') await this.#processor?.endVisit(message.why)

@@ -6,7 +6,8 @@ import type { Condition } from './condition.js'
 import { headline, placeLines } from './error-lines.js'
 import { describeError, showError } from './failure.js'
 import type { KeptThread, ThreadFailure } from './kept-thread.js'
-import type { FromWorker, RecordPlace } from './messages.js'
+import type { RecordPlace } from './messages.js'
+import type { ThreadMessage } from './thread.js'
 import type { Versions } from './versions.js'
 
 export interface HearingOptions {
@@ -23,8 +24,6 @@ export interface HearingOptions {
   visiting(progress: VisitProgress): void
 }
 
-type Told = Exclude<FromWorker, { kind: 'reply' }>
-
 export class Hearing {
   readonly #options: HearingOptions
 
@@ -32,7 +31,7 @@ export class Hearing {
     this.#options = options
   }
 
-  hear(message: Told): void {
+  hear(message: ThreadMessage): void {
     const { condition, versions, thread, logger } = this.#options
     switch (message.kind) {
       case 'recovering':

@@ -6,7 +6,12 @@ import type { VisitEnd, VisitReport } from '../processor/visiting.js'
 import { settlesWithin } from '../within.js'
 import type { HeldTable } from './held-table.js'
 import type { Version } from './messages.js'
-import { FunctionWorker, type ThreadOptions, type ThreadRequest } from './thread.js'
+import {
+  FunctionWorker,
+  type ThreadMessage,
+  type ThreadOptions,
+  type ThreadRequest,
+} from './thread.js'
 
 export interface KeptThreadOptions {
   readonly table: HeldTable | undefined
@@ -16,7 +21,9 @@ export interface KeptThreadOptions {
   mayStart(): boolean
   /** Asked at each start. */
   start(): Pick<ThreadOptions, 'entry' | 'start' | 'log'>
-  hear: ThreadOptions['onMessage']
+  hear(message: ThreadMessage): void
+  /** It has started, and hears what it is told. Nothing is open there. */
+  listens(): void
   /** What went wrong, before it is started anew. */
   failed(failure: ThreadFailure): void
 }
@@ -31,6 +38,9 @@ export interface ThreadFailure {
   /** Before it is tried again. */
   readonly pauseMs: number
 }
+
+/** `unheard`: it was still starting. */
+export type Outcome = 'done' | 'late' | 'unheard' | 'died' | 'absent'
 
 const backoffBaseMs = 100
 const backoffMaxMs = 30_000
@@ -60,6 +70,11 @@ export class KeptThread implements AsyncDisposable {
     return this.#worker !== undefined
   }
 
+  /** It is there, and does not hear yet: nothing is open. */
+  get isStarting(): boolean {
+    return this.#worker?.isListening === false
+  }
+
   /** What it is at since this was last asked; undefined: there is none. */
   vitals(): { readonly thread: number; readonly isBusy: boolean } | undefined {
     const worker = this.#worker
@@ -86,8 +101,19 @@ export class KeptThread implements AsyncDisposable {
     }
   }
 
-  /** `absent`: there was none. After all but `done` there is none. Rejects with what the thread refuses to do. */
-  async ask(request: ThreadRequest): Promise<'done' | 'late' | 'died' | 'absent'> {
+  /**
+   * `absent`: there was none. After all but `done` there is none. Rejects with what the thread refuses to do. One that is still starting
+   * does it before anything is open there: that is as good as done.
+   */
+  async ask(request: ThreadRequest): Promise<Outcome> {
+    if (this.isStarting) {
+      this.tell(request)
+      return 'done'
+    }
+    return await this.#askWithin(request)
+  }
+
+  async #askWithin(request: ThreadRequest): Promise<Outcome> {
     const worker = this.#worker
     if (worker === undefined) return 'absent'
     const outcome = await worker.askWithin(request, this.#options.drainMs)
@@ -101,14 +127,17 @@ export class KeptThread implements AsyncDisposable {
     if (ready !== undefined) await settlesWithin(ready, this.#options.drainMs)
   }
 
-  /** Not waited for: should it end before it has heard of it, the next one starts with what is then. */
+  /** Not waited for: should it end before it has heard of it, the next one is told what is so then. */
   tell(request: ThreadRequest): void {
-    void this.#worker?.ask(request).catch(() => {})
+    const worker = this.#worker
+    void worker?.ask(request).catch((error) => {
+      if (this.#worker === worker) this.retry('its thread refuses to go on', asHostError(error))
+    })
   }
 
   /** Rejects if the version does not load: the running one stays. */
-  async swap(version: Version): Promise<'done' | 'late' | 'died' | 'absent'> {
-    const outcome = await this.ask({ kind: 'swap', version })
+  async swap(version: Version): Promise<Outcome> {
+    const outcome = await this.#askWithin({ kind: 'swap', version })
     if (outcome === 'done') this.#failures = 0
     return outcome
   }
@@ -194,13 +223,16 @@ export class KeptThread implements AsyncDisposable {
   }
 
   #spawn(): void {
-    const { start, hear } = this.#options
+    const { start, hear, listens } = this.#options
     const worker: FunctionWorker = new FunctionWorker({
       ...start(),
       onMessage: (message) => {
         if (message.kind === 'wiping') this.#options.table?.wiping()
         // One that is being ended may still wipe what it was about to open.
         if (this.#worker === worker || message.kind === 'wiping') hear(message)
+      },
+      onListening: () => {
+        if (this.#worker === worker) listens()
       },
       onDeath: (error) => {
         if (this.#worker !== worker) return

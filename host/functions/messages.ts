@@ -25,7 +25,7 @@ export interface WorkerSettings {
   readonly cleanupDelayMs: number
 }
 
-/** The worker's `workerData`. */
+/** The worker's `workerData`. Of what it is to open it says nothing: `assign` tells that when it listens. */
 export interface WorkerStart extends Version {
   readonly log: LogDescription
   /** Null for a function that keeps nothing. */
@@ -35,9 +35,6 @@ export interface WorkerStart extends Version {
   /** The file in which a stateless function notes which topics it has read, absolute. */
   readonly notesPath: string
   readonly progress: SharedArrayBuffer
-  readonly partitions: readonly number[]
-  /** Of others, whose tables are copied here. */
-  readonly standbys: readonly number[]
   /** Its tasks are opened and held. */
   readonly isPaused: boolean
   readonly settings: WorkerSettings
@@ -52,7 +49,7 @@ export type ToWorker = { readonly id: number } & (
   | { readonly kind: 'ready' }
   /** The partitions of its group are shared out anew: nothing is handled, opened or written to the log until `assign`. */
   | { readonly kind: 'revoke'; readonly isLast: boolean }
-  /** `kept`: those of which its tasks go on. `standbys`: of others, whose tables are copied here. */
+  /** After `revoke`, or when it listens. `kept`: those of which its tasks go on. `standbys`: of others, whose tables are copied here. */
   | {
       readonly kind: 'assign'
       readonly partitions: readonly number[]
@@ -94,6 +91,8 @@ export type FromWorker =
       /** Of a visit. */
       readonly report?: VisitReport | undefined
     }
+  /** It has started, and hears what it is told. Nothing is open. */
+  | { readonly kind: 'listening' }
   | { readonly kind: 'visiting'; readonly progress: VisitProgress }
   | { readonly kind: 'recovering' | 'running' | 'fenced'; readonly partition: number }
   /** What is stored of a partition is wiped as soon as it is `heard`. */

@@ -12,12 +12,17 @@ export type ThreadRequest = ToWorker extends infer Each
     : never
   : never
 
+/** What it tells by itself. */
+export type ThreadMessage = Exclude<FromWorker, { kind: 'reply' | 'listening' }>
+
 export interface ThreadOptions {
   /** The module that the thread runs. */
   readonly entry: URL
   readonly start: Omit<WorkerStart, 'log'>
   readonly log: SharedLog
-  onMessage(message: Exclude<FromWorker, { kind: 'reply' }>): void
+  onMessage(message: ThreadMessage): void
+  /** It has started, and does what it is asked; until then nothing is open there. */
+  onListening(): void
   /** It ended without having been asked to. */
   onDeath(error: HostError): void
 }
@@ -37,6 +42,7 @@ export class FunctionWorker implements AsyncDisposable {
   readonly #exited: Promise<void>
   #utilization: EventLoopUtilization | undefined
   #lastId = 0
+  #isListening = false
   #isExpected = false
   #hasExited = false
 
@@ -54,7 +60,10 @@ export class FunctionWorker implements AsyncDisposable {
       // Code of a function may post to the same port.
       if (typeof message?.kind !== 'string') return
       if (message.kind === 'reply') this.#reply(message)
-      else {
+      else if (message.kind === 'listening') {
+        this.#isListening = true
+        options.onListening()
+      } else {
         options.onMessage(message)
         if (message.kind === 'wiping') this.#heard(message.id)
       }
@@ -76,6 +85,11 @@ export class FunctionWorker implements AsyncDisposable {
 
   get id(): number {
     return this.#worker.threadId
+  }
+
+  /** False: it is still starting, and does what it is asked when it has. */
+  get isListening(): boolean {
+    return this.#isListening
   }
 
   /** Has its thread been at work since this was last asked, also in a loop that does not end? */
@@ -100,10 +114,13 @@ export class FunctionWorker implements AsyncDisposable {
   }
 
   /**
-   * `late`: no answer within that time, and the thread was ended for it; `died`: it ended by itself. Rejects with what it refuses
-   * to do, a version that does not load for one: then it goes on as before.
+   * `late`: no answer within that time, and the thread was ended for it; `unheard`: so, too, but it was still starting; `died`: it ended by
+   * itself. Rejects with what it refuses to do, a version that does not load for one: then it goes on as before.
    */
-  async askWithin(request: ThreadRequest, withinMs: number): Promise<'done' | 'late' | 'died'> {
+  async askWithin(
+    request: ThreadRequest,
+    withinMs: number,
+  ): Promise<'done' | 'late' | 'unheard' | 'died'> {
     let isLate = false
     const timer = setTimeout(() => {
       isLate = true
@@ -118,7 +135,7 @@ export class FunctionWorker implements AsyncDisposable {
     // First: an answer that crossed the time-out comes from a thread that is being ended all the same.
     if (isLate) {
       await this.#exited
-      return 'late'
+      return this.#isListening ? 'late' : 'unheard'
     }
     if (refused === undefined) return 'done'
     if (!this.#hasExited) throw refused.error

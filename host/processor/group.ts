@@ -197,15 +197,15 @@ export class Group implements AsyncDisposable {
     return this.#copies?.positions() ?? []
   }
 
-  /** Resolves when each partition runs, or has halted the function. `standbys`: as in `follow`. */
-  async start(partitions: readonly number[], standbys: readonly number[] = []): Promise<void> {
+  /** Resolves when each partition runs, or has halted the function; without them it is `assign` that tells. `standbys`: as in `follow`. */
+  async start(partitions?: readonly number[], standbys: readonly number[] = []): Promise<void> {
     this.#feed.start()
     this.#refreshLater()
     const { store } = this.#options
     const { joins, lookups } = this.#program.edges
     this.#copies?.start()
     // Unless it was told better already.
-    if (this.#assigned === undefined) {
+    if (partitions !== undefined && this.#assigned === undefined) {
       this.#assigned = partitions
       this.follow(standbys)
     }
@@ -652,9 +652,11 @@ export class Group implements AsyncDisposable {
 
   /** What is not here is deleted in a while. */
   #noteGone(): void {
+    // Not told yet: any may come back.
+    if (this.#assigned === undefined) return
     const { partitions } = this.#program.edges
     for (let partition = 0; partition < partitions; partition += 1) {
-      const isHere = this.#assigned?.includes(partition) || this.#standbys.has(partition)
+      const isHere = this.#assigned.includes(partition) || this.#standbys.has(partition)
       if (isHere) void this.#leftovers?.back(partition)
       else this.#leftovers?.left(partition)
     }

@@ -2,7 +2,7 @@
 import { asHostError, HostError, toPlainError } from '../errors.js'
 import type { TableStore } from '../tables/store.js'
 import { Copies, dropOtherCopies } from './copies.js'
-import type { GroupEvents, GroupOptions, HaltReason } from './group.js'
+import type { GroupEvents, GroupOptions, HaltReason, Share } from './group.js'
 import { Rest } from './rest.js'
 import type { RecordFailure } from './runner.js'
 import type { ViewProgram } from './view-program.js'
@@ -61,11 +61,18 @@ export class ViewGroup implements AsyncDisposable {
     return this.#opening.size === 0 && this.#copies.isIdle
   }
 
-  /** Resolves when each partition runs, or has halted the view. */
-  async start(partitions: readonly number[]): Promise<void> {
+  /** Resolves when each partition runs, or has halted the view; without them it is `assign` that tells. */
+  async start(partitions: readonly number[] = []): Promise<void> {
     this.#copies.start()
     await dropOtherCopies(this.#options.store, [])
     await Promise.all(partitions.map((partition) => this.#open(partition)))
+  }
+
+  /** As of a group, of which it is the one member: they are told once. Nobody waits until they run. */
+  async assign({ partitions }: Pick<Share, 'partitions'>): Promise<() => void> {
+    return () => {
+      for (const partition of partitions) void this.#open(partition)
+    }
   }
 
   /** Puts another version in place, between two batches. A view that has halted goes on at its record. */

@@ -86,3 +86,16 @@ t.test(
     t.end()
   },
 )
+
+t.test('with a thread that is still to start nothing is open, whatever was before', (t) => {
+  const condition = new Condition({ isPaused: false, quarantined: undefined, changed: () => {} })
+  condition.enter('active')
+  condition.opened(0, 'running')
+  condition.enter('joining')
+  condition.started()
+  t.equal(condition.isServing(0), false)
+  condition.assigned({ partitions: [0], kept: [0], standbys: [] })
+  condition.enter('active')
+  t.equal(condition.state, 'recovering')
+  t.end()
+})

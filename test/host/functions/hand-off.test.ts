@@ -1,24 +1,33 @@
 // A function's thread while its group is shared out anew: it stays with what is kept, whatever befalls it in between.
-import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { Condition } from '#host/functions/condition.js'
-import { HandOff } from '#host/functions/hand-off.js'
+import { HandOff, type HandOffOptions } from '#host/functions/hand-off.js'
 import { LiveCatalog } from '#host/functions/live-catalog.js'
 import { Registry } from '#host/functions/registry.js'
 import type { JoinOptions } from '#host/log/log.js'
 import { createLogger } from '#host/logger.js'
+import type { FunctionVitals } from '#host/supervisor/messages.js'
 import { settlesWithin } from '#host/within.js'
 import { until } from '../../support/until.js'
 import { createProject, projectLog, registryOptions } from './project.js'
 
-/** Says of each click how many its thread has handled; goes on for ever, dies, or is slow, as it is told. */
+/** Says of each click how many its thread has handled; starts slowly, goes on for ever, or dies, as it is told. */
 const counter = (flags: string, step = 1, more = '') => `
-import { existsSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
 import { defineProcessor, json } from 'millrace'
 const isProbe = workerData?.edges === undefined
 const has = (name: string) => existsSync(${JSON.stringify(flags)} + name)
 let handled = 0
+if (!isProbe) {
+  appendFileSync(${JSON.stringify(flags)} + 'starts', 'x')
+  const never = new Int32Array(new SharedArrayBuffer(4))
+  while (has('wait')) {
+    Atomics.wait(never, 0, 0, 2)
+    if (has('exit')) process.exit(1)
+  }
+}
 const timer = setInterval(() => {
   if (isProbe) return
   writeFileSync(${JSON.stringify(flags)} + 'loaded', '')
@@ -42,7 +51,7 @@ export default defineProcessor({
 })`
 
 /** A host of a group that is shared out as the test will have it. `isAwaited`: there are others in it, and it is not assigned any at once. */
-async function shared(t: Test, { isAwaited = false, more = '' } = {}) {
+async function shared(t: Test, { isAwaited = false, more = '', drainMs = 200 } = {}) {
   const project = createProject(t)
   const lines: string[] = []
   const stream = { write: (text: string) => void lines.push(text) }
@@ -92,10 +101,16 @@ async function shared(t: Test, { isAwaited = false, more = '' } = {}) {
       },
     }
   }
+  const options = registryOptions({ project, log, logger })
+  let told: readonly FunctionVitals[] = []
+  const vitals = (all: readonly FunctionVitals[]) => {
+    told = all
+  }
   const registry = new Registry({
-    ...registryOptions({ project, log, logger }),
+    ...options,
+    supervision: { ...options.supervision, vitals },
     // Its code takes as long as it takes.
-    ...(isAwaited ? { drainMs: 60_000 } : {}),
+    drainMs: isAwaited ? 60_000 : drainMs,
   })
   const catalog = new LiveCatalog(registry, log)
   t.teardown(async () => {
@@ -120,16 +135,32 @@ async function shared(t: Test, { isAwaited = false, more = '' } = {}) {
     for (const state of states() ?? []) seen.add(state)
   })
   t.teardown(watch)
+  const flag = (name: string) => writeFileSync(flags + name, '')
+  const starts = () => readFileSync(`${flags}starts`, 'utf8').length
+  /** Its thread is being started, and comes no further. Returns what lets it. */
+  const starting = async (partitions: readonly number[]) => {
+    await revoke()
+    await assign([])
+    const before = starts()
+    flag('wait')
+    await assign(partitions)
+    await until('it starts', () => starts() > before)
+    return () => rmSync(`${flags}wait`)
+  }
   const key = Buffer.from('ada')
   let position = 0
   return {
     ...{ project, registry, catalog, lines, states, run, save, assign, revoke, seen },
-    ...{ others, left },
+    ...{ others, left, flag, starts, starting },
     asked: async () => {
       await until('it asks to join', () => wasLoaded !== undefined)
       return wasLoaded
     },
     state: () => status()?.state,
+    hasThread: () => {
+      registry.tellVitals()
+      return told.some(({ thread }) => thread !== undefined)
+    },
     lose: async () => {
       holds = false
       group?.lost(epoch)
@@ -286,6 +317,131 @@ t.test('restarted in between it gets another thread', async (t) => {
   t.same(await f.counted(0), { count: 2, handled: 1 })
 })
 
+/** Longer than whatever a thread does here takes. */
+const patient = { drainMs: 60_000 }
+
+t.test('shared out anew while its thread starts: it opens what it has when it has', async (t) => {
+  const f = await shared(t, patient)
+  const opened = () =>
+    f.lines
+      .filter((line) => /its table was brought up/.test(line))
+      .map((line) => JSON.parse(line).partition)
+  const before = opened().length
+  const goOn = await f.starting([0])
+  t.same([f.state(), f.states()], ['recovering', ['0 recovering']])
+  // Each would wait for a minute were it to wait for the thread.
+  await f.revoke()
+  t.equal(f.state(), 'joining')
+  await f.assign([0, 1], [0])
+  t.same([f.state(), f.states()], ['recovering', ['0 recovering', '1 recovering']])
+  await f.revoke()
+  await f.assign([1], [1])
+  t.same([f.state(), f.states()], ['recovering', ['1 recovering']])
+  goOn()
+  await f.run('1 running')
+  t.equal(f.starts(), 2, 'it was not ended for it')
+  t.same(opened().slice(before), [1], 'nor has it opened what is over')
+  await f.emit(1)
+  t.same(await f.counted(1), { count: 1, handled: 1 })
+  t.notOk(f.said(/record boundary/))
+})
+
+t.test('revoked while it starts, a thread opens nothing before it is told', async (t) => {
+  const f = await shared(t, patient)
+  const goOn = await f.starting([0, 1])
+  await f.revoke()
+  f.seen.clear()
+  rmSync(f.path('loaded'))
+  goOn()
+  await until('it is loaded', () => existsSync(f.path('loaded')))
+  t.ok(await f.registry.operate('counter', 'pause'), 'what it is told it does')
+  t.same([...f.seen], ['0 recovering', '1 recovering'])
+  t.ok(await f.registry.operate('counter', 'resume'))
+  await f.assign([0], [0, 1])
+  await f.run('0 running')
+  t.equal(f.starts(), 2)
+  await f.emit(0)
+  t.same(await f.counted(0), { count: 1, handled: 1 })
+})
+
+t.test('a share that does not come back: the thread that was started for it ends', async (t) => {
+  const f = await shared(t, patient)
+  const goOn = await f.starting([0, 1])
+  await f.revoke()
+  await f.assign([])
+  t.same(f.states(), [])
+  goOn()
+  await until('it is gone', () => !f.hasThread())
+  await f.revoke()
+  await f.assign([0, 1])
+  await f.run('0 running', '1 running')
+  t.equal(f.starts(), 3)
+  t.notOk(f.said(/record boundary/))
+})
+
+t.test('a membership that is lost while its thread starts ends nothing', async (t) => {
+  const f = await shared(t, patient)
+  const goOn = await f.starting([0, 1])
+  await f.lose()
+  t.same(f.states(), [])
+  await f.assign([1])
+  t.same([f.state(), f.states()], ['recovering', ['1 recovering']])
+  goOn()
+  await f.run('1 running')
+  t.equal(f.starts(), 2)
+})
+
+t.test('a thread that dies while it starts is replaced, wherever its share is', async (t) => {
+  const f = await shared(t, patient)
+  await f.starting([0, 1])
+  const die = async () => {
+    const deaths = () => f.lines.filter((line) => /its thread ended/.test(line)).length
+    const before = deaths()
+    f.flag('exit')
+    await until('it has died', () => deaths() > before)
+    rmSync(f.path('exit'))
+  }
+  await f.revoke()
+  await die()
+  await f.assign([0, 1], [0, 1])
+  t.same([f.state(), f.states()], ['recovering', ['0 recovering', '1 recovering']])
+  await until('another is started', () => f.starts() > 2)
+  await die()
+  t.equal(f.state(), 'recovering')
+  rmSync(f.path('wait'))
+  await f.run('0 running', '1 running')
+  await f.emit(0)
+  t.same(await f.counted(0), { count: 1, handled: 1 })
+})
+
+t.test('paused and saved while its thread starts', async (t) => {
+  const f = await shared(t, patient)
+  const goOn = await f.starting([0, 1])
+  t.ok(await f.registry.operate('counter', 'pause'))
+  await f.save(10)
+  t.equal(f.state(), 'recovering', 'it is not paused before it is open')
+  goOn()
+  await until('the save is taken', async () => (await f.catalog.function('counter'))?.swaps === 1)
+  await until('it is paused', () => f.state() === 'paused')
+  t.ok(await f.registry.operate('counter', 'resume'))
+  await f.emit(0)
+  t.same(await f.counted(0), { count: 10, handled: 1 })
+  t.notOk(f.said(/record boundary|had not started/))
+})
+
+t.test('a save does not wait for long for a thread that starts', async (t) => {
+  const f = await shared(t)
+  const goOn = await f.starting([0, 1])
+  await f.save(10)
+  await until('it is taken', async () => (await f.catalog.function('counter'))?.swaps === 1)
+  t.ok(f.said(/the version before had not started within 200 ms/))
+  t.notOk(f.said(/record boundary/), 'it had no record')
+  goOn()
+  await f.run('0 running', '1 running')
+  await f.emit(0)
+  t.same(await f.counted(0), { count: 10, handled: 1 })
+})
+
 t.test('a file that is deleted in between: the function stops', async (t) => {
   const f = await shared(t)
   await f.revoke()
@@ -327,6 +483,14 @@ t.test('others wait for its last flush alone when it leaves', async (t) => {
   t.notOk(f.said(/did not end well|record boundary/))
 })
 
+const noThread: HandOffOptions['thread'] = {
+  isThere: false,
+  isStarting: false,
+  ask: async () => 'absent',
+  tell: () => {},
+  end: async () => {},
+}
+
 t.test('copies that were assigned while the thread before ends stay', async (t) => {
   const condition = new Condition({ isPaused: false, quarantined: undefined, changed: () => {} })
   let end = () => {}
@@ -334,7 +498,8 @@ t.test('copies that were assigned while the thread before ends stay', async (t) 
     end = resolve
   })
   const handOff = new HandOff({
-    thread: { isThere: false, ask: async () => 'absent', tell: () => {}, end: () => ended },
+    thread: { ...noThread, end: () => ended },
+    share: () => ({ partitions: [], standbys: [1] }),
     condition,
     drainMs: 1,
     logger: createLogger({ level: 'silent', format: 'json' }),
@@ -357,12 +522,8 @@ t.test('it is not running before there is a thread for what was assigned', async
   const seen: unknown[] = []
   const see = () => seen.push([condition.state, condition.partition(0)])
   const handOff = new HandOff({
-    thread: {
-      isThere: false,
-      ask: async () => 'absent',
-      tell: () => {},
-      end: async () => void see(),
-    },
+    thread: { ...noThread, end: async () => void see() },
+    share: () => ({ partitions: [0], standbys: [] }),
     condition,
     drainMs: 1,
     logger: createLogger({ level: 'silent', format: 'json' }),
@@ -396,4 +557,102 @@ t.test('a replica in memory is gone with the thread', async (t) => {
   const { isReplica } = await replicated(t, 'memory')
   await until('there is none', () => isReplica() === false)
   t.pass('the next thread has to copy it first')
+})
+
+/** A thread that starts, for which a hand-off tells or ends as it is called. */
+function startingThread() {
+  const condition = new Condition({ isPaused: false, quarantined: undefined, changed: () => {} })
+  const steps: string[] = []
+  const thread = {
+    ...noThread,
+    isThere: true,
+    isStarting: true,
+    ask: async ({ kind }: { kind: string }) => {
+      steps.push(`asked ${kind}`)
+      return 'done' as const
+    },
+    tell: (request: object) => void steps.push(`told ${JSON.stringify(request)}`),
+    end: async () => {
+      steps.push('ended')
+      thread.isThere = false
+    },
+  }
+  let share: { partitions: number[]; standbys: number[] } = { partitions: [], standbys: [] }
+  const handOff = new HandOff({
+    thread,
+    condition,
+    drainMs: 1,
+    logger: createLogger({ level: 'silent', format: 'json' }),
+    share: () => share,
+    launch: async () => void steps.push('launched'),
+  })
+  return {
+    handOff,
+    condition,
+    /** Until it has it as the others do. */
+    takenUp: async (partitions: number[], standbys: number[] = []) => {
+      share = { partitions, standbys }
+      await handOff.takenUp({ epoch: 1, partitions, kept: partitions, standbys })
+    },
+    revoked: async () => {
+      share = { ...share, partitions: [] }
+      await handOff.revoked(false)
+    },
+    givenUp: async (standbys: number[]) => {
+      share = { partitions: [], standbys }
+      await handOff.givenUp()
+    },
+    listens: () => {
+      thread.isStarting = false
+      handOff.listens()
+    },
+    done: () => steps.splice(0),
+  }
+}
+const assigned = (partitions: number[], standbys: number[] = []) =>
+  `told ${JSON.stringify({ kind: 'assign', partitions, kept: [], standbys })}`
+
+t.test('a thread is told when it listens, and what is so by then', async (t) => {
+  const f = startingThread()
+  await f.takenUp([0], [1])
+  await f.revoked()
+  await f.takenUp([1], [0])
+  t.same([f.done(), f.condition.partition(1)], [[], 'recovering'])
+  f.listens()
+  t.same(f.done(), [assigned([1], [0])])
+  await f.revoked()
+  t.same(f.done(), ['asked revoke'], 'it is asked from then on')
+})
+
+t.test('while they are shared out it is told nothing, not even of copies', async (t) => {
+  const f = startingThread()
+  await f.takenUp([0], [1])
+  await f.revoked()
+  f.listens()
+  t.same(f.done(), [])
+  await f.takenUp([0], [1])
+  t.same([f.done(), f.condition.partition(0)], [['asked assign'], 'recovering'])
+})
+
+t.test('with nothing to open it ends when it listens, unless that is still to come', async (t) => {
+  const none = startingThread()
+  await none.takenUp([])
+  none.listens()
+  t.same(none.done(), ['ended'])
+  const ahead = startingThread()
+  ahead.condition.enter('joining')
+  ahead.listens()
+  t.same(ahead.done(), [])
+  await ahead.takenUp([0])
+  t.match(ahead.done(), [/^told .*assign/])
+})
+
+t.test('no member any more, a thread that starts copies what it is to', async (t) => {
+  const f = startingThread()
+  await f.takenUp([0], [1])
+  await f.revoked()
+  await f.givenUp([0, 1])
+  t.equal(f.condition.partition(0), undefined)
+  f.listens()
+  t.same(f.done(), [assigned([], [0, 1])])
 })

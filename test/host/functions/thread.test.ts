@@ -20,6 +20,7 @@ const entry = (reply: string) =>
     `data:text/javascript,${encodeURIComponent(`
       import { parentPort, workerData } from 'node:worker_threads'
       const answers = new Int32Array(workerData.progress)
+      parentPort.postMessage({ kind: 'listening' })
       parentPort.on('message', ({ id, kind }) => {
         parentPort.postMessage({ kind: 'reply', id, ${reply} })
         Atomics.add(answers, 0, 1)
@@ -55,8 +56,6 @@ function threadOptions(reply = '') {
     store: null,
     notesPath: '/counter.inputs.json',
     progress: shared,
-    partitions: [0],
-    standbys: [],
     isPaused: false,
     settings: {
       flush: { intervalMs: 1, maxIntervalMs: 10, maxBytes: 1_000, maxUnfinished: 10 },
@@ -77,8 +76,9 @@ for (const [what, reply] of [
 ] as const) {
   t.test(`${what} that crosses the time-out counts as late: the thread is gone`, async (t) => {
     const { answers, of } = threadOptions(reply)
+    const quiet = { onMessage: () => {}, onListening: () => {} }
     const onDeath = (error: HostError) => t.fail(`a death that was expected: ${error.message}`)
-    const worker = new FunctionWorker({ ...of, onMessage: () => {}, onDeath })
+    const worker = new FunctionWorker({ ...of, ...quiet, onDeath })
     const outcome = worker.askWithin({ kind: 'pause' }, 1)
     // Timers come before messages: both are due when this returns.
     Atomics.wait(answers, 0, 0)
@@ -99,6 +99,7 @@ function keptThread(t: Test, given: Partial<KeptThreadOptions>) {
     mayStart: () => true,
     start: () => of,
     hear: () => {},
+    listens: () => {},
     failed: ({ what }) => void failures.push(what),
     ...given,
   })
@@ -120,12 +121,56 @@ t.test('what fails when a thread is made is tried again, as all else', async (t)
   await until('it runs', () => thread.isThere)
 })
 
+/** Starts, and neither listens nor ends before the first byte of `progress` is set. */
+const slow = new URL(
+  `data:text/javascript,${encodeURIComponent(`
+    import { parentPort, workerData } from 'node:worker_threads'
+    const go = new Int32Array(workerData.progress)
+    Atomics.wait(go, 0, 0)
+    parentPort.on('message', ({ id, kind }) => {
+      if (kind === 'assign') parentPort.postMessage({ kind: 'reply', id, error: { name: 'Error', message: 'no' } })
+      else parentPort.postMessage({ kind: 'log', level: 'info', message: kind, fields: '{}' })
+      parentPort.postMessage({ kind: 'reply', id })
+      if (kind === 'drain') parentPort.close()
+    })
+    parentPort.postMessage({ kind: 'listening' })`)}`,
+)
+
+t.test('what is asked of a thread that starts is as good as done, but for a swap', async (t) => {
+  const { of, answers } = threadOptions()
+  const heard: unknown[] = []
+  const { thread, failures } = keptThread(t, {
+    start: () => ({ ...of, entry: slow }),
+    drainMs: 500,
+    hear: (message) => void heard.push(message.kind === 'log' && message.message),
+    listens: () => void heard.push('listens'),
+  })
+  await thread.launch()
+  t.equal(await thread.ask({ kind: 'pause' }), 'done')
+  t.ok(thread.isStarting)
+  t.equal(await thread.ask({ kind: 'resume' }), 'done')
+  Atomics.store(answers, 0, 1)
+  Atomics.notify(answers, 0)
+  await until('it has heard', () => heard.length === 3)
+  t.same(heard, ['listens', 'pause', 'resume'])
+  thread.tell({ kind: 'assign', partitions: [0], kept: [], standbys: [] })
+  await until('it is replaced, since it refuses', () => failures.length > 0)
+  t.same(failures, ['its thread refuses to go on'])
+
+  Atomics.store(answers, 0, 0)
+  await until('another starts', () => thread.isStarting)
+  const { bundle, edges, options } = of.start
+  t.equal(await thread.swap({ bundle, edges, options }), 'unheard')
+  t.notOk(thread.isThere)
+})
+
 t.test('a second launch ends the thread before', async (t) => {
   const { thread } = keptThread(t, {})
   await thread.launch()
   const before = thread.vitals()?.thread
   await thread.launch()
   t.ok(thread.isThere)
+  await until('it listens', () => !thread.isStarting)
   t.not(thread.vitals()?.thread, before)
   t.equal(await thread.ask({ kind: 'pause' }), 'done')
 })

@@ -143,7 +143,8 @@ export class Harness {
     return createProgram(definition, this.#edges, runOptions, `v${this.#versions}`)
   }
 
-  async start(own: readonly number[] = partitionNumbers): Promise<void> {
+  /** `untold`: what it has it is told by `assign`. */
+  async start(own: readonly number[] | 'untold' = partitionNumbers): Promise<void> {
     this.#group = new Group({
       log: this.log,
       store: this.#edges.table === null ? null : this.#life.store(this.store),
@@ -186,7 +187,7 @@ export class Harness {
         },
       },
     })
-    await this.#group.start(own)
+    await this.#group.start(own === 'untold' ? undefined : own)
   }
 
   /** As a thread that was ended leaves it: nothing is flushed, writes under way come to their end. */

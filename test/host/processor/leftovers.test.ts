@@ -2,6 +2,7 @@
 import { json } from 'millrace'
 import t from 'tap'
 import { Random } from '#host/log/memory/random.js'
+import type { Clock } from '#host/processor/clock.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
 import { openLevelStore } from '#host/tables/level.js'
 import type { PartitionStore } from '#host/tables/store.js'
@@ -154,6 +155,32 @@ t.test('what comes back while it is deleted is whole, wherever that has come to'
   t.same(written, [])
   t.same(group.violations, [])
   await group.end()
+})
+
+t.test('before it is told what it has, nothing counts as gone', async (t) => {
+  const delays: number[] = []
+  const clock: Clock = {
+    ...fastClock,
+    after: (ms, then) => {
+      delays.push(ms)
+      return fastClock.after(ms, then)
+    },
+  }
+  const host = new Harness({ definition: sums, clock, cleanupDelayMs: 777 })
+  await host.prepare()
+  await host.start()
+  await emitted(host, 1)
+  await host.settled()
+  await host.crash()
+  await host.start('untold')
+  t.notOk(delays.includes(777))
+  ;(await host.group.assign({ partitions: own, kept: [], standbys: [] }))()
+  await until('what others have is deleted', () =>
+    gone.every((partition) => !host.store.partition(partition).isThere()),
+  )
+  t.ok(own.every((partition) => host.store.partition(partition).isThere()))
+  t.ok(delays.includes(777))
+  await host.end()
 })
 
 t.test('a copy is kept as long as it is to be kept here, and deleted after that', async (t) => {

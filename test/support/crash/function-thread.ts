@@ -15,15 +15,17 @@ type Phase = 'recover' | 'run' | 'swap' | 'drain'
 function run(start: WorkerStart): void {
   if (parentPort === null) return
   const points = new Failpoints(start.bundle.name)
-  const recovering = new Set(start.partitions)
+  const recovering = new Set<number>()
+  let isAssigned = false
   let order: Phase | undefined
-  const phase = (): Phase => order ?? (recovering.size > 0 ? 'recover' : 'run')
+  const phase = (): Phase => order ?? (isAssigned && recovering.size === 0 ? 'run' : 'recover')
 
   const port = relay<ToWorker, FromWorker>(parentPort, {
     inward(message) {
       const { kind } = message
       // What it says itself of them comes through later than it begins.
       if (kind === 'assign') {
+        isAssigned = true
         for (const partition of message.partitions) {
           if (!message.kept.includes(partition)) recovering.add(partition)
         }
