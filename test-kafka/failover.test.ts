@@ -1,6 +1,6 @@
 // A whole host on three brokers while they are killed, restarted one after the other, and while leaders move: it goes on by itself, and
 // nothing is lost or counted twice.
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { brokersOf, quietKafka } from '../test/support/kafka/client.js'
 import { type Node, startCluster } from '../test/support/kafka/cluster.js'
 import { Load } from '../test/support/kafka/load.js'
@@ -123,7 +123,29 @@ t.test('brokers that die, are restarted one by one, and leaders that move', asyn
   )
 })
 
+/** Joins as a member of a group that reads a topic; what it has is told by the function. */
+async function reads(t: Test, topic: string, instance: string): Promise<() => readonly number[]> {
+  const log = kafkaLog(t, cluster.address(1), { brokers: [...addresses] })
+  let has: readonly number[] = []
+  const given = async ({ partitions }: { partitions: readonly number[] }) => {
+    has = partitions
+  }
+  await log.join({
+    group: `${topic}-readers`,
+    topics: [topic],
+    instance,
+    assigned: given,
+    revoked: async () => await given({ partitions: [] }),
+    lost: () => {},
+  })
+  return () => has
+}
+
 t.test('too few copies in sync: what is written waits, and goes on by itself', async (t) => {
+  const topic = ownName('on-one')
+  const replicaAssignment = [1, 2, 3].map((node, partition) => ({ partition, replicas: [node] }))
+  await admin.createTopics({ topics: [{ topic, replicaAssignment }], waitForLeaders: false })
+  const one = await reads(t, topic, 'one')
   const hostsBy = addresses.join(',')
   const trial = trialOf(t, 'in-sync', { hostsBy, addresses, env: short })
   const host = trial.host('one')
@@ -150,6 +172,11 @@ t.test('too few copies in sync: what is written waits, and goes on by itself', a
     () => host.lines.slice(-20).join('\n'),
   )
   await load.more(20)
+  // One of the partitions has no leader: those that read the others are not kept from them.
+  const two = await reads(t, topic, 'two')
+  const shared = () => [...one(), ...two()].sort()
+  await until('they share', () => shared().length === 3 && two().length > 0)
+  t.same(shared(), [0, 1, 2])
   await cluster.start(3)
   await load.more(20)
   await isReady(host)

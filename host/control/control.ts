@@ -302,7 +302,7 @@ export class Control implements Operator, AsyncDisposable {
   }
 
   async #topics(kinds: Readonly<Record<string, TopicKind>>): Promise<DoomedTopic[]> {
-    const known = await this.#options.log.describe(Object.keys(kinds))
+    const known = await this.#options.log.describe(Object.keys(kinds), { endsOf: [] })
     // Of another kind it is somebody else's that only has such a name.
     return [...known.values()]
       .filter(({ name, kind }) => kind === kinds[name])

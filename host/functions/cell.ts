@@ -64,7 +64,7 @@ const nobody: readonly GroupPeer[] = []
 const alone = (log: Log, outdated: () => void): Pick<Log, 'join'> => ({
   join: async (options) => {
     const [topic = ''] = options.topics
-    const found = await log.describe(options.topics)
+    const found = await log.describe(options.topics, { endsOf: [] })
     const count = found.get(topic)?.partitions.length
     if (count === options.partitions) return await joinAlone(options, found)
     outdated()

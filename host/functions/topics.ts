@@ -16,7 +16,8 @@ export async function prepareTopics(
   const { kind, name, inputs, outputs, table, loop, joins } = description
   if (kind === 'view') return await viewEdges(log, description)
   const together = [...inputs, ...(table === null ? [] : [table]), ...(loop === null ? [] : [loop])]
-  const known = await log.describe([...together, ...joins, ...outputs].map(({ topic }) => topic))
+  const named = [...together, ...joins, ...outputs].map(({ topic }) => topic)
+  const known = await log.describe(named, { endsOf: [] })
   // A joined table is made by who writes it; if it is there, the rest is made to suit it.
   const partitions = agreedPartitions(name, [...together, ...joins], known) ?? defaultPartitions
 
@@ -56,7 +57,7 @@ export async function prepareTopics(
 async function viewEdges(log: Log, description: FunctionDescription): Promise<Edges> {
   const { name, group, hasher, inputs, table } = description
   const topic = table?.topic ?? ''
-  const found = (await log.describe([topic])).get(topic)
+  const found = (await log.describe([topic], { endsOf: [] })).get(topic)
   if (found === undefined || found.partitions.length === 0) {
     throw new HostError(
       'RECOVERING',

@@ -64,7 +64,8 @@ async function describedIn(
   let now = described
   while (now.leaderEpoch < leaderEpoch && performance.now() - since < heardMs) {
     await pause(stepMs, undefined, { signal })
-    const again = (await log.describe([name], { knownEpoch })).get(name)
+    const options = { endsOf: [described.partition], knownEpoch }
+    const again = (await log.describe([name], options)).get(name)
     if (again === undefined) continue
     if (again.id !== id) {
       throw new HostError('LOG_FAILED', `${name} was made anew while it was looked at: once more`)

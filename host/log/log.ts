@@ -319,6 +319,20 @@ export interface KnownEpoch {
 export interface DescribeOptions {
   /** Who has not heard of it tells what was so before: he is believed only if there is nobody else. A log that always tells of the present does not look. */
   readonly knownEpoch?: KnownEpoch
+  /**
+   * Of these partitions alone the ends are asked for, those of the others are told as 0. Absent: of all. A log that asks a partition's
+   * leader answers only when there is one.
+   */
+  readonly endsOf?: readonly number[]
+}
+
+export interface WriterOptions {
+  /** Topics in which it will move positions. Absent: any. */
+  readonly topics?: readonly string[]
+  /** Called, by a log that can tell, before the positions are read: from then on nobody else writes. */
+  readonly fenced?: () => void
+  /** Aborted: nobody waits for it any more, and nothing further is asked for it. What it rejects with then is nobody's. */
+  readonly signal?: AbortSignal
 }
 
 export interface RemoveOptions {
@@ -362,16 +376,10 @@ export interface Log extends AsyncDisposable {
   append(records: readonly RecordToAppend[], options?: AppendOptions): Promise<readonly number[]>
   reader(options?: ReaderOptions): LogReader
   /**
-   * Fences every earlier writer of the same group and partition, then reads the positions. `topics`: those in which it will move
-   * positions; absent: any. Rejects with FENCED when this host is no member of the group any more. `fenced` is called, by a log that can
-   * tell, before the positions are read: from then on nobody else writes.
+   * Fences every earlier writer of the same group and partition, then reads the positions. Rejects with FENCED when this host is no member
+   * of the group any more.
    */
-  openWriter(
-    group: string,
-    partition: number,
-    topics?: readonly string[],
-    fenced?: () => void,
-  ): Promise<LogWriter>
+  openWriter(group: string, partition: number, options?: WriterOptions): Promise<LogWriter>
   join(options: JoinOptions): Promise<Membership>
   /** For a further thread of this process. */
   share(): SharedLog

@@ -6,6 +6,7 @@ import type { Log, LogReader, LogWriter, Position, TopicInfo } from '../log/log.
 import { type HeaderPositions, withTopicIds } from '../tables/positions.js'
 import { recover, replayReader } from '../tables/recovery.js'
 import type { PartitionStore, StoredPosition, TableStore } from '../tables/store.js'
+import { settlesWithin, unlessAborted } from '../within.js'
 import type { Clock } from './clock.js'
 import type { TablePartition } from './flush.js'
 import { InputBuffer, positionIn } from './input.js'
@@ -42,8 +43,11 @@ export interface OpenPartition {
   readonly inputs: readonly InputBuffer[]
 }
 
+/** A broker that is well answers sooner; well below limits.drainMs, in which all has to be given up. */
+const onItsWayMs = 300
+
 export async function openPartition(options: OpeningOptions): Promise<OpenPartition> {
-  const { log, edges, partition, store } = options
+  const { log, edges, partition, store, signal } = options
   await using reader = store === null ? undefined : replayReader(log)
   const names = edges.inputs.map(({ topic }) => topic)
   const all = edges.table === null ? names : [...names, edges.table.topic]
@@ -54,10 +58,15 @@ export async function openPartition(options: OpeningOptions): Promise<OpenPartit
     described.catch(() => {})
     return described
   }
-  const writer = await log.openWriter(edges.group, partition, names, () => void describe())
+  const opened = log.openWriter(edges.group, partition, {
+    topics: names,
+    fenced: () => void describe(),
+    signal,
+  })
+  const writer = await orClosed(opened, signal)
   try {
     // Read after the fence: from then on nobody else moves the positions or the changelog's end.
-    const topics = await describe()
+    const topics = await unlessAborted(describe(), signal)
     const table =
       edges.table === null || store === null || reader === undefined
         ? null
@@ -96,14 +105,28 @@ export async function openPartition(options: OpeningOptions): Promise<OpenPartit
   }
 }
 
+/**
+ * Given up, what is on its way to the log is waited for, else it would fence who is to have the partition next; but not for long: that
+ * one would open it once more, and what runs here would be given up with it. A writer that comes after all is closed.
+ */
+async function orClosed(opened: Promise<LogWriter>, signal: AbortSignal): Promise<LogWriter> {
+  try {
+    return await unlessAborted(opened, signal)
+  } catch (error) {
+    const closed = opened.then((writer) => writer[Symbol.asyncDispose]()).catch(() => {})
+    await settlesWithin(closed, onItsWayMs)
+    throw error
+  }
+}
+
 /** They were made, or were there, before the partition was assigned. */
 async function knownTopics(
-  { log, clock, rest, signal }: OpeningOptions,
+  { log, clock, rest, signal, partition }: OpeningOptions,
   names: readonly string[],
 ): Promise<ReadonlyMap<string, TopicInfo>> {
   const describe = async (asked: readonly string[]) => {
     signal.throwIfAborted()
-    return await log.describe(asked)
+    return await log.describe(asked, { endsOf: [partition] })
   }
   return await heardOf(names, describe, { now: () => clock.now(), rest })
 }
@@ -215,13 +238,8 @@ async function openInput(
   }
   const { offset: position, leaderEpoch } = known
   const asked = { topic, partition, offset: position }
-  const { now, cut } = await whereCut(
-    log,
-    leaderEpoch === undefined ? asked : { ...asked, leaderEpoch },
-    info,
-    at,
-    signal,
-  )
+  const from = leaderEpoch === undefined ? asked : { ...asked, leaderEpoch }
+  const { now, cut } = await unlessAborted(whereCut(log, from, info, at, signal), signal)
   const goOn = (what: string, next: number, epoch?: number): InputBuffer => {
     if (onDataLoss === 'continue') {
       onSkipped(`${what}: it goes on at ${next}`)

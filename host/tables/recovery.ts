@@ -149,7 +149,8 @@ async function judge(
   if (other !== undefined) return { info: described, reason: other }
   const { next: offset, leaderEpoch } = found.changelog
   const at = { topic: name, partition, offset, leaderEpoch }
-  const { now: info, cut } = await whereCut(log, at, changelog, described, signal)
+  const looking = whereCut(log, at, changelog, described, signal)
+  const { now: info, cut } = await unlessAborted(looking, signal)
   const reason =
     reasonInEnds(found, name, info) ??
     (cut === undefined

@@ -41,7 +41,7 @@ export class Life {
       committed: (group) => log.committed(group),
       append: (records, options) => this.#append(log, records, options),
       reader: (options) => log.reader(options),
-      openWriter: async (group, partition) => this.#writer(await log.openWriter(group, partition)),
+      openWriter: async (...of) => this.#writer(await log.openWriter(...of)),
       join: (options) => log.join(options),
       share: () => log.share(),
       [Symbol.asyncDispose]: () => log[Symbol.asyncDispose](),

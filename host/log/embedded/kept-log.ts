@@ -19,6 +19,7 @@ import type {
   TopicInfo,
   TopicPartition,
   TopicSpec,
+  WriterOptions,
 } from '../log.js'
 import { logClosed } from '../problems.js'
 import { isDiskFull, isDiskTrouble } from './database.js'
@@ -135,12 +136,8 @@ export class KeptLog implements Log {
     return this.#log().reader(options)
   }
 
-  async openWriter(
-    group: string,
-    partition: number,
-    topics?: readonly string[],
-  ): Promise<LogWriter> {
-    return this.#log().openWriter(group, partition, topics)
+  async openWriter(group: string, partition: number, options?: WriterOptions): Promise<LogWriter> {
+    return this.#log().openWriter(group, partition, options)
   }
 
   async join(options: JoinOptions): Promise<Membership> {

@@ -1,4 +1,5 @@
 // A bound on what is tried again and again.
+import { setMaxListeners } from 'node:events'
 import { brokerUnavailable } from './problems.js'
 
 const pauseMinMs = 2
@@ -6,17 +7,20 @@ const pauseMaxMs = 20
 
 export class Deadline {
   readonly #end: number
-  readonly #signal: AbortSignal
+  readonly #signals: readonly AbortSignal[]
   #pauseMs = pauseMinMs
 
-  /** Also over when the signal is aborted. */
-  constructor(withinMs: number, signal: AbortSignal) {
+  /** Also over when one of the signals is aborted. */
+  constructor(withinMs: number, signal: AbortSignal, further?: AbortSignal) {
     this.#end = performance.now() + withinMs
-    this.#signal = signal
+    this.#signals = further === undefined ? [signal] : [signal, further]
+    // Many may wait under one signal, and each stops listening: they are no leak.
+    if (further !== undefined) setMaxListeners(0, further)
   }
 
   get leftMs(): number {
-    return this.#signal.aborted ? 0 : Math.max(0, this.#end - performance.now())
+    const isAborted = this.#signals.some(({ aborted }) => aborted)
+    return isAborted ? 0 : Math.max(0, this.#end - performance.now())
   }
 
   get isOver(): boolean {
@@ -25,18 +29,17 @@ export class Deadline {
 
   /** Rejects with BROKER_UNAVAILABLE when it is over first; nobody waits for the work then. */
   async bound<T>(work: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined
-    let over: (() => void) | undefined
+    let stop: () => void = () => {}
     const end = new Promise<never>((_, reject) => {
-      over = () => reject(brokerUnavailable(new Error('it has not answered in time')))
-      timer = setTimeout(over, this.leftMs)
-      this.#signal.addEventListener('abort', over)
+      stop = () => reject(brokerUnavailable(new Error('it has not answered in time')))
     })
+    const timer = setTimeout(stop, this.leftMs)
+    for (const signal of this.#signals) signal.addEventListener('abort', stop)
     try {
       return await Promise.race([work, end])
     } finally {
       clearTimeout(timer)
-      if (over !== undefined) this.#signal.removeEventListener('abort', over)
+      for (const signal of this.#signals) signal.removeEventListener('abort', stop)
     }
   }
 

@@ -20,6 +20,7 @@ import type {
   TopicInfo,
   TopicPartition,
   TopicSpec,
+  WriterOptions,
 } from '../log.js'
 import { logClosed } from '../problems.js'
 import { KafkaAppender } from './appender.js'
@@ -169,8 +170,7 @@ class KafkaLog implements Log {
   async openWriter(
     group: string,
     partition: number,
-    topics?: readonly string[],
-    fenced?: () => void,
+    options: WriterOptions = {},
   ): Promise<LogWriter> {
     const asMember = async () => {
       const member = await this.#members.of(group)
@@ -184,8 +184,7 @@ class KafkaLog implements Log {
       return await openKafkaWriter(this.#writing, {
         group,
         partition,
-        ...(topics === undefined ? {} : { topics }),
-        ...(fenced === undefined ? {} : { fenced }),
+        ...options,
         settings: this.#settings.write,
         ...(member === undefined ? {} : { member }),
         asMember,
@@ -209,7 +208,8 @@ class KafkaLog implements Log {
         brokers: this.#brokers(),
         times: this.#settings.group,
         moves: this.#settings.moves,
-        describe: (names) => this.#topics.describe(names),
+        // How many partitions they have: those without a leader keep nobody from the others.
+        describe: (names) => this.#topics.describe(names, { endsOf: [] }),
       })
       this.#memberships.add(membership)
       const kept: Membership = {

@@ -160,13 +160,15 @@ export class KafkaTopics {
 
   async #describe(
     names: readonly string[],
-    { knownEpoch }: DescribeOptions,
+    { endsOf, knownEpoch }: DescribeOptions,
   ): Promise<ReadonlyMap<string, TopicInfo>> {
     const topics = [...(await this.#brokers.topics(names, knownEpoch)).values()]
-    const latest = partitionsOf(topics, offsetAt.latest)
+    const at = (time: number) =>
+      partitionsOf(topics, time).filter(({ partition }) => endsOf?.includes(partition) ?? true)
+    const latest = at(offsetAt.latest)
     const [policies, oldest, stableEnds, ends] = await Promise.all([
       this.#policiesOf(topics),
-      this.#offsets(partitionsOf(topics, offsetAt.earliest)),
+      this.#offsets(at(offsetAt.earliest)),
       this.#offsets(latest),
       this.#offsets(latest, false),
     ])

@@ -1,7 +1,14 @@
 // The transactional writer of one (group, partition): fenced by its transactional id, bound to the group's generation.
 
 import { HostError } from '../../errors.js'
-import type { Commit, CommitOutcome, LogWriter, Position, TopicPartition } from '../log.js'
+import type {
+  Commit,
+  CommitOutcome,
+  LogWriter,
+  Position,
+  TopicPartition,
+  WriterOptions,
+} from '../log.js'
 import { logClosed, topicMadeAnew } from '../problems.js'
 import type { Brokers } from './brokers.js'
 import { Coordinators, worstOf } from './coordinators.js'
@@ -18,17 +25,13 @@ import { type Transaction, Transactor } from './transactor.js'
 import { asError, type Trouble } from './trouble.js'
 import { type KafkaWriteSettings, kafkaWriteSettings } from './write-settings.js'
 
-export interface KafkaWriterOptions {
+export interface KafkaWriterOptions extends WriterOptions {
   readonly group: string
   readonly partition: number
-  /** Those in which it moves positions; absent: any, and what there is of topics is asked for when it is opened. */
-  readonly topics?: readonly string[]
   /** As whom it commits: the positions of a group that has members are moved by them alone. */
   readonly member?: GroupMember
   /** As whom it would by now. Rejects with FENCED when this host is no member of the group any more. */
   readonly asMember?: () => Promise<GroupMember | undefined>
-  /** Called when nobody else can write any more; its positions are read meanwhile. */
-  readonly fenced?: () => void
   readonly settings?: Partial<KafkaWriteSettings>
 }
 
@@ -37,9 +40,9 @@ export async function openKafkaWriter(
   brokers: Brokers,
   options: KafkaWriterOptions,
 ): Promise<LogWriter> {
-  const { group, partition, topics } = options
+  const { group, partition, topics, signal } = options
   const settings = kafkaWriteSettings(options.settings)
-  const deadline = new Deadline(settings.deadlineMs, brokers.signal)
+  const deadline = new Deadline(settings.deadlineMs, brokers.signal, signal)
   try {
     const { member } = options
     const id = transactionalIdOf(settings, group, partition)

@@ -124,6 +124,44 @@ t.test('a generation that was left out: all of it is opened anew', async (t) => 
   t.same(one.value(keyOf(1)), { count: 1, sum: 1 })
 })
 
+t.test('a writer that the log does not open holds nobody up', async (t) => {
+  const group = await hosts(t, { definition: sum() }, [[0, 1], [2]])
+  const [one] = group.hosts as [Member]
+  for (const key of keys) await one.emit('numbers', key, 1)
+  await settled(group)
+  const openWriter = one.log.openWriter
+  let pass = () => {}
+  const gate = new Promise<void>((resolve) => {
+    pass = resolve
+  })
+  let closed = 0
+  const asked: AbortSignal[] = []
+  one.log.openWriter = async (name, partition, options = {}) => {
+    if (options.signal !== undefined) asked.push(options.signal)
+    await gate
+    const writer = await openWriter(name, partition, options)
+    return {
+      ...writer,
+      async [Symbol.asyncDispose]() {
+        closed += 1
+        await writer[Symbol.asyncDispose]()
+      },
+    }
+  }
+  await group.revoke()
+  await group.assign([all, []])
+  await until('it is being opened', () => asked.length === 1)
+  await group.revoke()
+  t.match(asked, [{ aborted: true }], 'nothing further is asked for it')
+  one.log.openWriter = openWriter
+  await group.assign([[0, 1], [2]])
+  for (const key of keys) await group.owner(partitionOfKey(key))?.emit('numbers', key, 2)
+  await settled(group)
+  for (const key of keys) t.same(group.owner(partitionOfKey(key))?.value(key), { count: 2, sum: 3 })
+  pass()
+  await until('what comes after all is closed', () => closed === 1)
+})
+
 t.test('shared out again while it is opened: that is given up, and opened anew', async (t) => {
   const group = await hosts(t, { definition: sum() }, [[0, 1], [2]])
   const [one] = group.hosts as [Member]
