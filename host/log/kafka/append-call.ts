@@ -22,8 +22,8 @@ export class AppendCall {
   readonly #ended: (call: AppendCall) => void
   readonly #divide: (() => void) | undefined
   #left: number
-  /** Batches that are perhaps written. */
-  #inDoubt = 0
+  /** Batches that are sent until they are written, or are taken apart again. */
+  #inBatches = 0
   #isDone = false
   #refusal: Error | undefined
   #resolve: (offsets: readonly number[]) => void = () => {}
@@ -46,24 +46,29 @@ export class AppendCall {
     return this.#isDone
   }
 
-  /** Something of it is written, or may be. */
+  /** Something of it is written, or may be, or may yet be. */
   get isTouched(): boolean {
-    return this.#inDoubt > 0 || this.#left < this.#found.length
+    return this.#inBatches > 0 || this.#left < this.#found.length
   }
 
-  sent(): void {
-    this.#inDoubt++
+  /** A part of it is in a batch, with others perhaps, for whose sake it is sent again. */
+  batched(): void {
+    this.#inBatches++
   }
 
-  /** What was sent is certainly not there. */
+  /** It is in none any more, and certainly not written. */
+  putBack(): void {
+    this.#inBatches--
+  }
+
+  /** What was sent is certainly not there, until it is sent again. */
   refused(why: Error): void {
-    this.#inDoubt--
     this.#refusal = why
   }
 
   wrote({ places, from, to }: AppendPart, base: number): void {
     for (let at = from; at < to; at++) this.#found[places[at] ?? -1] = base + at - from
-    this.#inDoubt--
+    this.#inBatches--
     this.#left -= to - from
     if (this.#left > 0 || !this.#end()) return
     this.#resolve(this.#found)

@@ -110,7 +110,6 @@ export class AppendLane implements TopicPartition {
     this.#next++
     this.#inFlight++
     batch.wasPerhapsWritten = batch.isPerhapsWritten
-    if (!batch.isPerhapsWritten) for (const { call } of batch.parts) call.sent()
     batch.isPerhapsWritten = true
     return batch
   }
@@ -132,7 +131,10 @@ export class AppendLane implements TopicPartition {
     return this.#isStalled && this.#inFlight === 0
   }
 
-  /** Nothing is on its way: what has failed is sent again, byte for byte and in order, as long as that can be of use. */
+  /**
+   * Nothing is on its way: what has failed is sent again as long as that can be of use, byte for byte and in order where something of it
+   * is perhaps there, by which the broker knows it again.
+   */
   recover(): Recovery {
     this.#isStalled = false
     this.#next = 0
@@ -148,8 +150,12 @@ export class AppendLane implements TopicPartition {
       this.#renew()
       return 'smaller'
     }
-    if (isMoved(error)) return 'moved'
-    if (isWorthRepeating(error) || mayBeThere.includes(error)) return 'again'
+    const mayPass = isMoved(error) || isWorthRepeating(error) || mayBeThere.includes(error)
+    if (mayPass) {
+      // Each call by itself: what nobody waits for any more does not go along with the others.
+      if (!this.#batches.some(({ isPerhapsWritten }) => isPerhapsWritten)) this.#renew()
+      return isMoved(error) ? 'moved' : 'again'
+    }
     if (!isSequenceError(error) && !isFence(error)) {
       const refusal = isTooLarge(error)
         ? tooLargeForTopic(this, head.encoded.bytes.length)
@@ -196,7 +202,10 @@ export class AppendLane implements TopicPartition {
     for (const { parts, isPerhapsWritten } of this.#batches) {
       for (const part of parts) {
         if (isPerhapsWritten) part.call.fail(perhapsWritten())
-        else back.push(part)
+        else {
+          part.call.putBack()
+          back.push(part)
+        }
       }
     }
     this.#batches = []
@@ -245,6 +254,7 @@ export class AppendLane implements TopicPartition {
       sequencing: { ...producer, baseSequence: this.#sequence, isTransactional: false },
     })
     if (encoded === undefined) return undefined
+    for (const { call } of parts) call.batched()
     this.#sequence = sequenceAfter(this.#sequence, encoded.count)
     const fate = { isPerhapsWritten: false, wasPerhapsWritten: false, isWritten: false }
     return { encoded, parts, ...fate, failure: undefined }
@@ -280,8 +290,10 @@ export class AppendLane implements TopicPartition {
   }
 }
 
-/** The broker has perhaps written it nevertheless. */
+/** The broker has perhaps written it nevertheless: one that leads no more, too, whose successor has the batch. */
 const mayBeThere: readonly number[] = [
+  kafkaErrors.NOT_LEADER_OR_FOLLOWER,
+  kafkaErrors.KAFKA_STORAGE_ERROR,
   kafkaErrors.UNKNOWN_SERVER_ERROR,
   kafkaErrors.REQUEST_TIMED_OUT,
   kafkaErrors.NETWORK_EXCEPTION,

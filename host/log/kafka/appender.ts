@@ -140,7 +140,7 @@ export class KafkaAppender implements AsyncDisposable {
   #transact(call: AppendCall, records: readonly RecordToAppend[]): void {
     const leftMs = call.expiresAt - performance.now()
     const deadline = new Deadline(leftMs, this.#brokers.signal)
-    call.sent()
+    call.batched()
     this.#transactions.append(records, deadline).then(
       (offsets) => call.wroteAll(offsets),
       (thrown: unknown) => call.fail(asError(thrown)),
