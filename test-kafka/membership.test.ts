@@ -47,6 +47,7 @@ async function joinGroup(
   {
     revoked = async () => {},
     given = () => {},
+    taking = async () => {},
     file,
     signal,
     times = usual,
@@ -55,6 +56,8 @@ async function joinGroup(
     revoked?: () => Promise<void>
     /** Told at once. */
     given?: () => void
+    /** What is assigned is awaited before it is taken up. */
+    taking?: () => Promise<void>
     file?: string
     times?: GroupTimes
     signal?: AbortSignal
@@ -106,6 +109,7 @@ async function joinGroup(
       Object.assign(own, { partitions, kept, standbys, refused: refused?.error.message })
       own.steps.push(`assigned ${epoch}`)
       given()
+      await taking()
     },
     async revoked(epoch) {
       own.steps.push(`revoked ${epoch}`)
@@ -246,6 +250,17 @@ t.test('who is put out of the group has no lease when another has its partitions
     await until('it joins again', () => first.steps.at(-1) === 'assigned 2')
   }
   await Promise.all([unheard(), late(), stuck()])
+})
+
+t.test('who takes up slowly what it was given stays a member', async (t) => {
+  const [clicks, group] = [ownName('clicks'), ownName('counts')]
+  await makeTopics(t, address, { [clicks]: 2 })
+  const times = { ...usual, sessionTimeoutMs: 1_000, heartbeatMs: 100 }
+  const taking = async () => await pause(2 * times.sessionTimeoutMs)
+  const slow = await joinGroup(t, group, [clicks], 'slow', { times, taking })
+  const other = await joinGroup(t, group, [clicks], 'other', { times })
+  t.equal(other.partitions.length, 1)
+  t.same(slow.steps, ['assigned 1', 'revoked 1', 'assigned 2'], 'it was put out at no time')
 })
 
 t.test('who leaves and cannot give its partitions up keeps them from nobody', async (t) => {

@@ -432,7 +432,13 @@ class KafkaMember implements Membership {
     this.#place.set(own)
     const refused = refusalOf(this.#options, share)
     const assignment = { epoch: this.#epoch, partitions, kept, standbys }
-    await this.#options.assigned({ ...assignment, ...(refused && { refused }) })
+    await this.#heardWhile(this.#options.assigned({ ...assignment, ...(refused && { refused }) }))
+  }
+
+  /** What is taken up slowly must not cost it its place. What is heard meanwhile is seen by the heartbeat that comes next. */
+  async #heardWhile(work: Promise<void>): Promise<void> {
+    while (!(await settlesWithin(work, this.#options.times.heartbeatMs))) await this.#beat()
+    await work
   }
 
   /** In a generation between the two that it was not given to it, a partition may have been another's. */

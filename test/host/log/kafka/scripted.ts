@@ -41,6 +41,7 @@ export class Scripted extends Brokers {
       refreshMetadata: async () => {},
       disconnect: async () => {},
       getNodeIds: () => nodes.map(String),
+      brokerPool: { findConnectedBroker: () => {} },
     }
     const consumer = (of: { partitionAssigners: readonly ((given: object) => unknown)[] }) =>
       of.partitionAssigners[0]?.({ cluster })
