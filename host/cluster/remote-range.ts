@@ -5,8 +5,8 @@ import type { PeerStream } from './answer-check.js'
 import type { Peer, PeerClient } from './client.js'
 import { PageReader } from './entries.js'
 import { viewPath } from './paths.js'
-import { refuseUnlessGood, unreachable } from './refusal.js'
-import { withinTime } from './within-time.js'
+import { unreachable } from './refusal.js'
+import { refuseUnlessOk, withinTime } from './within-time.js'
 
 export interface RangeAsked extends ViewRange {
   readonly table: string
@@ -25,9 +25,7 @@ export async function remoteRange(
 ): Promise<AsyncIterable<Entry[]>> {
   const path = `${viewPath(asked.table)}?${queryOf(asked)}`
   const answer = await client.open(owner, { method: 'GET', path, timeoutMs })
-  if (answer.statusCode !== 200) {
-    refuseUnlessGood(owner, answer.statusCode ?? 0, Buffer.concat(await answer.toArray()))
-  }
+  await refuseUnlessOk(owner, answer, timeoutMs)
   return pagesOf(owner, answer, timeoutMs)
 }
 

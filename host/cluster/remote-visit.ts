@@ -7,8 +7,8 @@ import { isObject } from '../object.js'
 import type { VisitProgress, VisitReport } from '../processor/visiting.js'
 import type { PeerStream } from './answer-check.js'
 import type { Peer, PeerClient } from './client.js'
-import { errorIn, refuseUnlessGood, unreachable } from './refusal.js'
-import { withinTime } from './within-time.js'
+import { errorIn, unreachable } from './refusal.js'
+import { refuseUnlessOk, withinTime } from './within-time.js'
 
 /** What one instance asks another for, as JSON. */
 export interface VisitAsked {
@@ -44,9 +44,7 @@ export async function remoteVisit(
   const body = JSON.stringify(asked)
   // Not under the signal: a visit that has begun is to tell what it has come to.
   const answer = await client.open(owner, { method: 'POST', path, body, timeoutMs })
-  if (answer.statusCode !== 200) {
-    refuseUnlessGood(owner, answer.statusCode ?? 0, Buffer.concat(await answer.toArray()))
-  }
+  await refuseUnlessOk(owner, answer, timeoutMs)
   let breaking: NodeJS.Timeout | undefined
   const end = () => {
     const why = order.signal.reason === 'drained' ? 'drained' : 'cancelled'

@@ -2,7 +2,7 @@
 import { HostError } from '../errors.js'
 import type { PeerStream } from './answer-check.js'
 import type { Peer } from './client.js'
-import { unreachable } from './refusal.js'
+import { refuseUnlessGood, unreachable } from './refusal.js'
 
 /** Only while it is waited for: a client that takes its time is no fault of the other instance. */
 export async function withinTime<T>(
@@ -23,4 +23,16 @@ export async function withinTime<T>(
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Throws what an answer other than 200 says. */
+export async function refuseUnlessOk(
+  owner: Peer,
+  answer: PeerStream,
+  timeoutMs: number,
+): Promise<void> {
+  const { statusCode = 0 } = answer
+  if (statusCode === 200) return
+  const body = await withinTime(owner, answer, answer.toArray(), timeoutMs)
+  refuseUnlessGood(owner, statusCode, Buffer.concat(body))
 }

@@ -19,14 +19,18 @@ export function createApp(deps: HttpDeps): HttpApp {
     getPath: (request, options) => requestPath(request, options?.env),
   })
   const gatekeeper = createGatekeeper(deps.config.http.tokens)
-  const room = createWaitingRoom(deps.config.limits.maxWaiting, deps.stopping)
+  const { maxWaiting } = deps.config.limits
+  const room = createWaitingRoom(maxWaiting, deps.stopping)
 
   viewRoutes(app, deps, gatekeeper, room)
   emitterRoutes(app, deps, gatekeeper)
   functionRoutes(app, deps, gatekeeper, room)
   visitRoutes(app, deps, gatekeeper)
   healthRoutes(app, deps)
-  if (isClustered(deps)) peerRoutes(app, deps, room)
+  if (isClustered(deps)) {
+    // One of their own: two instances full of clients that wait for the other would let nobody in for whom it could be answered.
+    peerRoutes(app, deps, createWaitingRoom(maxWaiting, deps.stopping))
+  }
 
   app.notFound((c) => noRoute(app, c.req.method, c.req.path))
   app.onError((error) =>

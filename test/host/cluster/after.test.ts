@@ -4,10 +4,10 @@ import { createMemoryLog } from '#host/log/memory/log.js'
 import { got, type Instance, keyIn, startPair, tell } from './two-instances.js'
 
 /** `clicks` → counts → `pages` → totals; both instances know it, and have one log. */
-async function chain(t: Test) {
+async function chain(t: Test, env: Readonly<Record<string, string>> = {}) {
   const keys = [0, 1, 2, 3].map(keyIn)
   const log = createMemoryLog()
-  const options = { log, graceMs: 60_000, timeoutMs: 60_000 }
+  const options = { log, graceMs: 60_000, timeoutMs: 60_000, env }
   const { one, two } = await startPair(t, keys, (_, isOwn) => (isOwn ? '"new"' : '"old"'), options)
   for (const instance of [one, two]) {
     await instance.stream('clicks')
@@ -125,4 +125,22 @@ t.test('a partition that goes to another while it is waited for is waited for th
   await someoneWaits(two)
   two.catalog.move('counts', 'clicks', 0, 1)
   t.match(await answer, { status: 200, text: '"old"' }, 'as it is there')
+})
+
+t.test('clients that wait do not keep out who asks for another instance', async (t) => {
+  const { one, two } = await chain(t, { MILLRACE_LIMITS_MAX_WAITING: '1' })
+  const waiting = async (at: Instance, partition: number) => {
+    const key = keyIn(partition)
+    return await got(`/views/counts/${key}?after=${await emit(at, key)}&timeoutMs=60000`, at)
+  }
+  const own = waiting(two, 3)
+  await someoneWaits(two)
+  const forAnother = waiting(one, 2)
+  const isRefused = watched(forAnother)
+  while (two.catalog.listeners.size < 2 && !isRefused()) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  two.catalog.move('counts', 'clicks', 2, 1)
+  two.catalog.move('counts', 'clicks', 3, 1)
+  t.match(await Promise.all([forAnother, own]), [{ status: 200 }, { status: 200 }])
 })
