@@ -197,7 +197,10 @@ export const configSchema = z.strictObject({
       maxBodyBytes: bytes(8 * mebibyte, 'The largest request body.'),
       maxKeyBytes: bytes(4096, 'The longest key.'),
       maxLines: count(100_000, 'Of one NDJSON request.'),
-      maxWaiting: count(1024, 'Requests that may wait at once, for a table or for the gate; and as many of other instances.'),
+      maxWaiting: count(
+        1024,
+        'Requests that may wait at once, for a table or for the gate; and as many of other instances.',
+      ),
       waitTimeoutMs: ms(10_000, 'How long a request with `after` waits unless it says otherwise.'),
       maxWaitTimeoutMs: ms(60_000, 'The longest time that a request may ask to wait.'),
       gateMs: ms(
