@@ -124,16 +124,21 @@ t.test('a generation that was left out: all of it is opened anew', async (t) => 
   t.same(one.value(keyOf(1)), { count: 1, sum: 1 })
 })
 
-t.test('a writer that the log does not open holds nobody up', async (t) => {
+/** Two that have handled a record of each partition, and what is to hold up the first one's next writer. */
+async function beforeOpening(t: Test) {
   const group = await hosts(t, { definition: sum() }, [[0, 1], [2]])
   const [one] = group.hosts as [Member]
   for (const key of keys) await one.emit('numbers', key, 1)
   await settled(group)
-  const openWriter = one.log.openWriter
   let pass = () => {}
   const gate = new Promise<void>((resolve) => {
     pass = resolve
   })
+  return { group, one, openWriter: one.log.openWriter, gate, pass }
+}
+
+t.test('a writer that the log does not open holds nobody up', async (t) => {
+  const { group, one, openWriter, gate, pass } = await beforeOpening(t)
   let closed = 0
   const asked: AbortSignal[] = []
   one.log.openWriter = async (name, partition, options = {}) => {
@@ -163,15 +168,7 @@ t.test('a writer that the log does not open holds nobody up', async (t) => {
 })
 
 t.test('shared out again while it is opened: that is given up, and opened anew', async (t) => {
-  const group = await hosts(t, { definition: sum() }, [[0, 1], [2]])
-  const [one] = group.hosts as [Member]
-  for (const key of keys) await one.emit('numbers', key, 1)
-  await settled(group)
-  const openWriter = one.log.openWriter
-  let pass = () => {}
-  const gate = new Promise<void>((resolve) => {
-    pass = resolve
-  })
+  const { group, one, openWriter, gate, pass } = await beforeOpening(t)
   let opens = 0
   one.log.openWriter = async (...of) => {
     const writer = await openWriter(...of)
