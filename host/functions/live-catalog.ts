@@ -252,9 +252,11 @@ export class LiveCatalog implements Catalog, Disposable {
   }
 
   async #status(entry: Entry): Promise<FunctionStatus> {
+    const ends = await this.#ends(entry.cell)
+    // All else is of one moment, after that: nobody is shown a version with the error, or the counts, of another.
     const { cell } = entry
     const condition = this.#condition(entry)
-    const partitions = cell === undefined ? [] : await this.#withInputs(cell, condition.partitions)
+    const partitions = cell === undefined ? [] : this.#withInputs(cell, condition.partitions, ends)
     return {
       ...condition,
       file: cell?.bundle.file ?? entry.files[0] ?? '',
@@ -266,23 +268,34 @@ export class LiveCatalog implements Catalog, Disposable {
     }
   }
 
-  async #withInputs(
+  /** Of what it reads, and of its table if it has a copy of that. */
+  async #ends(cell: Cell | undefined): Promise<Ends> {
+    if (cell === undefined) return noEnds
+    const { inputs, table } = cell.edges
+    const isCopied = partitionsOf(cell).some(({ state }) => state === 'standby')
+    const read = isCopied && table !== null ? [...inputs, table] : inputs
+    return await this.#topics(read.map(({ topic }) => topic))
+  }
+
+  #withInputs(
     cell: Cell,
     partitions: FunctionCondition['partitions'],
-  ): Promise<PartitionStatus[]> {
-    const { inputs, table } = cell.edges
-    const copied = partitions.some(({ state }) => state === 'standby') ? table : null
-    const names = [...inputs, ...(copied === null ? [] : [copied])].map(({ topic }) => topic)
-    const topics = await this.#topics(names)
+    ends: Ends,
+  ): PartitionStatus[] {
+    const { inputs: read, table } = cell.edges
     return partitions.map((of) => {
+      const endOf = (topic = '') => ends.get(topic)?.partitions[of.partition]?.end ?? null
       if (of.state === 'standby') {
-        const end = topics.get(copied?.topic ?? '')?.partitions[of.partition]?.end ?? null
-        return { ...of, inputs: [], recovery: this.#standby(cell, of.partition, end) }
+        return {
+          ...of,
+          inputs: [],
+          recovery: this.#standby(cell, of.partition, endOf(table?.topic)),
+        }
       }
-      const inputs = cell.edges.inputs.map(({ stream, topic }) => {
+      const inputs = read.map(({ stream, topic }) => {
         const position = cell.position(topic, of.partition)
         // What waits behind an open transaction is not handled yet either.
-        const end = topics.get(topic)?.partitions[of.partition]?.end ?? null
+        const end = endOf(topic)
         return { stream, position, end, lag: end === null ? null : Math.max(0, end - position) }
       })
       return { ...of, inputs, recovery: cell.recovery(of.partition, this.#stalledMs) }
@@ -296,19 +309,22 @@ export class LiveCatalog implements Catalog, Disposable {
   }
 
   /** None of a log that is said to take nothing, or has not answered soon: where each input ends is not known then, and the rest is. */
-  async #topics(names: readonly string[]): Promise<ReadonlyMap<string, TopicInfo>> {
-    if (this.#problem() !== undefined) return new Map()
+  async #topics(names: readonly string[]): Promise<Ends> {
+    if (this.#problem() !== undefined) return noEnds
     const described = this.#log.describe(names)
-    if (!(await settlesWithin(described, describeMs))) return new Map()
+    if (!(await settlesWithin(described, describeMs))) return noEnds
     try {
       return await described
     } catch (error) {
       if (this.#problem() === undefined) throw error
-      return new Map()
+      return noEnds
     }
   }
 }
 
+type Ends = ReadonlyMap<string, TopicInfo>
+
+const noEnds: Ends = new Map()
 const describeMs = 2_000
 const nobody: readonly GroupPeer[] = []
 

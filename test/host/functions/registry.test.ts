@@ -73,6 +73,28 @@ t.test('a quarantined version that is saved again over another one is refused', 
   t.same(released, ['counter'])
 })
 
+t.test('what is shown of a function is of one moment, however long its log takes', async (t) => {
+  const { log, catalog, version, is, save } = await started(t, { isQuarantined: true })
+  await is('halted')
+  let release = () => {}
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const describe = log.describe.bind(log)
+  log.describe = async (topics) => {
+    await held
+    return await describe(topics)
+  }
+  const shown = catalog.function('counter')
+  log.describe = describe
+  await save(2)
+  await is('running')
+  release()
+  const status = await shown
+  t.not(status?.version, version)
+  t.match(status, { state: 'running', swaps: 1, error: null }, 'after the save, all of it')
+})
+
 t.test('while the log is closed, functions are shown as far as they are known', async (t) => {
   const { log, catalog, is, setProblem } = await started(t, { isQuarantined: false })
   await is('running')
