@@ -36,6 +36,7 @@ interface TestMember {
   refused: string | undefined
   readonly steps: string[]
   readonly failures: string[]
+  readonly losses: string[]
 }
 
 /** `revoked` is awaited before its partitions go. */
@@ -91,6 +92,7 @@ async function joinGroup(
     refused: undefined,
     steps: [],
     failures: [],
+    losses: [],
   }
   const brokers = new Brokers(kafka)
   const membership = await joinKafkaGroup({
@@ -116,8 +118,9 @@ async function joinGroup(
       await revoked()
       own.partitions = []
     },
-    lost(epoch) {
+    lost(epoch, why) {
       own.steps.push(`lost ${epoch}`)
+      own.losses.push(why)
       own.partitions = []
     },
     failed(error) {
@@ -245,6 +248,7 @@ t.test('who is put out of the group has no lease when another has its partitions
     const slow = { times: { ...times, heartbeatMs: 700 }, revoked: () => ended }
     const { first } = await pair('not given up', slow)
     await until('it leaves', () => first.steps.includes('lost 1'))
+    t.match(first.losses, [/not given up in time/])
     t.match(first.failures, [/not given up within 1000 ms/])
     end()
     await until('it joins again', () => first.steps.at(-1) === 'assigned 2')

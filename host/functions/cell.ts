@@ -183,7 +183,10 @@ export class Cell implements AsyncDisposable {
         const isLeft = this.#disposing === undefined && this.#joining.assigned.length === 0
         if (isLeft && !thread.isThere) await this.#launch()
       },
-      lost: () => condition.lostAll(),
+      lost: (why) => {
+        condition.lostAll()
+        logger.warn(`what it had may be another's by now, and it joins its group again: ${why}`)
+      },
       troubled: (failure) => hearing.troubled(failure),
       left: async (others) => await options.left?.(this.name, others),
     })

@@ -45,7 +45,7 @@ export interface JoiningOptions {
   /** It is no member any more. */
   givenUp(): Promise<void>
   /** Its partitions are another's by now, perhaps: at once, before `givenUp`. */
-  lost(): void
+  lost(why: string): void
   /** It has been a member, and cannot join again yet. */
   troubled(failure: HostError): void
   /** As in `JoinOptions`. */
@@ -156,8 +156,8 @@ export class Joining implements AsyncDisposable {
         if (!this.#isDisposed) await this.#options.ready()
       },
       revoked: () => this.#revoke(),
-      lost: () => {
-        this.#options.lost()
+      lost: (_, why) => {
+        this.#options.lost(why)
         void this.#giveUp()
       },
       failed: (error) => this.#options.troubled(error),

@@ -271,8 +271,8 @@ export interface JoinOptions {
   assigned(assignment: Assignment): Promise<void>
   /** Called before partitions go; awaited: what it flushes still counts. Not called when membership was lost. */
   revoked(epoch: number): Promise<void>
-  /** Membership was lost without a chance to drain: everything of this epoch is fenced. */
-  lost(epoch: number): void
+  /** Membership was lost without a chance to drain: everything of this epoch is fenced. `why`: in words, of the log. */
+  lost(epoch: number, why: string): void
   /** It has to join again, and cannot yet: it goes on trying. */
   failed?(error: HostError): void
   /** It has left: these stay, and find out when each of them asks next, or is told to ask (`Membership.heartbeat`). Must not reject. */

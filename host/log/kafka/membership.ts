@@ -13,7 +13,7 @@ import { packClaim, protocolName, unpackShare } from './group-data.js'
 import type { OwnMembers, OwnPlace } from './members.js'
 import { nearnessOf } from './nearness.js'
 import { hasMoreToTake, type Taken } from './plan.js'
-import { notGivenUp, otherClient } from './problems.js'
+import { type Loss, notGivenUp, otherClient, wordsOfLoss } from './problems.js'
 import { refusalOf } from './refusal.js'
 import type { KafkaRequest, Response } from './request.js'
 import { type JoinedGroup, joinGroup, leaveGroup, syncGroup } from './requests/group.js'
@@ -273,13 +273,14 @@ class KafkaMember implements Membership {
   async #giveUpOn(given: Promise<void>): Promise<void> {
     const { group, times, failed } = this.#options
     const { signal } = this.#end
-    this.#lose('unheard')
+    this.#lose('stuck')
     if (!signal.aborted) failed?.(notGivenUp(group, times.rebalanceTimeoutMs))
     await this.#leave().catch(() => {})
     await unlessAborted(given, signal).catch(() => {})
   }
 
-  #lose(why: 'unheard' | 'expelled'): void {
+  #lose(why: Loss): void {
+    const { group, times } = this.#options
     const assigned = this.#assigned
     this.#assigned = undefined
     // Unheard of, it may be a member still: as another one it would wait until the group has given up the one that it was.
@@ -287,7 +288,7 @@ class KafkaMember implements Membership {
     this.#owned = []
     this.#given = undefined
     this.#place.set(null)
-    if (assigned !== undefined) this.#options.lost(assigned.epoch)
+    if (assigned !== undefined) this.#options.lost(assigned.epoch, wordsOfLoss(why, group, times))
   }
 
   async #joinAgain(looked: Promise<Looked>): Promise<void> {

@@ -32,6 +32,24 @@ export function unsupportedFormat(
   )
 }
 
+/** `unheard`: it could not ask Kafka, `expelled`: which says that it is no member, `stuck`: it has left by itself. */
+export type Loss = 'unheard' | 'expelled' | 'stuck'
+
+export function wordsOfLoss(
+  why: Loss,
+  group: string,
+  { sessionTimeoutMs }: { readonly sessionTimeoutMs: number },
+): string {
+  switch (why) {
+    case 'unheard':
+      return `Kafka could not be asked for ${sessionTimeoutMs} ms (log.kafka.sessionTimeoutMs)`
+    case 'expelled':
+      return `Kafka has it in the group ${group} no more, since it was not heard of for ${sessionTimeoutMs} ms (log.kafka.sessionTimeoutMs), or somebody has removed it`
+    case 'stuck':
+      return 'what it had was not given up in time'
+  }
+}
+
 /** The thread of a function is stuck. */
 export const notGivenUp = (group: string, withinMs: number): HostError =>
   new HostError(
@@ -94,6 +112,7 @@ export function refused(
   { access, needed = [], message = null, at }: Refusal = {},
 ): HostError {
   const name = kafkaErrorName(error)
+  const said = message === null ? name : `${name}, ${message}`
   if (isUnderReplicated(error)) {
     return new HostError(
       'BROKER_UNAVAILABLE',
@@ -111,11 +130,17 @@ export function refused(
       `Kafka is not ready for ${what} (${name}): ${why}it is tried again`,
     )
   }
+  // Of whatever went wrong there: mostly of what is over in a moment, such as a disk that did not answer.
+  if (error === kafkaErrors.UNKNOWN_SERVER_ERROR) {
+    return new HostError(
+      'BROKER_UNAVAILABLE',
+      `Kafka has failed at ${what} (${said}): it is tried again; if that does not help, the log of the broker tells why`,
+    )
+  }
   const missing = missingRight(error, needed)
   const topic = missing?.resource === 'topic' ? { stream: missing.name } : {}
   const where = at === undefined ? topic : { stream: at.topic, partition: at.partition }
   if (missing === undefined) {
-    const said = message === null ? name : `${name}, ${message}`
     return new HostError(
       'BROKER_REFUSED',
       `Kafka refuses ${what} (${said}): see what the name says, and the rights of this client`,

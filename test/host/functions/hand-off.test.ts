@@ -163,7 +163,7 @@ async function shared(t: Test, { isAwaited = false, more = '', drainMs = 200 } =
     },
     lose: async () => {
       holds = false
-      group?.lost(epoch)
+      group?.lost(epoch, 'not heard of')
     },
     path: (name: string) => flags + name,
     emit: async (partition: number, click = 'x') => {
@@ -255,6 +255,11 @@ t.test('what was lost is opened anew, in another thread', async (t) => {
   t.same(await f.counted(0), { count: 1, handled: 1 })
   await f.lose()
   t.same(f.states(), [])
+  t.match(
+    f.lines.join(''),
+    /may be another's by now.*not heard of/,
+    'who looks after it is told why',
+  )
   await f.assign([0, 1])
   await f.emit(0)
   t.same(await f.counted(0), { count: 2, handled: 1 })
