@@ -18,6 +18,27 @@ export async function settlesWithin(work: Promise<unknown>, ms: number): Promise
   }
 }
 
+/** Of a time, in how many parts it is waited for. */
+const parts = 20
+
+/**
+ * Calls back when this process has been awake for so long: however long it is held up or frozen at once, that counts for a small part.
+ * Returns what takes it back.
+ */
+export function whenAwakeFor(ms: number, callback: () => void): () => void {
+  let left = parts
+  let timer: NodeJS.Timeout
+  const next = (): void => {
+    timer = setTimeout(() => {
+      left -= 1
+      if (left === 0) callback()
+      else next()
+    }, ms / parts)
+  }
+  next()
+  return () => clearTimeout(timer)
+}
+
 /** As the work; rejects with the signal's reason as soon as that is aborted. What the work rejects with later is nobody's. */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let stop: () => void = () => {}

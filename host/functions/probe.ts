@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads'
 import { fromPlainError, HostError, type PlainError, toPlainError } from '../errors.js'
 import type { Sample } from '../tables/sample.js'
+import { whenAwakeFor } from '../within.js'
 import type { Bundle, FunctionDescription } from './description.js'
 import { type Packed, pack } from './packed.js'
 import { codeFrame, type MappedStack, mapStack, sourceOf } from './stack.js'
@@ -146,15 +147,16 @@ class ProbeThread implements AsyncDisposable {
   async ask(request: ProbeRequest, loadMs: number): Promise<ProbeAnswer | Ending> {
     await this.#ready
     this.#worker.postMessage(request)
-    let deadline = setTimeout(this.#isLate, loadMs, false)
+    // A thread of a host that is frozen is frozen, too.
+    let takeBack = whenAwakeFor(loadMs, () => this.#isLate(false))
     this.#isLoaded = () => {
-      clearTimeout(deadline)
-      deadline = setTimeout(this.#isLate, loadMs, true)
+      takeBack()
+      takeBack = whenAwakeFor(loadMs, () => this.#isLate(true))
     }
     try {
       return await this.#outcome
     } finally {
-      clearTimeout(deadline)
+      takeBack()
     }
   }
 

@@ -1,5 +1,7 @@
 // The probe: what a file is, or everything that is wrong with it, and never any harm to the host.
 import { spawn } from 'node:child_process'
+import { existsSync, writeFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 import {
   bytes,
   defineProcessor,
@@ -16,6 +18,7 @@ import t, { type Test } from 'tap'
 import { z } from 'zod'
 import { describeDefinition } from '#host/functions/describe.js'
 import { Probe, type ProbeOptions } from '#host/functions/probe.js'
+import { until } from '../../support/until.js'
 import { createProject, rejection } from './project.js'
 
 const noop = () => undefined
@@ -738,6 +741,24 @@ void t.test('a file that never finishes loading is given up', async (t) => {
   const error = await rejection(() => probe.probe(built, { namespace: '' }))
   t.match(error, { code: 'LOAD_TIMEOUT', function: 'a', message: /within 200 ms/ })
   t.match(await probe.probe(await bundle('b.ts', good), { namespace: '' }), { name: 'b' })
+})
+
+void t.test('the time in which the host is frozen does not count', async (t) => {
+  const { bundle, path } = createProject(t)
+  const probe = createProbe(t, { loadMs: 1_000 })
+  const waiting = `
+import { existsSync, writeFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+writeFileSync(${JSON.stringify(path('loading'))}, '')
+while (!existsSync(${JSON.stringify(path('go'))})) {}
+`
+  const probed = probe.probe(await bundle('a.ts', `${waiting}${good}`), { namespace: '' })
+  await until('it is being loaded', () => existsSync(path('loading')))
+  // Its thread comes no further meanwhile, as when the whole process is stopped.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500)
+  await pause(1)
+  writeFileSync(path('go'), '')
+  t.match(await probed, { name: 'a' })
 })
 
 void t.test('stopping ends what is under way, and what comes later', async (t) => {
