@@ -23,6 +23,8 @@ export interface RequestProof {
   readonly time: number
   /** Of this request alone. */
   readonly nonce: string
+  /** Of its body, in bytes: no more than that is read. */
+  readonly length: number
   /** Hash of its body. */
   readonly body: string
   readonly mac: string
@@ -54,12 +56,12 @@ export function proveRequest(
   body: string | Uint8Array,
 ): RequestProof {
   const nonce = randomBytes(16).toString('base64url')
-  const sent = { time: Date.now(), nonce, body: hashOf(body) }
+  const sent = { time: Date.now(), nonce, length: Buffer.byteLength(body), body: hashOf(body) }
   return { ...sent, mac: macOf(secret, requestText(said, sent)) }
 }
 
-export const writeProof = ({ time, nonce, body, mac }: RequestProof): string =>
-  [time, nonce, body, mac].join('.')
+export const writeProof = ({ time, nonce, length, body, mac }: RequestProof): string =>
+  [time, nonce, length, body, mac].join('.')
 
 /** Undefined: nobody who has the secret has sent this. */
 export function readProof(
@@ -67,9 +69,9 @@ export function readProof(
   said: RequestSaid,
   header: string,
 ): RequestProof | undefined {
-  const [time = '', nonce = '', body = '', mac = '', ...more] = header.split('.')
-  if (more.length > 0 || !/^\d{1,15}$/.test(time)) return undefined
-  const sent = { time: Number(time), nonce, body }
+  const [time = '', nonce = '', length = '', body = '', mac = '', ...more] = header.split('.')
+  if (more.length > 0 || ![time, length].every((text) => /^\d{1,15}$/.test(text))) return undefined
+  const sent = { time: Number(time), nonce, length: Number(length), body }
   return isSame(mac, macOf(secret, requestText(said, sent))) ? { ...sent, mac } : undefined
 }
 
@@ -91,8 +93,8 @@ export const provePiece = (
 // No part can have a line end in it: HTTP has none in its heads.
 const requestText = (
   { method, path, to }: RequestSaid,
-  { time, nonce, body }: Omit<RequestProof, 'mac'>,
-): string => ['request', method, path, to, time, nonce, body].join('\n')
+  { time, nonce, length, body }: Omit<RequestProof, 'mac'>,
+): string => ['request', method, path, to, time, nonce, length, body].join('\n')
 
 const answerText = ({ request, from, status, headers, body }: AnswerSaid): string =>
   ['answer', request, from, status, ...headers, body].join('\n')

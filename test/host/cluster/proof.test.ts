@@ -70,6 +70,23 @@ async function between(t: Test) {
   return { one, two, way, heard, connections: () => connections }
 }
 
+/** The answer to a POST whose body, of which this is the beginning, does not come to its end. */
+async function unended(
+  url: string,
+  { path, headers, body }: Pick<Message, 'path' | 'headers' | 'body'>,
+) {
+  const { hostname, port } = new URL(url)
+  return await new Promise<IncomingMessage>((resolve) => {
+    const asked = { hostname, port, method: 'POST', path, headers, agent: false }
+    const asking = request(asked, (answer) => {
+      resolve(answer)
+      asking.destroy()
+    })
+    asking.on('error', () => {})
+    asking.write(body)
+  })
+}
+
 const [path, stranger] = [`/views/counts/${keyIn(2)}`, { name: 'two', url: '' }]
 const batch = { method: 'POST', body: JSON.stringify({ keys: [keyIn(2), keyIn(3)] }) }
 const refused = { status: 502, text: /PEER_REFUSED/ }
@@ -185,6 +202,21 @@ t.test('what was heard does nothing again', async (t) => {
   t.equal(two.catalog.evicted.length, 1)
   const other = await got('/cluster/views/counts/key-2', two, { method: 'DELETE', headers })
   t.match(other, { status: 403, text: /not what has come/ })
+})
+
+t.test('no more of a body is read than was sent behind its head', async (t) => {
+  const { one, two, heard } = await between(t)
+  await got('/views/counts', one, batch)
+  const sent = heard.find(({ method }) => method === 'POST')
+  const { path = '', headers = {}, body = Buffer.alloc(0) } = sent ?? {}
+  const { 'content-length': _, ...others } = headers
+  const more = Buffer.concat([body, Buffer.from(' ')])
+  const answered = async (length: object) => {
+    const message = { path, headers: { ...others, ...length }, body: more }
+    return (await unended(two.url, message)).statusCode
+  }
+  t.equal(await answered({ 'content-length': '1000000000' }), 403, 'with its length told')
+  t.equal(await answered({}), 403, 'and without')
 })
 
 t.test(
