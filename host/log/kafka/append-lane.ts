@@ -137,6 +137,8 @@ export class AppendLane implements TopicPartition {
    */
   recover(): Recovery {
     this.#isStalled = false
+    // Sent behind one that has failed, it may be there already: sent once more it would count twice.
+    this.#batches = this.#batches.filter(({ isWritten }) => !isWritten)
     this.#next = 0
     const [head] = this.#batches
     const failure = head?.failure

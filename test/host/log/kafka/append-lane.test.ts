@@ -14,9 +14,9 @@ const perhaps = kafkaErrors.NOT_LEADER_OR_FOLLOWER
 
 function laneWith(...values: readonly string[]) {
   const lane = new AppendLane(at, kafkaWriteSettings({ compression: 'none' }), {} as Brokers)
-  const push = (value: string) => {
+  const push = (value: string, count = 1) => {
     const record = { ...at, key: Buffer.from('k'), value: Buffer.from(value), timestamp: 0 }
-    const call = new AppendCall({ count: 1, bytes: 10, expiresAt: 0, ended: () => {} })
+    const call = new AppendCall({ count, bytes: 10, expiresAt: 0, ended: () => {} })
     const told = call.offsets.then(
       () => 'written',
       (error: Error) => error.message,
@@ -61,6 +61,24 @@ t.test('of what may be there nobody is told that it is not', async (t) => {
   t.match(await calls[0]?.told, /perhaps written/)
   const again = taken(lane)
   t.equal(textOf(again), textOf(sent), 'by its bytes the broker knows it again')
+})
+
+t.test('what was written behind one that has failed is not sent again', async (t) => {
+  const { lane, push } = laneWith('the-first')
+  lane.settle(taken(lane), answer(kafkaErrors.NONE, 0))
+  push('the-second')
+  const failed = taken(lane)
+  // It waits for another partition, too.
+  const third = push('the-third', 2)
+  push('x'.repeat(70_000))
+  const written = taken(lane)
+  lane.settle(failed, answer(kafkaErrors.REQUEST_TIMED_OUT))
+  lane.settle(written, answer(kafkaErrors.NONE, 2))
+  t.equal(lane.recover(), 'again')
+  t.equal(textOf(taken(lane)), textOf(failed))
+  t.notOk(lane.hasWork, 'it comes once')
+  lane.settle(failed, answer(kafkaErrors.NONE, 1))
+  t.notOk(third.call.isDone, 'the rest of it is still to be written')
 })
 
 t.test('nor of what is sent again because of what was sent before it', async (t) => {
