@@ -101,7 +101,7 @@ export class Control implements Operator, AsyncDisposable {
       times: this.#times,
       resetting: operated.resetting,
       say: (wish) => this.#saying.say(wish),
-      readAll: (name) => this.#saying.say({ kind: 'mark', function: name, ...this.#stamp() }),
+      readAll: (name) => this.#readAll(name),
     })
     this.#follower = new Follower({
       log,
@@ -150,6 +150,8 @@ export class Control implements Operator, AsyncDisposable {
 
   /** Undefined: it was overtaken by another of which this host had not heard when it said its own. */
   async #resetOnce(name: string, names: OwnNames): Promise<ResetReport | undefined> {
+    // A reset of whose end this host has not heard is over, and deletes nothing of what was made since.
+    await this.#readAll(name)
     const topics = await this.#topics({ [names.table]: 'table', [names.loop]: 'stream' })
     const positions = (await this.#options.log.committed(names.group)).length
     const underWay = this.#resets?.underWay(name)
@@ -169,6 +171,11 @@ export class Control implements Operator, AsyncDisposable {
     })
     if (isOver === false) return undefined
     return { topics: topics.map((topic) => topic.name), positions }
+  }
+
+  /** Resolves when this host has read all that had been said when it was called. */
+  async #readAll(name: string): Promise<void> {
+    await this.#saying.say({ kind: 'mark', function: name, ...this.#stamp() })
   }
 
   async visit(name: string, order: VisitOrder): Promise<VisitReport | undefined> {

@@ -182,7 +182,8 @@ export class Resets implements Disposable {
     this.#current.delete(name)
     // Its beginning was not heard: the brokers were away.
     if (current === undefined) await this.#stop(wish)
-    await resetting.beginAnew(name)
+    // Another may have begun while this host stopped it: then it begins anew with that one's end.
+    if (!this.#current.has(name)) await resetting.beginAnew(name)
     if (failure === undefined) logger.info('reset on all instances', { function: name })
     else logger.error(`was not reset: ${failure.message}`, { function: name, code: failure.code })
     const why = failure && fromPlainError({ name: 'HostError', ...failure })

@@ -35,11 +35,11 @@ export class Saying {
     try {
       await this.append(word)
       if (!(await settlesWithin(heard, hearMs))) {
-        throw new HostError(
-          'WAIT_TIMEOUT',
-          `it is said to all instances, and this one has not read it within ${hearMs} ms: it does it as soon as it has; see GET /functions/${name}`,
-          { function: name },
-        )
+        const message =
+          word.kind === 'mark'
+            ? `this instance has not read within ${hearMs} ms what is said to all instances: nothing was asked of them; look whether the brokers can be reached, and ask again, or another instance`
+            : `it is said to all instances, and this one has not read it within ${hearMs} ms: it does it as soon as it has; see GET /functions/${name}`
+        throw new HostError('WAIT_TIMEOUT', message, { function: name })
       }
       await (await heard).done
     } finally {

@@ -2,10 +2,12 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { Resets } from '#host/control/resets.js'
 import { HostError } from '#host/errors.js'
 import type { Batch, Log, LogReader } from '#host/log/log.js'
 import { createMemoryLog, type MemoryLog } from '#host/log/memory/log.js'
 import { Random } from '#host/log/memory/random.js'
+import { createLogger } from '#host/logger.js'
 import { until } from '../../support/until.js'
 import { done, instances, instead, resetOf, say, topic } from './instances.js'
 
@@ -204,9 +206,73 @@ t.test('whatever each of several has missed, they come to one end, and fall sile
   }
 })
 
+t.test(
+  'one that begins while the end of another is being done here holds the function',
+  async (t) => {
+    const steps: string[] = []
+    let stopped = () => {}
+    const stopping = new Promise<void>((resolve) => {
+      stopped = resolve
+    })
+    const resets = new Resets({
+      log: { remove: async () => {} },
+      instance: 'one',
+      logger: createLogger({ level: 'silent', format: 'json' }),
+      times: { retryMs: 2, takeOverMs },
+      resetting: {
+        async begin() {
+          steps.push('stop')
+          await stopping
+        },
+        async beginAnew() {
+          steps.push('begin')
+        },
+        async catchUp() {},
+      },
+      say: async () => {},
+      readAll: async () => {},
+    })
+    t.teardown(() => resets[Symbol.dispose]())
+    // Its beginning was not heard.
+    const ending = resets.hear(resetOf('first', 'go'))
+    const beginning = resets.hear(resetOf('second', 'stop'))
+    stopped()
+    await Promise.all([ending, beginning])
+    t.same(steps, ['stop', 'stop'])
+    await resets.hear(resetOf('second', 'go'))
+    t.same(steps, ['stop', 'stop', 'begin'])
+  },
+)
+
+t.test('one that is over is not waited for by who has not heard of its end', async (t) => {
+  const { start, log } = instances(t, limited())
+  let release = () => {}
+  let held: Promise<void> | undefined
+  const slow = readingBy(log, async (batches) => {
+    await held
+    return batches
+  })
+  const [one, late] = [start('one', { takeOverMs }), start('late', { log: slow, takeOverMs })]
+  await Promise.all([one.control.ready(), late.control.ready()])
+  await say(log, resetOf('first', 'stop'))
+  for (const each of [one, late]) await done(each, stop)
+  held = new Promise((resolve) => {
+    release = resolve
+  })
+  await say(log, resetOf('first', 'go'))
+  await done(one, begin)
+  const asking = late.control.reset('counter')
+  await until('it looks what there is', () => wordsOf(log).at(-1).by === 'late')
+  release()
+  t.match(await asking, { asked: 'all' })
+  await until('the other has done both', () => one.steps.length > 4)
+  t.same(one.steps.slice(1), [stop, begin, stop, begin])
+})
+
 t.test('who asks for a reset and has not heard of a later one asks again', async (t) => {
   const { start, log } = instances(t, limited())
   let isHeld = false
+  let isAsked = false
   let release = () => {}
   const held = new Promise<void>((resolve) => {
     release = resolve
@@ -215,13 +281,20 @@ t.test('who asks for a reset and has not heard of a later one asks again', async
     if (isHeld) await held
     return batches
   })
-  const [one, late] = [start('one', { takeOverMs }), start('late', { log: slow, takeOverMs })]
+  const describe: Log['describe'] = async (...of) => {
+    if (isAsked && !isHeld) {
+      // It has read all that had been said. Their clock is ahead.
+      isHeld = true
+      await say(log, resetOf('first', 'stop'))
+      await say(log, resetOf('first', 'go'))
+      await done(one, begin)
+    }
+    return await log.describe(...of)
+  }
+  const one = start('one', { takeOverMs })
+  const late = start('late', { log: instead(slow, { describe }), takeOverMs })
   await Promise.all([one.control.ready(), late.control.ready()])
-  isHeld = true
-  // Their clock is ahead.
-  await say(log, resetOf('first', 'stop'))
-  await say(log, resetOf('first', 'go'))
-  await done(one, begin)
+  isAsked = true
   const asking = late.control.reset('counter')
   await until('it is said', () => resetsOf(log).length >= 3)
   isHeld = false
