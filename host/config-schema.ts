@@ -199,7 +199,7 @@ export const configSchema = z.strictObject({
       maxLines: count(100_000, 'Of one NDJSON request.'),
       maxWaiting: count(
         1024,
-        'Requests that may wait at once, for a table or for the gate; and as many of other instances.',
+        'Requests that may wait at once, for a table or for the gate; and twice as many of other instances.',
       ),
       waitTimeoutMs: ms(10_000, 'How long a request with `after` waits unless it says otherwise.'),
       maxWaitTimeoutMs: ms(60_000, 'The longest time that a request may ask to wait.'),

@@ -20,7 +20,8 @@ export function createApp(deps: HttpDeps): HttpApp {
   })
   const gatekeeper = createGatekeeper(deps.config.http.tokens)
   const { maxWaiting } = deps.config.limits
-  const room = createWaitingRoom(maxWaiting, deps.stopping)
+  const createRoom = () => createWaitingRoom(maxWaiting, deps.stopping)
+  const room = createRoom()
 
   viewRoutes(app, deps, gatekeeper, room)
   emitterRoutes(app, deps, gatekeeper)
@@ -28,8 +29,9 @@ export function createApp(deps: HttpDeps): HttpApp {
   visitRoutes(app, deps, gatekeeper)
   healthRoutes(app, deps)
   if (isClustered(deps)) {
-    // One of their own: two instances full of clients that wait for the other would let nobody in for whom it could be answered.
-    peerRoutes(app, deps, createWaitingRoom(maxWaiting, deps.stopping))
+    // Of their own: two instances full of clients that wait for the other would let nobody in for whom it could be answered. And so
+    // for reads of others that wait for positions, by which nobody is asked further.
+    peerRoutes(app, deps, { reads: createRoom(), positions: createRoom() })
   }
 
   app.notFound((c) => noRoute(app, c.req.method, c.req.path))

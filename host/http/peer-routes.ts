@@ -22,7 +22,13 @@ import { checkKey, decodeBytes, decodeText, readCount, requestTarget, segment } 
 import { viewQuery } from './view-query.js'
 import type { Wait, WaitingRoom } from './waiting.js'
 
-export function peerRoutes(app: HttpApp, deps: ClusteredDeps, room: WaitingRoom): void {
+/** What waits for others in one never waits for more in the same. */
+export interface PeerRooms {
+  readonly reads: WaitingRoom
+  readonly positions: WaitingRoom
+}
+
+export function peerRoutes(app: HttpApp, deps: ClusteredDeps, rooms: PeerRooms): void {
   const { catalog } = deps
   const { limits } = deps.config
   /** The one that asks has looked at what its client allows. */
@@ -48,7 +54,7 @@ export function peerRoutes(app: HttpApp, deps: ClusteredDeps, room: WaitingRoom)
     const query = viewQuery(requestTarget(c.req.raw, c.env), waitLimits)
     const asked = { table: table.name, function: table.function, partition, key, query }
     return await atHome(table, [partition], () =>
-      readHere(deps, c, asked, { room, table: () => tableOf(c) }),
+      readHere(deps, c, asked, { room: rooms.reads, table: () => tableOf(c) }),
     )
   })
 
@@ -104,7 +110,7 @@ export function peerRoutes(app: HttpApp, deps: ClusteredDeps, room: WaitingRoom)
       toText(await readBody(c, Number.MAX_SAFE_INTEGER), 'the body'),
     )
     using client = clientOf(c)
-    using wait = room.enter({ timeoutMs: asked.waitMs, client: client.signal })
+    using wait = rooms.positions.enter({ timeoutMs: asked.waitMs, client: client.signal })
     return json(await positionsReached(catalog, asked, wait))
   })
 

@@ -1,7 +1,9 @@
 // Waiting for an emit over functions whose partitions several instances have.
 import t, { type Test } from 'tap'
+import { askedHeader } from '#host/cluster/headers.js'
+import { proofHeader } from '#host/cluster/proof.js'
 import { createMemoryLog } from '#host/log/memory/log.js'
-import { got, type Instance, keyIn, startPair, tell } from './two-instances.js'
+import { got, type Instance, keyIn, proofOf, secret, startPair, tell } from './two-instances.js'
 
 /** `clicks` → counts → `pages` → totals; both instances know it, and have one log. */
 async function chain(t: Test, env: Readonly<Record<string, string>> = {}) {
@@ -125,6 +127,25 @@ t.test('a partition that goes to another while it is waited for is waited for th
   await someoneWaits(two)
   two.catalog.move('counts', 'clicks', 0, 1)
   t.match(await answer, { status: 200, text: '"old"' }, 'as it is there')
+})
+
+t.test('reads of others that wait keep nobody from asking for positions', async (t) => {
+  const { one, two } = await chain(t, { MILLRACE_LIMITS_MAX_WAITING: '1' })
+  const [waiting, other] = [keyIn(2), keyIn(3)]
+  // A third one's.
+  const path = `/cluster/views/counts/${waiting}?after=${await emit(one, waiting)}&timeoutMs=60000`
+  const proof = proofOf(secret, { method: 'GET', path, to: 'two' })
+  const read = got(path, two, { headers: { [proofHeader]: proof, [askedHeader]: 'two' } })
+  await someoneWaits(two)
+  const page = got(`/views/counts?after=${await emit(one, other)}&timeoutMs=60000`, one)
+  const isRefused = watched(page)
+  while (two.catalog.listeners.size < 2 && !isRefused()) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  two.catalog.move('counts', 'clicks', 3, 1)
+  t.match(await page, { status: 200 })
+  two.catalog.move('counts', 'clicks', 2, 1)
+  t.match(await read, { status: 200 })
 })
 
 t.test('clients that wait do not keep out who asks for another instance', async (t) => {
