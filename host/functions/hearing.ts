@@ -2,6 +2,7 @@
 import { fromPlainError, type HostError, type PlainError, toPlainError } from '../errors.js'
 import type { Logger } from '../logger.js'
 import type { VisitProgress } from '../processor/visiting.js'
+import type { ShownError } from './catalog.js'
 import type { Condition } from './condition.js'
 import { headline, placeLines } from './error-lines.js'
 import { describeError, showError } from './failure.js'
@@ -26,6 +27,8 @@ export interface HearingOptions {
 
 export class Hearing {
   readonly #options: HearingOptions
+  /** Why it could not join its group when it tried last. */
+  #unjoined: ShownError | undefined
 
   constructor(options: HearingOptions) {
     this.#options = options
@@ -138,7 +141,8 @@ export class Hearing {
   troubled(error: HostError): void {
     const { condition, versions, logger } = this.#options
     const isKnown = condition.trouble?.code === error.code
-    condition.trouble = showError(toPlainError(error), versions.running.bundle)
+    this.#unjoined = showError(toPlainError(error), versions.running.bundle)
+    condition.trouble = this.#unjoined
     if (!isKnown) logger.error(`cannot join its group yet: ${error.message}`, { code: error.code })
     this.#options.changed()
   }
@@ -147,12 +151,13 @@ export class Hearing {
   sharedOut(refused: HostError | undefined): void {
     const { condition, versions, logger } = this.#options
     const before = condition.refused
+    // It has joined. What keeps its thread from running is told by that, which may have nothing new to open.
+    if (condition.trouble === this.#unjoined) condition.trouble = null
     if (refused === undefined) {
       condition.refused = null
       if (before !== null) logger.info('its group runs with its edges now')
       return
     }
-    // It has joined: what kept it from that has passed.
     condition.trouble = null
     if (before?.message === refused.message) return
     condition.refused = showError(toPlainError(refused), versions.running.bundle)

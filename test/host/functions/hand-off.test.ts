@@ -1,6 +1,7 @@
 // A function's thread while its group is shared out anew: it stays with what is kept, whatever befalls it in between.
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import { HostError } from '#host/errors.js'
 import { Condition } from '#host/functions/condition.js'
 import { HandOff, type HandOffOptions } from '#host/functions/hand-off.js'
 import { LiveCatalog } from '#host/functions/live-catalog.js'
@@ -165,6 +166,8 @@ async function shared(t: Test, { isAwaited = false, more = '', drainMs = 200 } =
       holds = false
       group?.lost(epoch, 'not heard of')
     },
+    fail: () => group?.failed?.(new HostError('BROKER_UNAVAILABLE', 'nobody answers')),
+    error: () => status()?.error,
     path: (name: string) => flags + name,
     emit: async (partition: number, click = 'x') => {
       const value = Buffer.from(JSON.stringify(click))
@@ -265,6 +268,18 @@ t.test('what was lost is opened anew, in another thread', async (t) => {
   t.same(await f.counted(0), { count: 2, handled: 1 })
   await f.run('0 running', '1 running')
 })
+
+t.test(
+  'what kept it from its group is over when it has joined, though nothing is opened',
+  async (t) => {
+    const f = await shared(t)
+    await f.revoke()
+    f.fail()
+    t.match(f.error(), { code: 'BROKER_UNAVAILABLE' })
+    await f.assign([0, 1], [0, 1])
+    t.same([f.state(), f.error()], ['running', null])
+  },
+)
 
 t.test('without partitions there is no thread, until it gets some', async (t) => {
   const f = await shared(t)
