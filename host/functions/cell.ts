@@ -37,6 +37,8 @@ export interface CellOptions extends Deployed {
   readonly settings: WorkerSettings
   readonly ports: FunctionPorts
   readonly drainMs: number
+  /** After so long somebody is told that a thread has not started yet. */
+  readonly loadMs: number
   readonly instance: string
   /** Where other hosts reach this one; absent: there are none. */
   readonly address?: string
@@ -115,6 +117,7 @@ export class Cell implements AsyncDisposable {
     const thread = new KeptThread({
       table: this.#table,
       drainMs,
+      loadMs: options.loadMs,
       logger,
       mayStart: () => (this.#isNeeded || this.#isAhead) && !this.#condition.isHeld,
       start: () => this.#start(),

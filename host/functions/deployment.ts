@@ -201,7 +201,8 @@ export class Deployment implements AsyncDisposable {
   }
 
   #cell(of: Pick<CellOptions, 'bundle' | 'description' | 'edges' | 'logger' | 'counted'>): Cell {
-    const { log, tables, settings, ports, drainMs, instance, address, left } = this.#settings
+    const { log, tables, settings, ports, drainMs, loadMs, instance, address, left } =
+      this.#settings
     const { paused, quarantine, cells, vitals } = this.#options
     const { name, version } = of.bundle
     const storePath = storePathOf(tables, of.description.group)
@@ -218,6 +219,7 @@ export class Deployment implements AsyncDisposable {
       settings,
       ports,
       drainMs,
+      loadMs,
       instance,
       ...(address === undefined ? {} : { address }),
       ...(left === undefined ? {} : { left }),

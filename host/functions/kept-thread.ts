@@ -16,6 +16,7 @@ import {
 export interface KeptThreadOptions {
   readonly table: HeldTable | undefined
   readonly drainMs: number
+  readonly loadMs: number
   readonly logger: Logger
   /** False: its table is opened for who reads it, and no thread is started. */
   mayStart(): boolean
@@ -31,6 +32,9 @@ export interface KeptThreadOptions {
 /** Why it was ended, in words. */
 export const notAtBoundary = (drainMs: number): string =>
   `it did not come to a record boundary within ${drainMs} ms (limits.drainMs): its thread was ended, a new one takes up what it had not flushed; look for a handler that does not return, or a machine that has too much to do`
+
+const notStarted = (loadMs: number): string =>
+  `its thread has not started within ${loadMs} ms (limits.loadMs), and is waited for: look for code outside of the handlers, or a store of its own, that does not come to its end, or a machine that has too much to do; a save and \`restart\` end it`
 
 export interface ThreadFailure {
   readonly what: string
@@ -223,9 +227,10 @@ export class KeptThread implements AsyncDisposable {
   }
 
   #spawn(): void {
-    const { start, hear, listens } = this.#options
+    const { start, hear, listens, loadMs, logger } = this.#options
     const worker: FunctionWorker = new FunctionWorker({
       ...start(),
+      loadMs,
       onMessage: (message) => {
         if (message.kind === 'wiping') this.#options.table?.wiping()
         // One that is being ended may still wipe what it was about to open.
@@ -233,6 +238,10 @@ export class KeptThread implements AsyncDisposable {
       },
       onListening: () => {
         if (this.#worker === worker) listens()
+      },
+      // It may come to its end yet, and would not be quicker in another thread.
+      onUnheard: () => {
+        if (this.#worker === worker) logger.warn(notStarted(loadMs))
       },
       onDeath: (error) => {
         if (this.#worker !== worker) return

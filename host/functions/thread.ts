@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { HostError as Failure, fromPlainError, type HostError } from '../errors.js'
 import type { SharedLog } from '../log/log.js'
 import type { VisitReport } from '../processor/visiting.js'
+import { whenAwakeFor } from '../within.js'
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js'
 
 export type ThreadRequest = ToWorker extends infer Each
@@ -23,6 +24,9 @@ export interface ThreadOptions {
   onMessage(message: ThreadMessage): void
   /** It has started, and does what it is asked; until then nothing is open there. */
   onListening(): void
+  /** It should have started by now. */
+  readonly loadMs: number
+  onUnheard(): void
   /** It ended without having been asked to. */
   onDeath(error: HostError): void
 }
@@ -56,12 +60,14 @@ export class FunctionWorker implements AsyncDisposable {
       name: this.#name,
     })
     let cause: unknown
+    const takeBack = whenAwakeFor(options.loadMs, () => options.onUnheard())
     this.#worker.on('message', (message: FromWorker | undefined) => {
       // Code of a function may post to the same port.
       if (typeof message?.kind !== 'string') return
       if (message.kind === 'reply') this.#reply(message)
       else if (message.kind === 'listening') {
         this.#isListening = true
+        takeBack()
         options.onListening()
       } else {
         options.onMessage(message)
@@ -74,6 +80,7 @@ export class FunctionWorker implements AsyncDisposable {
     this.#exited = new Promise((resolve) => {
       this.#worker.on('exit', (code) => {
         this.#hasExited = true
+        takeBack()
         const error = this.#died(cause, code)
         for (const { reject } of this.#pending.values()) reject(error)
         this.#pending.clear()

@@ -76,7 +76,12 @@ for (const [what, reply] of [
 ] as const) {
   t.test(`${what} that crosses the time-out counts as late: the thread is gone`, async (t) => {
     const { answers, of } = threadOptions(reply)
-    const quiet = { onMessage: () => {}, onListening: () => {} }
+    const quiet = {
+      loadMs: 10_000,
+      onMessage: () => {},
+      onListening: () => {},
+      onUnheard: () => {},
+    }
     const onDeath = (error: HostError) => t.fail(`a death that was expected: ${error.message}`)
     const worker = new FunctionWorker({ ...of, ...quiet, onDeath })
     const outcome = worker.askWithin({ kind: 'pause' }, 1)
@@ -91,10 +96,13 @@ for (const [what, reply] of [
 function keptThread(t: Test, given: Partial<KeptThreadOptions>) {
   const { of } = threadOptions()
   const failures: string[] = []
-  const logger = createLogger({ level: 'silent', format: 'json' })
+  const lines: string[] = []
+  const stream = { write: (text: string) => void lines.push(text) }
+  const logger = createLogger({ level: 'info', format: 'json', stream })
   const thread = new KeptThread({
     table: undefined,
     drainMs: 10_000,
+    loadMs: 10_000,
     logger,
     mayStart: () => true,
     start: () => of,
@@ -104,7 +112,7 @@ function keptThread(t: Test, given: Partial<KeptThreadOptions>) {
     ...given,
   })
   t.teardown(() => thread[Symbol.asyncDispose]())
-  return { thread, failures, of, logger }
+  return { thread, failures, of, logger, lines }
 }
 
 t.test('what fails when a thread is made is tried again, as all else', async (t) => {
@@ -162,6 +170,18 @@ t.test('what is asked of a thread that starts is as good as done, but for a swap
   const { bundle, edges, options } = of.start
   t.equal(await thread.swap({ bundle, edges, options }), 'unheard')
   t.notOk(thread.isThere)
+})
+
+t.test('that a thread does not come to start is told, and it is waited for', async (t) => {
+  const { of, answers } = threadOptions()
+  const start = () => ({ ...of, entry: slow })
+  const { thread, lines } = keptThread(t, { start, loadMs: 50 })
+  await thread.launch()
+  await until('it is told', () => lines.some((line) => /has not started within 50 ms/.test(line)))
+  t.ok(thread.isStarting)
+  Atomics.store(answers, 0, 1)
+  Atomics.notify(answers, 0)
+  await until('it listens', () => !thread.isStarting)
 })
 
 t.test('a second launch ends the thread before', async (t) => {
