@@ -11,6 +11,7 @@ import type {
 import { keyOf, partitionKey } from '../log.js'
 import { checkSpec, unknownTopic } from '../problems.js'
 import { type Brokers, controllerMs } from './brokers.js'
+import { Deadline } from './deadline.js'
 import { kafkaErrors } from './error-codes.js'
 import {
   brokerUnavailable,
@@ -26,6 +27,7 @@ import type { TopicMetadata } from './requests/metadata.js'
 import { offsetForLeaderEpoch } from './requests/offset-for-leader-epoch.js'
 import { right } from './rights.js'
 import type { KafkaSettings } from './settings.js'
+import { kafkaWriteSettings } from './write-settings.js'
 
 interface Policy {
   readonly kind: TopicKind
@@ -75,7 +77,10 @@ export class KafkaTopics {
     if (known !== undefined && now - known.askedAt < idMs) return await known.id
     const asked = { askedAt: now, id: this.#brokers.topics([name]).then((of) => of.get(name)?.id) }
     this.#ids.set(name, asked)
-    const id = await asked.id.catch((thrown: unknown) => {
+    // A broker that takes what is asked and answers nothing holds up each try: who emits is answered in time.
+    const { deadlineMs } = kafkaWriteSettings(this.#settings.write)
+    const inTime = new Deadline(deadlineMs, this.#brokers.signal).bound(asked.id)
+    const id = await inTime.catch((thrown: unknown) => {
       this.#ids.delete(name)
       throw thrown
     })

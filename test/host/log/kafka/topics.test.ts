@@ -5,6 +5,7 @@ import type { Brokers } from '#host/log/kafka/brokers.js'
 import { kafkaErrors } from '#host/log/kafka/error-codes.js'
 import type { KafkaSettings } from '#host/log/kafka/settings.js'
 import { KafkaTopics } from '#host/log/kafka/topics.js'
+import { kafkaWriteSettings } from '#host/log/kafka/write-settings.js'
 import type { TopicPartition } from '#host/log/log.js'
 
 const topic = 'sums'
@@ -33,6 +34,14 @@ const shown = async (endsOf?: readonly number[]) => {
   const found = (await topics.describe([topic], endsOf && { endsOf })).get(topic)
   return { kind: found?.kind, ends: found?.partitions.map(({ end }) => end) }
 }
+
+t.test('a broker that never answers keeps nobody waiting for longer than is set', async (t) => {
+  const { signal } = new AbortController()
+  const silent = { signal, topics: () => new Promise(() => {}) } as unknown as Brokers
+  const write = kafkaWriteSettings({ deadlineMs: 5 })
+  const asked = new KafkaTopics(silent, { write } as KafkaSettings).id(topic)
+  await t.rejects(asked, { code: 'BROKER_UNAVAILABLE', message: /not answered in time/ })
+})
 
 t.test(
   'a partition without a leader keeps only who asks for its ends from an answer',
