@@ -1,5 +1,5 @@
 // Says a word in the control topic: it is said when this host has read it there, in its order among all others.
-import { HostError } from '../errors.js'
+import { asHostError, HostError } from '../errors.js'
 import type { Log } from '../log/log.js'
 import { settlesWithin } from '../within.js'
 import { keyOf, sayingOf, type Word } from './wish.js'
@@ -33,7 +33,9 @@ export class Saying {
       this.#sayers.set(sayingOf(word), resolve)
     })
     try {
-      await this.append(word)
+      await this.append(word).catch((thrown: unknown) => {
+        throw unsaid(thrown, word)
+      })
       if (!(await settlesWithin(heard, hearMs))) {
         const message =
           word.kind === 'mark'
@@ -47,7 +49,7 @@ export class Saying {
     }
   }
 
-  /** Resolves when it is there. */
+  /** Resolves when it is there. Should that not be known, it rejects as the log does, for which a word is a record like any other. */
   async append(word: Word): Promise<void> {
     const { log, topic } = this.#options
     const key = Buffer.from(keyOf(word))
@@ -67,4 +69,15 @@ export class Saying {
     done.catch(() => {})
     for (const sayer of this.#sayers.values()) sayer({ done })
   }
+}
+
+/** Said twice it is harmless; that it was not acknowledged does not mean that nobody will hear it. */
+function unsaid(thrown: unknown, { kind, function: name }: Word): HostError {
+  const failure = asHostError(thrown, 'LOG_FAILED')
+  if (kind === 'mark' || !failure.retryable) return failure
+  return new HostError(
+    failure.code,
+    `it could not be said to all instances in time, and may be heard later: say it again, or the opposite, and see GET /functions/${name}; look whether the brokers run, and can be reached`,
+    { function: name, cause: thrown },
+  )
 }

@@ -328,3 +328,21 @@ t.test('what was found to be stopped when a start failed is begun anew by the ne
   await until('it is ready', () => one.steps.includes('ready, paused: false'))
   t.same(one.steps, [stop, begin, 'ready, paused: false'])
 })
+
+t.test('a word that was not acknowledged may be heard later, and says so', async (t) => {
+  const { start, log } = instances(t, limited())
+  let isLost = false
+  const append: Log['append'] = async (...of) => {
+    const offsets = await log.append(...of)
+    if (isLost) throw new HostError('BROKER_UNAVAILABLE', 'perhaps written, and there twice')
+    return offsets
+  }
+  const one = start('one', { log: instead(log, { append }) })
+  await one.control.ready()
+  isLost = true
+  await t.rejects(one.control.operate('counter', 'pause'), {
+    code: 'BROKER_UNAVAILABLE',
+    message: /may be heard later: say it again, or the opposite/,
+  })
+  await done(one, 'pause counter')
+})
