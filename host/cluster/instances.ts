@@ -5,6 +5,7 @@ import type {
   FunctionCondition,
   FunctionStatus,
   InstanceStatus,
+  ShownError,
 } from '../functions/catalog.js'
 import type { GroupPeer } from '../log/log.js'
 import type { Cluster } from './cluster.js'
@@ -37,7 +38,8 @@ export async function withInstances(
     const { instance, address } = cluster
     const refused = memberOf(catalog, name, instance)?.isRefused ?? false
     const place = { instance, address, refused }
-    const own: InstanceStatus = { ...place, state, version, partitions, error: null }
+    const error = shortly(status.error)
+    const own: InstanceStatus = { ...place, state, version, partitions, error }
     const instances = [own, ...others.flatMap((told) => shown(catalog, name, told))]
     return { ...status, instances: instances.sort((a, b) => (a.instance < b.instance ? -1 : 1)) }
   })
@@ -51,12 +53,15 @@ function shown(catalog: Catalog, name: string, { peer, functions, error }: Told)
   const condition = functions.find((known) => known.name === name)
   if (condition !== undefined) {
     const { state, version, partitions } = condition
-    return [{ ...place, state, version, partitions, error }]
+    return [{ ...place, state, version, partitions, error: shortly(condition.error) }]
   }
   if (member === undefined && (catalog.members(name).length > 0 || error === null)) return []
   const partitions = (member?.partitions ?? []).map((partition) => ({ partition, state: null }))
   return [{ ...place, state: null, version: member?.version ?? null, partitions, error }]
 }
+
+const shortly = (error: ShownError | null): InstanceStatus['error'] =>
+  error && { code: error.code, message: error.message }
 
 const memberOf = (catalog: Catalog, name: string, instance: string): GroupPeer | undefined =>
   catalog.members(name).find((known) => known.instance === instance)

@@ -51,8 +51,11 @@ export function functionTable(functions: readonly FunctionStatus[], width: numbe
     : ['FUNCTION', 'STATE', 'VERSION', ...figures, ...(isAlone ? [] : ['INSTANCES'])]
   const lines = aligned(head, rows)
   // An error has a line of its own: in a column of what is left nobody could read it.
-  const errors = functions.map(({ error }) =>
-    error === null ? [] : [styled('red', cut(`  ${error.code}: ${firstLine(error)}`, width))],
+  const errors = functions.map((status) =>
+    [
+      ...(status.error === null ? [] : [`  ${errorLine(status.error)}`]),
+      ...elsewhere(status).map((line) => `  ${line}`),
+    ].map((line) => styled('red', cut(line, width))),
   )
   return lines.flatMap((line, index) => [line, ...(errors[index - 1] ?? [])]).join('\n')
 }
@@ -107,19 +110,33 @@ export function functionDetail(status: FunctionStatus): string {
       : [
           '',
           ...aligned(['INSTANCE', 'ADDRESS', 'STATE', 'VERSION', 'PARTITIONS', 'COPIES'], shares),
+          ...elsewhere(status).map((line) => styled('red', line)),
         ]),
     ...(error === null ? [] : ['', ...errorLines(error)]),
   ].join('\n')
 }
 
-/** How many of them, where some do not; and how many versions they run, where these are several. */
+/** How many of them, where some do not; how many have halted, and how many versions they run, where these are several. */
 function answering({ instances = [] }: FunctionStatus): string {
-  const silent = instances.filter(({ error }) => error !== null).length
+  const silent = instances.filter(({ state }) => state === null).length
+  const halted = instances.filter(({ state }) => state === 'halted').length
   const versions = new Set(instances.flatMap(({ version }) => version ?? [])).size
   const count =
     silent === 0 ? `${instances.length}` : `${instances.length - silent} of ${instances.length}`
-  return versions > 1 ? `${count}, ${versions} versions` : count
+  return [
+    count,
+    ...(halted > 0 ? [styled('red', `${halted} halted`)] : []),
+    ...(versions > 1 ? [`${versions} versions`] : []),
+  ].join(', ')
 }
+
+/** What has gone wrong at other instances, each in a line: what is so here, too, is shown in whole. */
+const elsewhere = ({ error: here, instances = [] }: FunctionStatus): string[] =>
+  instances.flatMap(({ instance, error }) =>
+    error === null || (error.code === here?.code && error.message === here.message)
+      ? []
+      : [`${instance}: ${errorLine(error)}`],
+  )
 
 function aligned(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const table = new Table({
@@ -151,7 +168,8 @@ function progressOf({ position, end, stalled }: RecoveryStatus): string {
 const known = (count: number | null, otherwise: string): string =>
   count === null ? otherwise : grouped(count)
 
-const firstLine = ({ message }: ShownError): string => message.split('\n')[0] ?? ''
+const errorLine = ({ code, message }: Pick<ShownError, 'code' | 'message'>): string =>
+  `${code}: ${message.split('\n')[0] ?? ''}`
 
 const cut = (text: string, width: number): string =>
   text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`

@@ -153,7 +153,7 @@ export interface InstanceStatus {
     readonly partition: number
     readonly state: PartitionStatus['state'] | null
   }[]
-  /** Why it does not answer. */
+  /** Of the function there, as `FunctionStatus` has it; of one that does not answer, why. */
   readonly error: { readonly code: string; readonly message: string } | null
 }
 

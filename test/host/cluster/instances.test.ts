@@ -31,7 +31,10 @@ t.test('the functions with all instances that run them', async (t) => {
     partitions: [{ partition: 4, state: null }],
     error: { code: 'PEER_UNREACHABLE', message: /three does not answer/ },
   })
-  t.match(functionTable([status], 100), /INSTANCES\n.* 2 of 3$/)
+  t.match(
+    functionTable([status], 100),
+    /INSTANCES\n.* 2 of 3\n {2}three: PEER_UNREACHABLE: .*three does not answer/,
+  )
   t.match(functionDetail(status), /three +http:\/\/127.0.0.1:1 +\S*PEER_UNREACHABLE\S* +- +4 +-$/m)
   const [own, ...others] = status.instances
   const partitions = [
@@ -58,10 +61,37 @@ t.test(
       { instance: 'three', version: 'v3', refused: true, error: { code: 'PEER_UNREACHABLE' } },
       { instance: 'two', state: 'halted', version: 'v2', refused: true, error: null },
     ])
-    t.match(functionTable([status], 100), /INSTANCES\n.* 2 of 3, 3 versions$/)
+    t.match(
+      functionTable([status], 100),
+      /INSTANCES\n.* 2 of 3, 1 halted, 3 versions\n {2}three: PEER_UNREACHABLE/,
+    )
     t.match(functionDetail(status), /two +http\S+ +\S*halted\S* +v2, other edges +-/)
   },
 )
+
+t.test('what has gone wrong at another instance is told by each', async (t) => {
+  const { one, two } = await startPair(t, [], () => '')
+  const at = new Date(0).toISOString()
+  const error = { code: 'HANDLER_FAILED', message: 'boom\nat a line', at }
+  const other = { code: 'UNDECODABLE', message: 'no number', at }
+  const table = async (functions: typeof one.catalog.fakes) => {
+    two.catalog.fakes = [{ name: 'counts', inputs: [], state: 'halted', error }]
+    one.catalog.fakes = functions
+    const status = JSON.parse((await got('/functions/counts', one)).text)
+    t.match(status.instances[1].error, { code: 'HANDLER_FAILED', message: 'boom\nat a line' })
+    t.match(functionDetail(status), /two: HANDLER_FAILED: boom/)
+    return functionTable([status], 100)
+  }
+  const running = { name: 'counts', inputs: [] }
+  t.match(
+    await table([running]),
+    /INSTANCES\n.*running.* 2, 1 halted\n {2}two: HANDLER_FAILED: boom$/,
+  )
+  t.match(
+    await table([{ ...running, state: 'halted', error: other }]),
+    /2 halted\n {2}UNDECODABLE: no number\n {2}two: HANDLER_FAILED: boom$/,
+  )
+})
 
 t.test('who has left a group tells those that stay in it', async (t) => {
   const { one, two } = await startPair(t, [], () => '')

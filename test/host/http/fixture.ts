@@ -11,6 +11,7 @@ import type {
   CodecRef,
   FunctionState,
   FunctionStatus,
+  ShownError,
   StreamEntry,
   TableEntry,
 } from '#host/functions/catalog.js'
@@ -49,6 +50,7 @@ export interface FakeFunction {
   readonly outputs?: readonly string[]
   readonly state?: FunctionState
   readonly version?: string
+  readonly error?: ShownError
 }
 
 export class FakeCatalog implements Catalog {
@@ -128,7 +130,7 @@ export class FakeCatalog implements Catalog {
     return new Map(this.fakes.map(({ name, state = 'running' }) => [name, state]))
   }
   async functions(): Promise<FunctionStatus[]> {
-    return this.fakes.map(({ name, state = 'running', version = 'v1' }) => ({
+    return this.fakes.map(({ name, state = 'running', version = 'v1', error = null }) => ({
       name,
       kind: 'processor',
       file: `/${name}.ts`,
@@ -140,15 +142,15 @@ export class FakeCatalog implements Catalog {
       rates: { recordsPerSecond: 0 },
       records: 0,
       swaps: 0,
-      error: null,
+      error,
     }))
   }
   condition(name: string) {
     const fake = this.fakes.find((known) => known.name === name)
     if (fake === undefined) return undefined
-    const { state = 'running', version = 'v1' } = fake
+    const { state = 'running', version = 'v1', error = null } = fake
     const kind = 'processor' as const
-    return { name, kind, state, version, waitingFor: [], error: null, partitions: [] }
+    return { name, kind, state, version, waitingFor: [], error, partitions: [] }
   }
   async function(name: string) {
     return (await this.functions()).find((status) => status.name === name)
