@@ -59,6 +59,7 @@ function prettyStream(stream: LoggerOptions['stream']): pino.DestinationStream {
     sync: true,
     ...(isColored ? { messageFormat: coloredMessage } : {}),
     errorLikeObjectKeys: ['err', 'error'],
+    customPrettifiers: Object.fromEntries(lists.map((name) => [name, inOneLine])),
     destination:
       stream === undefined
         ? 1
@@ -71,6 +72,11 @@ function prettyStream(stream: LoggerOptions['stream']): pino.DestinationStream {
           }),
   })
 }
+
+/** Fields that are lists: each entry in a line of its own would push away what matters. */
+const lists = ['partitions', 'kept', 'standbys', 'streams', 'tables'] as const
+const inOneLine = (value: unknown): string =>
+  Array.isArray(value) ? `[${value.map(String).join(', ')}]` : String(value)
 
 const codes = { reset: '\u001b[0m', bold: '\u001b[1m', red: '\u001b[31m' } as const
 

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { getRequestListener } from '@hono/node-server'
 import { HostError } from '../errors.js'
 import type { HttpApp } from './deps.js'
+import { answersAlive } from './health.js'
 import type { QuickRead } from './quick-read.js'
 
 export interface Place {
@@ -18,11 +19,11 @@ export interface ServeOptions {
   readonly graceMs?: number
   /** Asked before the application. */
   readonly quickRead?: QuickRead
-  /** Until then only other instances are answered, who know of the host from its groups: whoever else comes waits. */
+  /** Until then only other instances are answered, who know of the host from its groups: whoever else comes waits, but for who asks whether the process lives. */
   readonly opened?: Promise<unknown>
 }
 
-/** A port that is taken. Whoever comes before it is served waits. */
+/** A port that is taken. Whoever comes before it is served waits, but for who asks whether the process lives. */
 export interface BoundPort extends AsyncDisposable {
   /** With the port that was taken, should 0 have been asked for. */
   readonly url: string
@@ -42,7 +43,7 @@ export async function bindPort({ host, port }: Place): Promise<BoundPort> {
     take = resolve
   })
   let answer: Answer = (request, response) => {
-    void served.then((later) => later(request, response))
+    if (!answersAlive(request, response)) void served.then((later) => later(request, response))
   }
   const server = createServer((request, response) => answer(request, response))
   server.listen(port, host)
@@ -97,6 +98,7 @@ function answerOf(
   )
   return (request, response) => {
     if (isOpen) whole(request, response)
+    else if (answersAlive(request, response)) return
     else if (request.url?.startsWith('/cluster/')) route(request, response)
     else void open.then(() => whole(request, response))
   }

@@ -55,6 +55,8 @@ t.test('pretty is for people', (t) => {
   const { written, logger } = capture({ level: 'info', format: 'pretty' })
   logger.info('listening', { url: 'http://x' })
   t.match(written.join(''), /INFO.*: listening[\s\S]*url: "http:\/\/x"/)
+  logger.info('shared out', { partitions: [2, 3], kept: [] })
+  t.match(written.join(''), /shared out\n +partitions: \[2, 3\]\n +kept: \[\]\n/)
   t.end()
 })
 

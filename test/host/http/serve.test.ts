@@ -53,14 +53,16 @@ t.test('whoever comes before it has started waits; other instances do not', asyn
   t.equal(url.port, String(port.port))
   const answer = (path: string) =>
     raw(url, `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
-  const early = answer('/healthz')
+  const early = answer('/views/counts')
+  t.match(await answer('/healthz'), /^HTTP\/1.1 200 [\s\S]*alive/)
   let open = () => {}
   const opened = new Promise<void>((resolve) => {
     open = resolve
   })
   const listener = port.serve(app, { opened })
   t.teardown(() => listener[Symbol.asyncDispose]())
-  const later = answer('/healthz')
+  const later = answer('/readyz')
+  t.match(await answer('/healthz'), /^HTTP\/1.1 200 [\s\S]*alive/, 'the process lives')
   t.match(await answer('/cluster/x'), /^HTTP\/1.1 404/)
   let isAnswered = false
   void Promise.race([early, later]).then(() => {
@@ -69,7 +71,8 @@ t.test('whoever comes before it has started waits; other instances do not', asyn
   t.match(await answer('/cluster/x'), /^HTTP\/1.1 404/)
   t.notOk(isAnswered)
   open()
-  for (const one of [early, later]) t.match(await one, /^HTTP\/1.1 200/)
+  t.match(await early, /^HTTP\/1.1 404/)
+  t.match(await later, /^HTTP\/1.1 200/)
 })
 
 t.test('keys arrive as they were sent, dots included', async (t) => {
