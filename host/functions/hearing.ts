@@ -183,7 +183,7 @@ export class Hearing {
     const shown = versions.show(error, place)
     condition.halted(shown, place.partition)
     logger.error(
-      `halted: it goes on at this record when a mended version is saved\n${describeError(shown)}`,
+      `halted: it goes on at this record when a mended version is saved, or with millrace resume\n${describeError(shown)}`,
       placeFields(place),
     )
   }

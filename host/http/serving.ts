@@ -8,7 +8,7 @@ export function notServing(table: TableEntry, partition: number): HostError {
     `partition ${partition} of the table "${table.name}" ${
       table.isOwned(partition)
         ? 'is being rebuilt from the log, or waits with its function: GET /functions/NAME tells for what'
-        : 'is at another host, or not given to any yet: GET /functions of each tells which it has'
+        : 'is at another host, or at none, as while the brokers cannot be reached: GET /functions and /readyz of each tell'
     }; try again, or take what is there with ?stale=ok`,
     { function: table.function, partition },
   )

@@ -122,7 +122,7 @@ export const bytesInBatch = (record: RecordToAppend): number =>
 export const perhapsWritten = (cause?: unknown): HostError =>
   new HostError(
     'BROKER_UNAVAILABLE',
-    'Kafka has not acknowledged what was sent in time: it is perhaps written, and there twice if it is sent again',
+    'Kafka has not acknowledged what was sent: it is perhaps written, and there twice if it is sent again',
     { cause },
   )
 
