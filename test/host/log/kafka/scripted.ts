@@ -1,5 +1,4 @@
 // Three brokers that do not tell the same of who leads.
-import type { Kafka } from 'kafkajs'
 import { Brokers, type Leader } from '#host/log/kafka/brokers.js'
 import { kafkaErrors } from '#host/log/kafka/error-codes.js'
 import type { LeaderEpochs } from '#host/log/kafka/leader-epochs.js'
@@ -7,6 +6,7 @@ import type { KafkaRequest, Response } from '#host/log/kafka/request.js'
 import { listOffsets, offsetAt } from '#host/log/kafka/requests/list-offsets.js'
 import type { Metadata, TopicMetadata } from '#host/log/kafka/requests/metadata.js'
 import type { TopicPartition } from '#host/log/log.js'
+import { unconnected } from './unconnected.js'
 
 export const topic = 'sums'
 
@@ -36,16 +36,7 @@ export class Scripted extends Brokers {
   #epoch = -1
 
   constructor(views: readonly View[], { epochs, topics = [topic] }: ScriptOptions = {}) {
-    const cluster = {
-      connect: async () => {},
-      refreshMetadata: async () => {},
-      disconnect: async () => {},
-      getNodeIds: () => nodes.map(String),
-      brokerPool: { findConnectedBroker: () => {} },
-    }
-    const consumer = (of: { partitionAssigners: readonly ((given: object) => unknown)[] }) =>
-      of.partitionAssigners[0]?.({ cluster })
-    super({ consumer } as unknown as Kafka, undefined, undefined, epochs)
+    super(unconnected(nodes), undefined, undefined, epochs)
     this.views = views
     this.#names = topics
   }
