@@ -432,6 +432,32 @@ t.test('what does not come to lie behind what was read is not committed', async 
   t.equal(since.kind, 'committed', 'under the same leader, who told of all that there was')
 })
 
+t.test('nor is what was only made of what was read, and lies elsewhere', async (t) => {
+  const { output, open, commit, position, values } = await trial(t)
+  const behind = (offset: number) => ({
+    behind: [{ topic: output, partition: 0, offset, leaderEpoch: -1 }],
+  })
+  const first = await open()
+  t.equal((await first.commit({ ...commit(1, 'a', 'b'), ...behind(0) })).kind, 'committed')
+  for (const told of [2, 4]) {
+    const writer = await open()
+    const outcome = await writer.commit({ ...commit(2), ...behind(told) })
+    t.match(outcome, { kind: 'unknown', cause: { message: /ended at \d+, and not at/ } })
+  }
+  t.equal(await position(), 1)
+  const writer = await open()
+  const [{ offset: end } = { offset: -1 }] = await ends(output)
+  t.equal((await writer.commit({ ...commit(2), ...behind(end) })).kind, 'committed')
+  t.equal(await position(), 2)
+  t.equal(
+    (await writer.commit({ ...commit(3), ...behind(end) })).kind,
+    'committed',
+    'once is enough',
+  )
+  t.equal((await writer.commit({ ...commit(4, 'c'), ...behind(end) })).kind, 'committed')
+  t.strictSame(await values(), ['a', 'b', 'c'], 'nobody reads what was written for that')
+})
+
 t.test('what a commit that failed has left behind is no matter to the next', async (t) => {
   const proxy = await proxyTo(t, address)
   const { output, open, commit, values } = await trial(t)

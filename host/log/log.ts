@@ -135,7 +135,7 @@ export interface Commit {
   /**
    * Up to where partitions were read before the writer's first commit there, and under which leader they were said to end there. Should
    * the records come to lie elsewhere, under another leader, the commit ends as `unknown`, and nothing is written: what was read may
-   * lack what was committed before. A log that always tells of the present end does not look.
+   * lack what was committed before. So, too, if it has no records there. A log that always tells of the present end does not look.
    */
   readonly behind?: readonly Position[]
 }

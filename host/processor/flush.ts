@@ -83,7 +83,8 @@ export class Flusher {
     const changelog = this.#changelog(changes, inputs)
     const { outputs, positions } = frozen
     const records = outputs.length === 0 ? changelog : [...outputs, ...changelog]
-    const isFirst = table !== null && changelog.length > 0 && !this.#hasWritten
+    // Also of one that changes nothing: what it emits follows from what was read. One with nothing to tell proves nothing of use.
+    const isFirst = table !== null && !this.#hasWritten && !isOptional
     const commit: Commit = { records, positions, ...(isFirst ? { behind: [table.behind] } : {}) }
     for (let attempt = 0; ; attempt += 1) {
       const outcome = await writer.commit(commit)

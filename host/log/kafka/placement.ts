@@ -1,5 +1,5 @@
 // Whether what a writer writes first lies right behind what was read when it was opened.
-import { keyOf, type Position } from '../log.js'
+import { keyOf, type Position, type TopicPartition } from '../log.js'
 import { otherEnd } from '../problems.js'
 import type { Brokers } from './brokers.js'
 import type { Deadline } from './deadline.js'
@@ -26,6 +26,14 @@ export class Placement {
   /** They are in the transaction that is open. */
   added(lanes: readonly Lane[]): void {
     for (const { key } of lanes) this.#marks.set(key, (this.#marks.get(key) ?? 0) + 1)
+  }
+
+  /** Where it is not known, and would not be by what is to be written: nothing of that goes there. */
+  unproven(records: readonly TopicPartition[], behind: readonly Position[] = []): Position[] {
+    return behind.filter((told) => {
+      const key = keyOf(told)
+      return !this.#known.has(key) && !records.some((record) => keyOf(record) === key)
+    })
   }
 
   /** Of what is acknowledged, also if not all of it is: who lies elsewhere than right behind. */

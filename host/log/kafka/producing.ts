@@ -98,7 +98,7 @@ export async function produceAll(
         return { kind: 'failed', cause: tooLargeForTopic(lane, batch.bytes.length) }
       }
       tooLarge(lane.topic, batch.bytes.length)
-      return { kind: 'smaller' }
+      return { kind: 'undone' }
     }
     if (isMoved(error)) brokers.forgetTopic(lane.topic)
     if (isWorthRepeating(error)) {
@@ -170,7 +170,7 @@ function rank(step: Step): number {
   if (step === 'acknowledged') return 0
   if (step === 'again') return 1
   switch (step.kind) {
-    case 'smaller':
+    case 'undone':
       return 2
     case 'failed':
       return 3

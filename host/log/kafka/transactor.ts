@@ -1,5 +1,5 @@
 // Writes under one transactional id: each transaction is committed wholly, or not at all.
-import type { Position, RecordToAppend } from '../log.js'
+import type { Position, RecordToAppend, TopicPartition } from '../log.js'
 import { checkRecord, logClosed } from '../problems.js'
 import type { Brokers } from './brokers.js'
 import { Deadline } from './deadline.js'
@@ -95,26 +95,41 @@ export class Transactor {
     } catch (thrown) {
       return { kind: 'failed', cause: asError(thrown) }
     }
-    for (;;) {
-      const lanes = lanesOf(transaction.records)
-      try {
-        await this.#locate(lanes, deadline)
-      } catch (thrown) {
-        const isClosed = this.#brokers.signal.aborted
-        return { kind: 'failed', cause: isClosed ? logClosed() : asError(thrown) }
-      }
-      this.#openSince = performance.now()
-      this.#wasCommitSent = false
-      const trouble =
-        (await this.#write(lanes, transaction, deadline)) ?? (await this.#commit(deadline))
-      if (trouble === undefined) return { kind: 'committed', lanes }
-      const outcome = await this.#undo(trouble, deadline)
+    const unproven = this.#placement.unproven(transaction.records, transaction.behind)
+    if (unproven.length > 0) {
+      // What is written there for that is given up, and nobody reads it.
+      const trial = { records: unproven.map(trialOf), behind: unproven }
+      const outcome = await this.#try(trial, async () => ({ kind: 'undone' }), deadline)
       if (outcome !== 'undone') return outcome
-      if (trouble.kind === 'smaller') continue
-      // One who leads no more, and has not heard so, takes records, and never has them acknowledged.
-      for (const { topic } of lanes) this.#brokers.forgetTopic(topic)
-      return { kind: 'failed', cause: causeOf(trouble) }
     }
+    for (;;) {
+      const outcome = await this.#try(transaction, () => this.#commit(deadline), deadline)
+      if (outcome !== 'undone') return outcome
+    }
+  }
+
+  /** `undone`: what came of it allows for another try, at once. */
+  async #try(
+    transaction: Transaction,
+    end: () => Promise<Trouble | undefined>,
+    deadline: Deadline,
+  ): Promise<TransactionOutcome | 'undone'> {
+    const lanes = lanesOf(transaction.records)
+    try {
+      await this.#locate(lanes, deadline)
+    } catch (thrown) {
+      const isClosed = this.#brokers.signal.aborted
+      return { kind: 'failed', cause: isClosed ? logClosed() : asError(thrown) }
+    }
+    this.#openSince = performance.now()
+    this.#wasCommitSent = false
+    const trouble = (await this.#write(lanes, transaction, deadline)) ?? (await end())
+    if (trouble === undefined) return { kind: 'committed', lanes }
+    const outcome = await this.#undo(trouble, deadline)
+    if (outcome !== 'undone' || trouble.kind === 'undone') return outcome
+    // One who leads no more, and has not heard so, takes records, and never has them acknowledged.
+    for (const { topic } of lanes) this.#brokers.forgetTopic(topic)
+    return { kind: 'failed', cause: causeOf(trouble) }
   }
 
   /** Nothing has been begun yet: what is not there is told before. */
@@ -220,10 +235,10 @@ export class Transactor {
     const limit = new Deadline(Math.max(deadline.leftMs, abortMs), this.#brokers.signal)
     try {
       const error = await this.#steps.end(this.#producer, false, this.#doubt, limit)
-      if (trouble.kind === 'failed' || trouble.kind === 'smaller')
+      if (trouble.kind === 'failed' || trouble.kind === 'undone')
         return await this.#renew(error, limit)
     } catch (thrown) {
-      if (trouble.kind === 'failed' || trouble.kind === 'smaller') {
+      if (trouble.kind === 'failed' || trouble.kind === 'undone') {
         // Why it was given up says more: what keeps its batches out keeps its markers out, too.
         return {
           kind: 'unknown',
@@ -280,8 +295,17 @@ export class Transactor {
   }
 }
 
+/** No table has an empty key: who reads what was given up, too, deletes nothing. */
+const trialOf = ({ topic, partition }: TopicPartition): RecordToAppend => ({
+  topic,
+  partition,
+  key: Buffer.alloc(0),
+  value: null,
+  timestamp: Date.now(),
+})
+
 const causeOf = (trouble: Trouble): Error =>
-  trouble.kind === 'smaller' ? new Error('batches are too large') : trouble.cause
+  trouble.kind === 'undone' ? new Error('it is tried again') : trouble.cause
 
 type Step = Promise<Trouble | undefined> | false | undefined
 
@@ -294,7 +318,7 @@ async function settled(steps: readonly Step[]): Promise<Trouble | undefined> {
     if (end.status === 'rejected') return [{ kind: 'failed', cause: asError(end.reason) }]
     return end.value === undefined ? [] : [end.value]
   })
-  const order = ['fenced', 'expelled', 'undecided', 'unknown', 'failed', 'smaller'] as const
+  const order = ['fenced', 'expelled', 'undecided', 'unknown', 'failed', 'undone'] as const
   for (const kind of order) {
     const found = troubles.find((trouble) => trouble.kind === kind)
     if (found !== undefined) return found

@@ -9,8 +9,8 @@ import { right } from './rights.js'
 export type Trouble =
   /** It is aborted; the cause tells whether trying again is of use. */
   | { readonly kind: 'failed'; readonly cause: Error }
-  /** It is aborted, and tried again at once: with smaller batches. */
-  | { readonly kind: 'smaller' }
+  /** It is aborted, as was wanted: its batches were too large, and are made smaller; or nothing was to be committed. */
+  | { readonly kind: 'undone' }
   /** What the writer knows is not to be trusted any more. */
   | { readonly kind: 'unknown'; readonly cause: Error }
   /** Whether it was committed was not answered. */
