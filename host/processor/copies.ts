@@ -329,6 +329,8 @@ export class Copies implements AsyncDisposable {
         }
         const found = topic
         const progressed = (next: number, end: number) => {
+          // Left while it was stored: nobody would say that it is not waited for any more.
+          if (signal.aborted) return
           this.#topics.waitsFor(key, `${what}: at ${next} of ${end}`)
           this.#options.progressed?.(copy.partition, next, end)
         }

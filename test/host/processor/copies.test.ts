@@ -410,3 +410,45 @@ t.test(
     await h.end()
   },
 )
+
+t.test('nor is one that goes while a part of what it joins is being stored', async (t) => {
+  let release = () => {}
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  let isStored = false
+  let isWritten = false
+  const store = changed(createMemoryStore(), {
+    copy: (copy, { topic, partition }) => ({
+      async write(changes, meta) {
+        const isFirst = topic === joined.topic && partition === own && !isStored
+        if (isFirst) {
+          isStored = true
+          await held
+        }
+        await copy.write(changes, meta)
+        if (isFirst) isWritten = true
+      },
+    }),
+  })
+  const own = partitionOf(Buffer.from('a'), partitions, 'murmur2')
+  const others = [0, 1, 2].filter((partition) => partition !== own)
+  const h = await harness()
+  h.store = store
+  await h.others()
+  await h.name('a', 'Ann')
+  const starting = h.start()
+  await until('it is being stored', () => isStored)
+  await h.group.revoke({ isLast: false })
+  const goOn = await h.group.assign({ partitions: others, kept: [], standbys: [] })
+  goOn()
+  release()
+  await starting
+  await until('the others run', () =>
+    others.every((partition) => h.states.includes(`running ${partition}`)),
+  )
+  await until('what was under way has ended', () => isWritten)
+  await h.copied()
+  t.same(h.waits.at(-1), [])
+  await h.end()
+})
