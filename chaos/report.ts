@@ -30,6 +30,9 @@ function figures(outcome: Outcome): string {
   const table = new Table({
     style: { head: [], border: [], compact: true },
     colAligns: ['left', 'right'],
+    // Lists of what was answered are long: a terminal is 80 to 120 wide.
+    colWidths: [38, 62],
+    wordWrap: true,
   })
   table.push(
     ['minutes', String(outcome.minutes)],

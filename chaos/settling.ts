@@ -23,6 +23,7 @@ interface Status {
   readonly state: string
   readonly lag: number | null
   readonly error: unknown
+  readonly waitingFor: readonly string[]
   readonly partitions: readonly { readonly state: string }[]
 }
 
@@ -59,11 +60,12 @@ export async function settled(instances: readonly Instance[]): Promise<void> {
   )
 }
 
-const short = ({ name, state, lag, error, partitions }: Status) => ({
+const short = ({ name, state, lag, error, waitingFor, partitions }: Status) => ({
   name,
   state,
   lag,
   error,
+  waitingFor,
   partitions: partitions.length,
 })
 
