@@ -152,10 +152,12 @@ export class Control implements Operator, AsyncDisposable {
   async #resetOnce(name: string, names: OwnNames): Promise<ResetReport | undefined> {
     // A reset of whose end this host has not heard is over, and deletes nothing of what was made since.
     await this.#readAll(name)
+    const last = this.#said.reset(name)
     const topics = await this.#topics({ [names.table]: 'table', [names.loop]: 'stream' })
     const positions = (await this.#options.log.committed(names.group)).length
+    // Another one has begun, or ended, since: the topics may be those of before it.
+    if (this.#said.reset(name) !== last) return undefined
     const underWay = this.#resets?.underWay(name)
-    const last = this.#said.reset(name)
     const wish = underWay ?? {
       ...this.#stamp(),
       at: timeAfter(last),

@@ -167,6 +167,7 @@ export class Cell implements AsyncDisposable {
       failed: (failure, again) => {
         this.#isAhead = false
         thread.retry('cannot start', failure, again)
+        hearing.notJoined()
       },
       takenUp: (assignment) => {
         this.#isAhead = false

@@ -137,6 +137,11 @@ export class Hearing {
     }
   }
 
+  /** What was told of last kept it from its group. */
+  notJoined(): void {
+    this.#unjoined = this.#options.condition.trouble ?? undefined
+  }
+
   /** Its membership of its group, which it tries to get again. */
   troubled(error: HostError): void {
     const { condition, versions, logger } = this.#options

@@ -157,6 +157,9 @@ async function finish(
 }
 
 /** False: the target does not let us. */
+/** Some brokers have a policy that fails where it is to refuse. */
+const notKept: ReadonlySet<string> = new Set(['BROKER_REFUSED', 'BROKER_UNAVAILABLE'])
+
 async function keep(
   streams: readonly StreamRetention[],
   { keep }: MoveOptions,
@@ -168,7 +171,7 @@ async function keep(
     return true
   } catch (thrown) {
     // All the rest is done: whoever may can do this by hand.
-    if (thrown instanceof HostError && thrown.code === 'BROKER_REFUSED') return false
+    if (thrown instanceof HostError && notKept.has(thrown.code)) return false
     throw thrown
   }
 }

@@ -61,6 +61,10 @@ const jitter = 0.2
 /** The group finds out by the session of one that could not tell it that it leaves. */
 const leaveMs = 1_000
 
+/** Of a heartbeat: the session bounds it. */
+const mayPass = (error: number): boolean =>
+  isPassing(error) || error === kafkaErrors.UNKNOWN_SERVER_ERROR
+
 /** What is looked up before it joins. */
 interface Looked {
   readonly topics: ReadonlyMap<string, TopicInfo>
@@ -192,15 +196,16 @@ class KafkaMember implements Membership {
   }
 
   /** Until the group is shared out anew, or it is out of it. */
-  async #stay(): Promise<'rebalance' | 'unheard' | 'expelled'> {
+  async #stay(): Promise<'rebalance' | Exclude<Loss, 'stuck'>> {
     const { times } = this.#options
     while (!this.#end.signal.aborted) {
       await this.#untilDue(times.heartbeatMs)
       if (this.#end.signal.aborted) break
       const error = await this.#beat()
       if (error === kafkaErrors.REBALANCE_IN_PROGRESS) return 'rebalance'
-      // Refused otherwise, joining again tells by whom and why.
-      if (error !== kafkaErrors.NONE && !isPassing(error)) return 'expelled'
+      if (isExpelled(error)) return 'expelled'
+      // Joining again tells by whom and why.
+      if (error !== kafkaErrors.NONE && !mayPass(error)) return 'refused'
       if (performance.now() - this.#heardAt > times.sessionTimeoutMs) return 'unheard'
       if (this.#hasMade() || (await this.#isOtherwise())) return 'rebalance'
     }

@@ -59,9 +59,13 @@ export class Placement {
     for (const lane of lanes) {
       const told = behind.find((one) => keyOf(one) === lane.key)
       if (told === undefined) continue
+      const first = lane.bases[0] ?? -1
+      const elsewhere = { kind: 'unknown', cause: otherEnd(lane, told.offset, first) } as const
+      // Under one leader no end goes back: it is another topic by now.
+      if (first < told.offset) return elsewhere
       const isLed = lane.leaderEpoch === told.leaderEpoch
       if (!isLed || (await deadline.bound(this.#leaderEpoch(lane))) !== told.leaderEpoch) {
-        return { kind: 'unknown', cause: otherEnd(lane, told.offset, lane.bases[0] ?? -1) }
+        return elsewhere
       }
       this.#known.add(lane.key)
     }

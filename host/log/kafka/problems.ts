@@ -32,8 +32,8 @@ export function unsupportedFormat(
   )
 }
 
-/** `unheard`: it could not ask Kafka, `expelled`: which says that it is no member, `stuck`: it has left by itself. */
-export type Loss = 'unheard' | 'expelled' | 'stuck'
+/** `unheard`: it could not ask Kafka, `expelled`: which says that it is no member, `refused`: or does not let it be one; `stuck`: it has left by itself. */
+export type Loss = 'unheard' | 'expelled' | 'refused' | 'stuck'
 
 export function wordsOfLoss(
   why: Loss,
@@ -45,6 +45,8 @@ export function wordsOfLoss(
       return `Kafka could not be asked for ${sessionTimeoutMs} ms (log.kafka.sessionTimeoutMs)`
     case 'expelled':
       return `Kafka has it in the group ${group} no more, since it was not heard of for ${sessionTimeoutMs} ms (log.kafka.sessionTimeoutMs), or somebody has removed it`
+    case 'refused':
+      return `Kafka refuses to have it in the group ${group}`
     case 'stuck':
       return 'what it had was not given up in time'
   }

@@ -75,18 +75,20 @@ export class KafkaTopics {
     const known = this.#ids.get(name)
     const now = performance.now()
     if (known !== undefined && now - known.askedAt < idMs) return await known.id
-    const asked = { askedAt: now, id: this.#brokers.topics([name]).then((of) => of.get(name)?.id) }
-    this.#ids.set(name, asked)
     // A broker that takes what is asked and answers nothing holds up each try: who emits is answered in time.
     const { deadlineMs } = kafkaWriteSettings(this.#settings.write)
-    const inTime = new Deadline(deadlineMs, this.#brokers.signal).bound(asked.id)
-    const id = await inTime.catch((thrown: unknown) => {
-      this.#ids.delete(name)
-      throw thrown
-    })
-    // It may come at any time.
-    if (id === undefined) this.#ids.delete(name)
-    return id
+    const found = this.#brokers.topics([name]).then((of) => of.get(name)?.id)
+    const id = new Deadline(deadlineMs, this.#brokers.signal).bound(found)
+    const asked = { askedAt: now, id }
+    this.#ids.set(name, asked)
+    let isKnown = false
+    try {
+      isKnown = (await id) !== undefined
+      return await id
+    } finally {
+      // It may come at any time.
+      if (!isKnown && this.#ids.get(name) === asked) this.#ids.delete(name)
+    }
   }
 
   /** Of the partitions of a topic that exists. */

@@ -98,7 +98,15 @@ export class Transactor {
     const unproven = this.#placement.unproven(transaction.records, transaction.behind)
     if (unproven.length > 0) {
       // What is written there for that is given up, and nobody reads it.
-      const trial = { records: unproven.map(trialOf), behind: unproven }
+      const trial: Transaction = {
+        records: unproven.map(trialOf),
+        behind: unproven,
+        // One who leads no more, and has not heard so, never acknowledges it: it is looked meanwhile who does.
+        check: async (deadline) => {
+          await deadline.bound(this.#brokers.topics(unproven.map(({ topic }) => topic)))
+          return undefined
+        },
+      }
       const outcome = await this.#try(trial, async () => ({ kind: 'undone' }), deadline)
       if (outcome !== 'undone') return outcome
     }
@@ -295,7 +303,7 @@ export class Transactor {
   }
 }
 
-/** No table has an empty key: who reads what was given up, too, deletes nothing. */
+/** Nobody can emit with an empty key: who reads what was given up, too, deletes nothing. */
 const trialOf = ({ topic, partition }: TopicPartition): RecordToAppend => ({
   topic,
   partition,

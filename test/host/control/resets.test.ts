@@ -269,6 +269,31 @@ t.test('one that is over is not waited for by who has not heard of its end', asy
   t.same(one.steps.slice(1), [stop, begin, stop, begin])
 })
 
+t.test('what another reset has deleted meanwhile is looked at anew', async (t) => {
+  const { start, log } = instances(t, limited())
+  let asked = 0
+  let isAsked = false
+  const describe: Log['describe'] = async (...of) => {
+    const found = await log.describe(...of)
+    if (isAsked) asked += 1
+    if (asked === 1 && isAsked) {
+      // What is asked here is later than that.
+      const at = '2020-01-01T00:00:00.000Z'
+      for (const phase of ['stop', 'go'] as const) {
+        await say(log, { ...resetOf('first', phase), at })
+      }
+      await done(one, begin)
+    }
+    return found
+  }
+  const one = start('one', { log: instead(log, { describe }), takeOverMs })
+  await one.control.ready()
+  isAsked = true
+  t.match(await one.control.reset('counter'), { asked: 'all' })
+  t.equal(asked, 2)
+  t.same(one.steps.slice(1), [stop, begin, stop, begin])
+})
+
 t.test('who asks for a reset and has not heard of a later one asks again', async (t) => {
   const { start, log } = instances(t, limited())
   let isHeld = false

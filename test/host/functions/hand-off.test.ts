@@ -52,7 +52,10 @@ export default defineProcessor({
 })`
 
 /** A host of a group that is shared out as the test will have it. `isAwaited`: there are others in it, and it is not assigned any at once. */
-async function shared(t: Test, { isAwaited = false, more = '', drainMs = 200 } = {}) {
+async function shared(
+  t: Test,
+  { isAwaited = false, isKeptOut = false, more = '', drainMs = 200 } = {},
+) {
   const project = createProject(t)
   const lines: string[] = []
   const stream = { write: (text: string) => void lines.push(text) }
@@ -78,14 +81,17 @@ async function shared(t: Test, { isAwaited = false, more = '', drainMs = 200 } =
     await group?.revoked(epoch)
     holds = false
   }
+  let isOut = isKeptOut
   log.join = async (options) => {
     group = options
+    if (isOut) throw new HostError('BROKER_UNAVAILABLE', 'nobody answers')
     if (isAwaited) {
       await options.ready?.()
       wasLoaded = existsSync(`${flags}loaded`)
       await awaited
     }
-    await assign(more === '' ? [0, 1] : [0])
+    if (isKeptOut) await assign([])
+    else await assign(more === '' ? [0, 1] : [0])
     const peer = { address: undefined, partitions: [], standbys: [] }
     const members = ['this', 'other'].map((instance) => ({ instance, ...peer }))
     return {
@@ -130,7 +136,7 @@ async function shared(t: Test, { isAwaited = false, more = '', drainMs = 200 } =
   const states = () => status()?.partitions.map(({ partition, state }) => `${partition} ${state}`)
   const run = async (...wanted: string[]) =>
     until(`it is ${wanted}`, () => states()?.join() === wanted.join())
-  if (!isAwaited) await run('0 running', more === '' ? '1 running' : '1 standby')
+  if (!isAwaited && !isKeptOut) await run('0 running', more === '' ? '1 running' : '1 standby')
   const seen = new Set<string>()
   const watch = catalog.onChange('counter', () => {
     for (const state of states() ?? []) seen.add(state)
@@ -165,6 +171,9 @@ async function shared(t: Test, { isAwaited = false, more = '', drainMs = 200 } =
     lose: async () => {
       holds = false
       group?.lost(epoch, 'not heard of')
+    },
+    letIn: () => {
+      isOut = false
     },
     fail: () => group?.failed?.(new HostError('BROKER_UNAVAILABLE', 'nobody answers')),
     error: () => status()?.error,
@@ -280,6 +289,14 @@ t.test(
     t.same([f.state(), f.error()], ['running', null])
   },
 )
+
+t.test('so is what kept it from joining at all, though it gets nothing', async (t) => {
+  const f = await shared(t, { isKeptOut: true })
+  await until('it is told', () => f.error()?.code === 'BROKER_UNAVAILABLE')
+  f.letIn()
+  await until('it has joined', () => f.state() === 'running')
+  t.same([f.states(), f.error()], [[], null])
+})
 
 t.test('without partitions there is no thread, until it gets some', async (t) => {
   const f = await shared(t)
