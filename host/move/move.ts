@@ -156,10 +156,10 @@ async function finish(
   return forever
 }
 
-/** False: the target does not let us. */
 /** Some brokers have a policy that fails where it is to refuse. */
 const notKept: ReadonlySet<string> = new Set(['BROKER_REFUSED', 'BROKER_UNAVAILABLE'])
 
+/** False: the target does not let us. */
 async function keep(
   streams: readonly StreamRetention[],
   { keep }: MoveOptions,

@@ -137,7 +137,7 @@ export class Transactor {
     if (outcome !== 'undone' || trouble.kind === 'undone') return outcome
     // One who leads no more, and has not heard so, takes records, and never has them acknowledged.
     for (const { topic } of lanes) this.#brokers.forgetTopic(topic)
-    return { kind: 'failed', cause: causeOf(trouble) }
+    return { kind: 'failed', cause: trouble.cause }
   }
 
   /** Nothing has been begun yet: what is not there is told before. */
@@ -311,9 +311,6 @@ const trialOf = ({ topic, partition }: TopicPartition): RecordToAppend => ({
   value: null,
   timestamp: Date.now(),
 })
-
-const causeOf = (trouble: Trouble): Error =>
-  trouble.kind === 'undone' ? new Error('it is tried again') : trouble.cause
 
 type Step = Promise<Trouble | undefined> | false | undefined
 

@@ -8,6 +8,7 @@ import type { Batch, Log, LogReader } from '#host/log/log.js'
 import { createMemoryLog, type MemoryLog } from '#host/log/memory/log.js'
 import { Random } from '#host/log/memory/random.js'
 import { createLogger } from '#host/logger.js'
+import { hold } from '../../support/hold.js'
 import { until } from '../../support/until.js'
 import { done, instances, instead, resetOf, say, topic } from './instances.js'
 
@@ -210,10 +211,7 @@ t.test(
   'one that begins while the end of another is being done here holds the function',
   async (t) => {
     const steps: string[] = []
-    let stopped = () => {}
-    const stopping = new Promise<void>((resolve) => {
-      stopped = resolve
-    })
+    const stopping = hold()
     const resets = new Resets({
       log: { remove: async () => {} },
       instance: 'one',
@@ -222,7 +220,7 @@ t.test(
       resetting: {
         async begin() {
           steps.push('stop')
-          await stopping
+          await stopping.held
         },
         async beginAnew() {
           steps.push('begin')
@@ -236,7 +234,7 @@ t.test(
     // Its beginning was not heard.
     const ending = resets.hear(resetOf('first', 'go'))
     const beginning = resets.hear(resetOf('second', 'stop'))
-    stopped()
+    stopping.release()
     await Promise.all([ending, beginning])
     t.same(steps, ['stop', 'stop'])
     await resets.hear(resetOf('second', 'go'))
@@ -246,19 +244,17 @@ t.test(
 
 t.test('one that is over is not waited for by who has not heard of its end', async (t) => {
   const { start, log } = instances(t, limited())
-  let release = () => {}
-  let held: Promise<void> | undefined
+  const { held, release } = hold()
+  let isHeld = false
   const slow = readingBy(log, async (batches) => {
-    await held
+    if (isHeld) await held
     return batches
   })
   const [one, late] = [start('one', { takeOverMs }), start('late', { log: slow, takeOverMs })]
   await Promise.all([one.control.ready(), late.control.ready()])
   await say(log, resetOf('first', 'stop'))
   for (const each of [one, late]) await done(each, stop)
-  held = new Promise((resolve) => {
-    release = resolve
-  })
+  isHeld = true
   await say(log, resetOf('first', 'go'))
   await done(one, begin)
   const asking = late.control.reset('counter')
@@ -298,10 +294,7 @@ t.test('who asks for a reset and has not heard of a later one asks again', async
   const { start, log } = instances(t, limited())
   let isHeld = false
   let isAsked = false
-  let release = () => {}
-  const held = new Promise<void>((resolve) => {
-    release = resolve
-  })
+  const { held, release } = hold()
   const slow = readingBy(log, async (batches) => {
     if (isHeld) await held
     return batches

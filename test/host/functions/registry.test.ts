@@ -4,6 +4,7 @@ import { HostError } from '#host/errors.js'
 import { LiveCatalog } from '#host/functions/live-catalog.js'
 import { Registry } from '#host/functions/registry.js'
 import { createLogger } from '#host/logger.js'
+import { hold } from '../../support/hold.js'
 import { until } from '../../support/until.js'
 import { createProject, projectLog, registered, registryOptions } from './project.js'
 
@@ -76,10 +77,7 @@ t.test('a quarantined version that is saved again over another one is refused', 
 t.test('what is shown of a function is of one moment, however long its log takes', async (t) => {
   const { log, catalog, version, is, save } = await started(t, { isQuarantined: true })
   await is('halted')
-  let release = () => {}
-  const held = new Promise<void>((resolve) => {
-    release = resolve
-  })
+  const { held, release } = hold()
   const describe = log.describe.bind(log)
   log.describe = async (topics) => {
     await held

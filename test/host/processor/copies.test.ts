@@ -6,6 +6,7 @@ import { HostError } from '#host/errors.js'
 import { partitionOf } from '#host/log/partitioner.js'
 import type { RunnableDefinition } from '#host/processor/program.js'
 import { createMemoryStore } from '#host/tables/memory.js'
+import { hold } from '../../support/hold.js'
 import { until } from '../../support/until.js'
 import { changed } from './changed-store.js'
 import { edges, fastClock, Harness, partitions } from './harness.js'
@@ -412,10 +413,7 @@ t.test(
 )
 
 t.test('nor is one that goes while a part of what it joins is being stored', async (t) => {
-  let release = () => {}
-  const held = new Promise<void>((resolve) => {
-    release = resolve
-  })
+  const { held, release } = hold()
   let isStored = false
   let isWritten = false
   const store = changed(createMemoryStore(), {
